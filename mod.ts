@@ -98,6 +98,26 @@
  * await turn.end();
  * ```
  *
+ * ## Statistics
+ *
+ * {@linkcode stats} sums up the calls of a log, a reader or any events by one or two fields: how many failed, quantiles
+ * of their durations, tokens, costs, and the reasons of the failures. `scout stats` shows the same figures.
+ *
+ * @example Compare the models of a run
+ * ```ts
+ * import { AuditLog, stats } from "@vivarium/scout";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using log = await AuditLog.open(`${Deno.makeTempDirSync()}/audit.jsonl`);
+ * await log.log("llm_call", { model: "large", cost: 0.02, duration_ms: 900, status: "ok" });
+ * await log.log("llm_call", { model: "small", cost: 0.001, duration_ms: 200, status: "error" });
+ * const { groups } = await stats(log, { by: "model" });
+ * assertEquals(groups.map(({ key, usd, errors }) => [...key, usd, errors]), [
+ *   ["large", 0.02, 0],
+ *   ["small", 0.001, 1],
+ * ]);
+ * ```
+ *
  * ## Budgets
  *
  * If two agents check `hourlySpend()` at the same moment, both may spend the same remaining amount of a limit.
@@ -281,6 +301,16 @@ export type { UnfinishedSpan } from "./src/read/unfinished_span.ts";
 export type { UnfinishedOptions } from "./src/read/unfinished.ts";
 export type { RecoveryReport } from "./src/segments/recover.ts";
 export { getSessionId, SESSION_LOCK } from "./src/session.ts";
+export type { CallFigures, DurationFigures, QuantileFigure } from "./src/stats/call_tally.ts";
+export type { FailureExample, FailureReason } from "./src/stats/failure_reasons.ts";
+export type { Sample } from "./src/stats/intervals.ts";
+export {
+  type Stats,
+  stats,
+  type StatsGroup,
+  type StatsOptions,
+  type StatsSource,
+} from "./src/stats/stats.ts";
 export type { TimeLike } from "./src/time.ts";
 export type {
   ChainHead,

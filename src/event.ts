@@ -356,3 +356,25 @@ export function nonRecordKind(value: object): string {
   if (ArrayBuffer.isView(value)) return "a typed array";
   return NON_RECORDS.find(([type]) => value instanceof type)?.[1] ?? "";
 }
+
+/**
+ * Returns the value of a field of an event; undefined if the event does not have the field. A name with dots, such as
+ * `config.mode`, is first looked up as it is, and else as a path of members of objects.
+ */
+export function fieldOf(event: AuditEvent, name: string): unknown {
+  if (Object.hasOwn(event, name)) return event[name];
+  if (!name.includes(".")) return undefined;
+  let value: unknown = event;
+  for (const member of name.split(".")) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, member)) {
+      return undefined;
+    }
+    value = (value as Readonly<Record<string, unknown>>)[member];
+  }
+  return value;
+}
+
+/** Returns the value of a field as text: a string as it is, any other value as JSON. */
+export function fieldText(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}

@@ -41,3 +41,10 @@ export const assertRejects: <E extends Error = Error>(
   msgIncludes?: string,
   msg?: string,
 ) => Promise<E> = std.assertRejects;
+
+export const assertAlmostEquals: (
+  actual: number,
+  expected: number,
+  tolerance?: number,
+  msg?: string,
+) => void = std.assertAlmostEquals;

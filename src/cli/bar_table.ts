@@ -26,21 +26,32 @@ const BAR_WIDTH_WANTED = 10;
 
 /**
  * Returns a table as lines that are at most `columns` wide. Labels are aligned left and cells right; bars take the
- * remaining columns. If there are too few columns for the bars, labels are cut.
+ * remaining columns. If there are too few columns for the bars, labels are cut. If there are too few columns for the
+ * cells, the last cells are left out.
  */
 export function barTable(
   rows: readonly BarRow[],
   { header, columns }: { readonly header: readonly string[]; readonly columns: number },
 ): string[] {
   if (rows.length === 0) return [];
-  const cellWidths = header.slice(1).map((head, n) =>
-    Math.max(...[head, ...rows.map(({ cells }) => cells[n] ?? "")].map((cell) => stringWidth(cell)))
+  const cellWidths = fitting(
+    header.slice(1).map((head, n) =>
+      Math.max(
+        ...[head, ...rows.map(({ cells }) => cells[n] ?? "")].map((cell) => stringWidth(cell)),
+      )
+    ),
+    columns - LABEL_WIDTH_MIN,
   );
   const cellsWidth = cellWidths.reduce((sum, width) => sum + GAP.length + width, 0);
   const labelRoom = columns - cellsWidth - GAP.length - BAR_WIDTH_WANTED;
   const labelMax = Math.min(LABEL_WIDTH_MAX, Math.max(LABEL_WIDTH_MIN, labelRoom));
-  const cellsOf = ({ label, cells }: BarRow) => [cut(label, labelMax), ...cells];
-  const labels = [header[0]!, ...rows.map((row) => cellsOf(row)[0]!)];
+  const textsOf = (label: string, cells: readonly string[]) => [
+    cut(label, labelMax),
+    ...cells.slice(0, cellWidths.length),
+  ];
+  const labels = [header[0]!, ...rows.map(({ label }) => label)].map((label) =>
+    cut(label, labelMax)
+  );
   const widths = [Math.max(...labels.map((label) => stringWidth(label))), ...cellWidths];
   const taken = widths[0]! + cellsWidth + GAP.length;
   const barWidth = Math.max(0, Math.min(BAR_WIDTH_MAX, columns - taken));
@@ -51,11 +62,20 @@ export function barTable(
       return column === 0 ? cell + space : space + cell;
     }).join(GAP);
   return [
-    styled("bold", line(header)),
+    styled("bold", line(textsOf(header[0]!, header.slice(1)))),
     ...rows.map((row) =>
-      `${line(cellsOf(row))}${GAP}${styled("cyan", bar(row.value, largest, barWidth))}`.trimEnd()
+      `${line(textsOf(row.label, row.cells))}${GAP}${
+        styled("cyan", bar(row.value, largest, barWidth))
+      }`.trimEnd()
     ),
   ];
+}
+
+/** Returns the widths of the first cells that fit the columns, each with a gap before it. */
+function fitting(widths: readonly number[], columns: number): readonly number[] {
+  let left = columns;
+  const first = widths.findIndex((width) => (left -= GAP.length + width) < 0);
+  return first < 0 ? widths : widths.slice(0, first);
 }
 
 /** Returns the text of a bar. Its length is proportional to `value`; the largest value fills `width` columns. */

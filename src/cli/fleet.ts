@@ -90,11 +90,11 @@ const tail = command(
 const spend = command(
   "spend",
   map(
-    merge(spendOptions(["log"]), fleetOptions),
+    merge(spendOptions, fleetOptions),
     (options): Run => (output) => runSpend(options, output),
   ),
   {
-    brief: message`Sums up costs by hour, day, model, event, session or log`,
+    brief: message`Sums up costs by hour, by log, or by any field`,
     description:
       message`Sums up the costs in USD of the events that match, in the last 24 hours or since --since.`,
     footer: message`Example: scout fleet spend ${text(EXAMPLE)} --by log --since 2w`,
@@ -198,7 +198,7 @@ function runReport(options: FleetOptions & ReportFileOptions, output: Output): P
   return writeReport(
     options,
     output,
-    (render, range) => withFleet(options, range, (events) => render(events)),
+    (render, query) => withFleet(options, query, (events) => render(events)),
   );
 }
 

@@ -42,6 +42,7 @@ import { rotateCommand } from "./rotate.ts";
 import { serveCommand } from "./serve.ts";
 import { shipCommand } from "./ship.ts";
 import { spendCommand } from "./spend.ts";
+import { statsCommand } from "./stats.ts";
 import { statusCommand } from "./status.ts";
 import { tailCommand } from "./tail.ts";
 import { columns, Output } from "./terminal.ts";
@@ -60,6 +61,7 @@ const reading: Parser<"sync", Run, unknown> = or(
   tailCommand,
   queryCommand,
   spendCommand,
+  statsCommand,
   metricsCommand,
   inflightCommand,
   budgetCommand,

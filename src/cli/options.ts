@@ -9,9 +9,9 @@ import { multiple, optional, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { argument, option } from "@optique/core/primitives";
 import { choice, integer, string, type ValueParser } from "@optique/core/valueparser";
-import type { AuditEvent } from "../event.ts";
 import { messageOf } from "../errors.ts";
 import type { QueryOptions } from "../read/query_options.ts";
+import { type Condition, parseCondition } from "./conditions.ts";
 import { PATH_FLAG } from "./log_path.ts";
 import { nearestName } from "../options/nearest_name.ts";
 import type { Question } from "./nothing_found.ts";
@@ -40,7 +40,7 @@ export type ReadingOptions = LogOptions & ShownOptions;
 export type FieldOptions = {
   readonly event: readonly string[];
   readonly session: string | undefined;
-  readonly where: readonly FieldTest[];
+  readonly where: readonly Condition[];
 };
 
 /** Options that select events by their times. */
@@ -48,9 +48,6 @@ export type TimeOptions = {
   readonly since: When | undefined;
   readonly until: When | undefined;
 };
-
-/** A function that checks whether a field of an event has the expected value. */
-export type FieldTest = (event: AuditEvent) => boolean;
 
 /** Creates the parser of an option value. `read` converts the text of the value, and throws if the text is invalid. */
 export function valueOf<T>(
@@ -140,7 +137,12 @@ export const when: ValueParser<"sync", When> = valueOf(
 );
 /** The parser of the name of a time zone. */
 export const timeZone: ValueParser<"sync", string> = valueOf("ZONE", checkTimeZone, "UTC");
-const fieldTest = valueOf("FIELD=VALUE", parseFieldTest, () => true);
+/** The parser of a condition on a field. */
+export const condition: ValueParser<"sync", Condition> = valueOf(
+  "CONDITION",
+  parseCondition,
+  { text: "", isMetBy: () => true },
+);
 
 function checkTimeZone(name: string): string {
   try {
@@ -148,21 +150,6 @@ function checkTimeZone(name: string): string {
   } catch (cause) {
     throw new RangeError("not a time zone; use a name such as Europe/Berlin or UTC", { cause });
   }
-}
-
-/**
- * Parses `FIELD=VALUE`. The returned test compares VALUE with the text of a string field, or with the JSON of any other
- * field.
- */
-function parseFieldTest(input: string): FieldTest {
-  const at = input.indexOf("=");
-  if (at <= 0) throw new RangeError("not a condition; use FIELD=VALUE such as model=small");
-  const [name, expected] = [input.slice(0, at), input.slice(at + 1)];
-  return (event) => {
-    if (!Object.hasOwn(event, name)) return false;
-    const value = event[name];
-    return (typeof value === "string" ? value : JSON.stringify(value)) === expected;
-  };
 }
 
 const log = {
@@ -230,8 +217,9 @@ export const fieldOptions: Parser<"sync", FieldOptions, unknown> = object("Event
   session: optional(option("--session", string({ metavar: "ID" }), {
     description: message`Events of this session`,
   })),
-  where: multiple(option("--where", fieldTest, {
-    description: message`Events with this value in a field; repeat for more fields`,
+  where: multiple(option("--where", condition, {
+    description:
+      message`Events whose field meets a condition: model=small, cost>0.5, tool!=search, error~timeout (a regular expression). Repeat for more conditions`,
   })),
 });
 
@@ -255,7 +243,7 @@ export function fieldsToQuery(
   return {
     ...event.length === 0 ? {} : { eventType: event },
     ...session === undefined ? {} : { sessionId: session },
-    ...where.length === 0 ? {} : { where: (found) => where.every((test) => test(found)) },
+    ...where.length === 0 ? {} : { where: (found) => where.every(({ isMetBy }) => isMetBy(found)) },
   };
 }
 

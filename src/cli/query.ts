@@ -25,7 +25,9 @@ import {
   type ShownOptions,
   type TimeOptions,
   timeOptions,
+  valueOf,
 } from "./options.ts";
+import { parseFields, pickedJson, pickedText } from "./shown_fields.ts";
 import { shownRows, SPANS_KIND, spansIn, spansOption } from "./spans.ts";
 import { columns, type Output } from "./terminal.ts";
 
@@ -37,7 +39,16 @@ export type QuestionOptions = FieldOptions & TimeOptions & {
 
 interface QueryCommandOptions extends ReadingOptions, QuestionOptions {
   readonly spans: boolean;
+  readonly fields: readonly string[] | undefined;
 }
+
+/** The parser of `--fields`. */
+const fieldsOption = optional(
+  option("--fields", valueOf("FIELD[,FIELD...]", parseFields, []), {
+    description:
+      message`Show only these fields, such as ts,model,cost, separated by tabs; with --json as an object`,
+  }),
+);
 
 /** The parser of {@linkcode QuestionOptions}. */
 export const questionOptions: Parser<"sync", QuestionOptions, unknown> = merge(
@@ -55,7 +66,7 @@ export const questionOptions: Parser<"sync", QuestionOptions, unknown> = merge(
 export const queryCommand: Parser<"sync", Run, unknown> = command(
   "query",
   map(
-    merge(object({ spans: spansOption }), questionOptions, readingOptions),
+    merge(object({ spans: spansOption, fields: fieldsOption }), questionOptions, readingOptions),
     (options): Run => (output) => runQuery(options, output),
   ),
   {
@@ -86,8 +97,8 @@ async function tellEventsOf(
   options: QueryCommandOptions & { readonly now: Temporal.ZonedDateTime },
   output: Output,
 ): Promise<number> {
-  const { json, limit, desc, now } = options;
-  const texts = json ? keepLineTexts(reader) : undefined;
+  const { json, limit, desc, now, fields } = options;
+  const texts = json || fields !== undefined ? keepLineTexts(reader) : undefined;
   const events = reader.query({
     ...optionsToQuery(options, now),
     ...limit === undefined ? {} : { limit },
@@ -108,12 +119,14 @@ const MEASURED_LENGTH_MAX = 1024 * 1024;
 export interface TellOptions extends ShownOptions {
   /** The stored lines of the events. With `json`, these lines are written unchanged. */
   readonly texts?: LineTexts | undefined;
+  /** The names of the fields to show. By default all fields are shown. */
+  readonly fields?: readonly string[] | undefined;
 }
 
 /** Writes a line for each event to the output, and resolves with the number of events. */
 export async function tellEvents(
   events: AsyncIterable<AuditEvent> | Iterable<AuditEvent>,
-  { json, timeZone, texts }: TellOptions,
+  { json, timeZone, texts, fields }: TellOptions,
   output: Output,
 ): Promise<number> {
   const lines = new EventLines({
@@ -123,7 +136,8 @@ export async function tellEvents(
   });
   const held: AuditEvent[] = [];
   let heldLength = 0;
-  let isHeld = !json;
+  const textOf = (event: AuditEvent) => texts?.get(event) ?? JSON.stringify(event);
+  let isHeld = !json && fields === undefined;
   const release = () => {
     isHeld = false;
     lines.measure(held);
@@ -133,7 +147,10 @@ export async function tellEvents(
   let count = 0;
   for await (const event of events) {
     count++;
-    if (json) output.jsonText(texts?.get(event) ?? JSON.stringify(event));
+    if (json) {
+      const text = textOf(event);
+      output.jsonText(fields === undefined ? text : pickedJson(text, fields));
+    } else if (fields !== undefined) output.line(pickedText(textOf(event), fields));
     else if (!isHeld) output.line(lines.line(event));
     else {
       held.push(event);

@@ -13,7 +13,7 @@ import { dirname, join, resolve } from "@std/path";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
 import type { AuditReader } from "../audit_reader.ts";
 import { withFlags } from "../errors.ts";
-import type { AuditEvent } from "../event.ts";
+import { type AuditEvent, isReservedType } from "../event.ts";
 import type { FileHandle } from "../platform/file_system.ts";
 import { eventFilter, mayLineHold } from "../read/filter.ts";
 import type { AuditQuery } from "../read/query.ts";
@@ -27,6 +27,9 @@ import { listedFiles } from "./listed_files.ts";
 import { statusLogger } from "./messages.ts";
 import { openInBrowser } from "./open_in_browser.ts";
 import {
+  type FieldOptions,
+  fieldOptions,
+  fieldsToQuery,
   type ReadingOptions,
   readingOptions,
   type ShownOptions,
@@ -48,7 +51,11 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** Options of a report and of the file that it is written to. */
-export type ReportFileOptions = TimeOptions & ReportLookOptions & { readonly out: string };
+export type ReportFileOptions =
+  & FieldOptions
+  & TimeOptions
+  & ReportLookOptions
+  & { readonly out: string };
 
 interface ReportCommandOptions extends ReadingOptions, ReportFileOptions {}
 
@@ -64,6 +71,7 @@ export const reportFileOptions: Parser<"sync", ReportFileOptions, unknown> = mer
     ),
   }),
   reportLookOptions,
+  fieldOptions,
   timeOptions,
 );
 
@@ -77,15 +85,15 @@ export const reportCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Writes a self-contained HTML report`,
     description:
-      message`Shows spend, accuracy and damage of all events, or of the events between --since and --until. The page needs neither network nor scripts. Needs --allow-read and --allow-write for the file.`,
+      message`Shows spend, accuracy and damage of all events, or of the events that match. With a filter, the heading names the filter, and budgets are left out. The page needs neither network nor scripts. Needs --allow-read and --allow-write for the file.`,
     footer: message`Example: scout report logs --since yesterday --budget 5 --tz Europe/Berlin`,
   },
 );
 
 function runReport(options: ReportCommandOptions, output: Output): Promise<number> {
-  return writeReport(options, output, (render, range) => {
+  return writeReport(options, output, (render, query) => {
     return withLog(options, (reader) => {
-      return render(reader.query(range), expectedEvents(reader, range));
+      return render(reader.query(query), expectedEvents(reader, query));
     }, statusLogger);
   });
 }
@@ -102,13 +110,13 @@ interface Rendered {
 }
 
 /**
- * Writes a report to a file or to standard output, and resolves with the exit code. `read` must query the events of the
- * time range and pass them to `render`.
+ * Writes a report to a file or to standard output, and resolves with the exit code. `read` must pass the events of the
+ * query to `render`.
  */
 export async function writeReport(
   options: ReportFileOptions & ShownOptions,
   output: Output,
-  read: (render: Render, range: ReportRange) => Promise<Rendered>,
+  read: (render: Render, query: ReportQuery) => Promise<Rendered>,
 ): Promise<number> {
   const { out, json, open } = options;
   const isPrinted = out === STANDARD_OUTPUT;
@@ -126,7 +134,7 @@ export async function writeReport(
     using source = new ShownQuery(query, expectedEvents);
     const page = await renderReport(source, reportOptions);
     return { events: source.events, page };
-  }, rangeOf(reportOptions));
+  }, { ...rangeOf(reportOptions), ...filterOf(options) });
   if (file === null) {
     output.line(page.trimEnd());
   } else {
@@ -142,10 +150,21 @@ export async function writeReport(
   return 0;
 }
 
-/** The time range of a report. */
-type ReportRange = Pick<QueryOptions, "since" | "until">;
+/**
+ * Returns the query options for the field options of a report. With a filter, the lines of budgets are left out, because
+ * the amounts of a budget cannot be computed from only some of the events.
+ */
+function filterOf(options: FieldOptions): ReportQuery {
+  const filter = fieldsToQuery(options);
+  if (Object.keys(filter).length === 0) return filter;
+  const { where = () => true } = filter;
+  return { ...filter, where: (event) => !isReservedType(event.event) && where(event) };
+}
 
-function rangeOf({ since, until }: ReportOptions): ReportRange {
+/** The query for the events of a report. */
+type ReportQuery = Omit<QueryOptions, "limit" | "order">;
+
+function rangeOf({ since, until }: ReportOptions): ReportQuery {
   return {
     ...since === undefined ? {} : { since },
     ...until === undefined ? {} : { until },
@@ -186,8 +205,8 @@ class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
  * Returns an estimate of the number of events in a time range: from the manifest or, for files without a usable
  * manifest line, from their lengths.
  */
-function expectedEvents(reader: AuditReader, range: ReportRange): number {
-  const filter = eventFilter(range);
+function expectedEvents(reader: AuditReader, query: ReportQuery): number {
+  const filter = eventFilter(query);
   let events = 0;
   for (const { file, line } of listedFiles(reader)) {
     if (line === undefined) events += file.byteLength / LINE_BYTES;

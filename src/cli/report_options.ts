@@ -10,7 +10,7 @@ import type { Parser } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import type { ReportOptions } from "../report/options.ts";
-import { amountOf, type ShownOptions, type TimeOptions } from "./options.ts";
+import { amountOf, type FieldOptions, type ShownOptions, type TimeOptions } from "./options.ts";
 
 /** Options of the look of a report, and the option to open the report in the browser. */
 export type ReportLookOptions = {
@@ -37,9 +37,9 @@ export const reportLookOptions: Parser<"sync", ReportLookOptions, unknown> = obj
 
 /** Returns the report options for the options of the command line. */
 export function optionsToReport(
-  options: ShownOptions & TimeOptions & ReportLookOptions,
+  options: ShownOptions & TimeOptions & ReportLookOptions & Partial<FieldOptions>,
 ): ReportOptions {
-  const { timeZone, title, budget, since, until } = options;
+  const { timeZone, title = titleOf(options), budget, since, until } = options;
   const now = Temporal.Now.zonedDateTimeISO(timeZone);
   return {
     timeZone,
@@ -48,4 +48,16 @@ export function optionsToReport(
     ...since === undefined ? {} : { since: since(now) },
     ...until === undefined ? {} : { until: until(now) },
   };
+}
+
+/** Returns a heading that names the filter, so that nobody takes a part of the log for all of it. */
+function titleOf(
+  { event = [], session, where = [] }: Partial<FieldOptions>,
+): string | undefined {
+  const filters = [
+    ...event.length === 0 ? [] : [`type ${event.join(" or ")}`],
+    ...session === undefined ? [] : [`session ${session}`],
+    ...where.map(({ text }) => text),
+  ];
+  return filters.length === 0 ? undefined : `Audit log: ${filters.join(", ")}`;
 }

@@ -127,6 +127,6 @@ function spanQuery({ event, session, where }: FieldOptions) {
     session === undefined || session_id === session;
   return {
     ...eventType.length === 0 ? {} : { eventType },
-    where: (row: AuditEvent) => isOfSession(row) && where.every((test) => test(row)),
+    where: (row: AuditEvent) => isOfSession(row) && where.every(({ isMetBy }) => isMetBy(row)),
   };
 }

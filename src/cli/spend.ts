@@ -1,22 +1,22 @@
 /**
- * `scout spend`: sums up the costs of events, by hour, day, model, type or session.
+ * `scout spend`: sums up the costs of events, by hour or by any field.
  *
  * @module
  */
 import { merge, object } from "@optique/core/constructs";
-import { message, text } from "@optique/core/message";
+import { message } from "@optique/core/message";
 import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
-import { command, option } from "@optique/core/primitives";
+import { command } from "@optique/core/primitives";
 import type { AuditEvent } from "../event.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
 import type { QueryOptions } from "../read/query_options.ts";
-import { costOf } from "../cost/spend.ts";
+import { costOf, finite } from "../cost/spend.ts";
+import { compareKeys, type GroupKey, Groups, isTimeKey } from "../stats/group_key.ts";
 import { type Run, withLog } from "./command.ts";
 import { tellLeftOut, untimedEvents } from "./left_out.ts";
 import { tell } from "./messages.ts";
 import {
-  choiceOf,
   type FieldOptions,
   fieldOptions,
   optionsToQuery,
@@ -28,65 +28,55 @@ import {
   timeOptions,
 } from "./options.ts";
 import { barTable } from "./bar_table.ts";
+import { alignedUsd, byOption, labelOf, tellMissingFields } from "./groups.ts";
 import { wrapped } from "./fit.ts";
 import { tellNothingFound } from "./nothing_found.ts";
 import { counted, shownNumber, shownSince, shownUsd } from "../shown.ts";
 import { columns, type Output } from "./terminal.ts";
 import { DAY_AGO } from "./when.ts";
 
-const BY = ["hour", "day", "model", "event", "session"] as const;
-/** The key by which costs are summed up, such as the hour or the model. */
-export type By = typeof BY[number] | "log";
-
-/** Options that select the events whose costs are summed up, and the key of the sums. */
-export type SpendOptions = FieldOptions & TimeOptions & { readonly by: By };
+/** Options that select the events whose costs are summed up, and the fields by which they are grouped. */
+export type SpendOptions = FieldOptions & TimeOptions & { readonly by: readonly string[] };
 
 interface SpendCommandOptions extends ReadingOptions, SpendOptions {}
 
-/** Creates the parser of {@linkcode SpendOptions}. `more` lists additional keys that `--by` accepts. */
-export function spendOptions(more: readonly By[] = []): Parser<"sync", SpendOptions, unknown> {
-  const choices = [...BY, ...more];
-  const all = `${choices.slice(0, -1).join(", ")} or ${choices.at(-1)}`;
-  return merge(
-    object({
-      by: withDefault(
-        option("--by", choiceOf("KEY", choices), {
-          description: message`Sum up by ${text(all)}; default hour`,
-        }),
-        "hour" as const,
-      ),
-    }),
-    fieldOptions,
-    timeOptions,
-  );
-}
+/** The parser of {@linkcode SpendOptions}. */
+export const spendOptions: Parser<"sync", SpendOptions, unknown> = merge(
+  object({ by: withDefault(byOption, ["hour"]) }),
+  fieldOptions,
+  timeOptions,
+);
 
 /** The `scout spend` command. */
 export const spendCommand: Parser<"sync", Run, unknown> = command(
   "spend",
   map(
-    merge(spendOptions(), readingOptions),
+    merge(spendOptions, readingOptions),
     (options): Run => (output) => runSpend(options, output),
   ),
   {
-    brief: message`Sums up costs by hour, day, model, event or session`,
+    brief: message`Sums up costs by hour, or by any field`,
     description:
-      message`Sums up the costs in USD of the events that match, in the last 24 hours or since --since.`,
+      message`Sums up the costs in USD of the events that match, in the last 24 hours or since --since. A call is an event with a cost; its tokens are those of input and output.`,
     footer: message`Example: scout spend logs --by day --since 2w --tz Europe/Berlin`,
   },
 );
 
-/** The sum of the costs of the events with the same key. */
-interface Spent {
-  readonly sum: PreciseSum;
-  events: number;
-  /** The time of the earliest event, in epoch milliseconds. */
-  earliestMs: number;
+/** The costs and tokens of a group of events. */
+class Spent {
+  readonly sum = new PreciseSum();
+  calls = 0;
+  tokens = 0;
+
+  add(event: AuditEvent, usd: number): void {
+    this.sum.add(usd);
+    this.calls++;
+    this.tokens += (finite(event.input_t) ?? 0) + (finite(event.output_t) ?? 0);
+  }
 }
 
-function nothingSpent(): Spent {
-  return { sum: new PreciseSum(), events: 0, earliestMs: Infinity };
-}
+/** Maximum number of groups with separate sums. Further groups are combined, so that the memory is bounded. */
+const GROUPS_MAX = 100_000;
 
 async function runSpend(options: SpendCommandOptions, output: Output): Promise<number> {
   const { timeZone } = options;
@@ -131,115 +121,108 @@ export async function tellSpend(
   },
   output: Output,
 ): Promise<number> {
-  const total = nothingSpent();
+  const total = new Spent();
+  const groups = new Groups(by, { timeZone, max: GROUPS_MAX, create: () => new Spent() });
   let badCosts = 0;
-  const spent = new Map<string, Spent>();
-  const keyOf = keysBy(by, timeZone);
   for await (const event of events) {
     const cost = costOf(event);
     if (cost === null) {
       if (Object.hasOwn(event, "cost")) badCosts++;
       continue;
     }
-    const key = keyOf(event, cost.epochMs);
-    let row = spent.get(key);
-    if (row === undefined) spent.set(key, row = nothingSpent());
-    for (const each of [row, total]) {
-      each.sum.add(cost.usd);
-      each.events++;
-      each.earliestMs = Math.min(each.earliestMs, cost.epochMs);
-    }
+    groups.of(event).add(event, cost.usd);
+    total.add(event, cost.usd);
   }
-  const rows = inOrder(by, spent);
-  const { sum: { value: usd }, events: count } = total;
-  if (json) output.json({ by, since: since.toString(), usd, events: count, rows });
+  const rows = rowsOf(by, groups);
+  const { sum: { value: usd }, calls, tokens } = total;
+  if (json) output.json({ by, since: since.toString(), usd, calls, tokens, rows });
   else {
-    const amount = count === 0 ? "-" : shownUsd(usd);
-    const head = `${amount} for ${counted(count, "event")} since ${shownSince(since, timeZone)}`;
+    const amount = calls === 0 ? "-" : shownUsd(usd);
+    const head = `${amount} for ${counted(calls, "call")} since ${shownSince(since, timeZone)}`;
     for (const line of wrapped(head, columns())) output.line(line);
-    for (const line of spendTable(by, rows, columns())) output.line(line);
+    for (const line of spendTable({ by, rows, total: { usd, calls, tokens } }, columns())) {
+      output.line(line);
+    }
   }
   await output.flush();
   tellLeftOut({ untimed, badCosts });
-  return count;
+  tellMissingFields(by, rows);
+  return calls;
+}
+
+/** The costs and tokens of events. */
+interface Sums {
+  readonly usd: number;
+  readonly calls: number;
+  /** Sum of the input and output tokens. */
+  readonly tokens: number;
+}
+
+/** A row of the table of `scout spend`: the costs and tokens of the events with the same key. */
+export interface Row extends Sums {
+  /** The values of the fields in `by`; null for a missing value. */
+  readonly key: GroupKey;
+}
+
+/** The label of the groups that are combined because there are too many. */
+const OTHERS = "(others)";
+
+/**
+ * Returns the groups as rows. Hours and days are sorted by time, because the events of a log may be out of order. Other
+ * groups are sorted by cost, the most expensive first.
+ */
+function rowsOf(by: readonly string[], { groups, others }: Groups<Spent>): Row[] {
+  const rowOf = (key: GroupKey, { sum, calls, tokens }: Spent): Row => ({
+    key,
+    usd: sum.value,
+    calls,
+    tokens,
+  });
+  const rows = Array.from(groups, ({ key, figures }) => rowOf(key, figures));
+  const isByTime = by.some(isTimeKey);
+  rows.sort((a, b) => (isByTime ? 0 : b.usd - a.usd) || compareKeys(by, a.key, b.key));
+  return others === null ? rows : [...rows, rowOf([OTHERS], others)];
 }
 
 /** Returns the table of `scout spend` as lines that are at most `columns` wide. */
-export function spendTable(by: By, rows: readonly Row[], columns: number): string[] {
-  const labels = labelsOf(by, rows);
-  const amounts = alignedUsd(rows.map(({ usd }) => usd));
+export function spendTable(
+  { by, rows, total }: {
+    readonly by: readonly string[];
+    readonly rows: readonly Row[];
+    readonly total: Sums;
+  },
+  columns: number,
+): string[] {
+  const all = [...rows, ...rows.length > 1 ? [total] : []];
+  const labels = [...labelsOf(by, rows), "total"];
+  const amounts = alignedUsd(all.map(({ usd }) => usd));
   return barTable(
-    rows.map(({ usd, events }, n) => ({
+    all.map((row, n) => ({
       label: labels[n]!,
-      value: usd,
-      cells: [amounts[n]!, shownNumber(events)],
+      // A bar of the total would make all other bars too short to compare.
+      value: row === total ? 0 : row.usd,
+      cells: [
+        amounts[n]!,
+        share(row.usd, total.usd),
+        shownNumber(row.calls),
+        row.tokens === 0 ? "-" : shownNumber(row.tokens),
+      ],
     })),
-    { header: [by, "USD", "events"], columns },
+    { header: [by.join(", "), "USD", "share", "calls", "tokens"], columns },
   );
 }
 
-/** Returns the amounts, padded at the end so that decimal points align in a right-aligned column. */
-function alignedUsd(amounts: readonly number[]): string[] {
-  const shown = amounts.map(shownUsd);
-  const decimalsOf = (text: string) => text.includes(".") ? text.length - text.indexOf(".") : 0;
-  const decimals = Math.max(...shown.map(decimalsOf));
-  return shown.map((text) => text + " ".repeat(decimals - decimalsOf(text)));
+function share(usd: number, total: number): string {
+  const pct = 100 * usd / total;
+  return Number.isFinite(pct) ? `${pct.toFixed(1)} %` : "-";
 }
 
 /** Returns the labels of the rows. Hours are shown with their UTC offset only if an hour occurs twice. */
-function labelsOf(by: By, rows: readonly Row[]): string[] {
-  const keys = rows.map(({ key }) => key);
-  if (by !== "hour") return keys;
-  const hours = keys.map((key) => key.slice(0, "2026-02-13 14:00".length));
-  return new Set(hours).size === hours.length ? hours : keys;
+function labelsOf(by: readonly string[], rows: readonly Row[]): string[] {
+  const short = (key: GroupKey) =>
+    key.map((value, n) => by[n] === "hour" ? value?.slice(0, HOUR_LENGTH) ?? null : value);
+  const labels = rows.map(({ key }) => labelOf(short(key)));
+  return new Set(labels).size === labels.length ? labels : rows.map(({ key }) => labelOf(key));
 }
 
-/**
- * A quarter of an hour in milliseconds. Every UTC offset in use today is a multiple of it, so all times in the same
- * quarter have the same hour and day.
- */
-const SLOT_MS = 15 * 60_000;
-
-/** Returns a function that returns the key by which the cost of an event is summed up. */
-function keysBy(by: By, timeZone: string): (event: AuditEvent, epochMs: number) => string {
-  // A field can have any type, because other programs can also write to a log.
-  if (by === "model") return ({ model }) => String(model ?? "-");
-  if (by === "event") return ({ event }) => String(event ?? "-");
-  if (by === "session") return ({ session_id }) => String(session_id ?? "-");
-  if (by === "log") return ({ scout_log }) => String(scout_log ?? "-");
-  const bySlot = new Map<number, string>();
-  return (_event, epochMs) => {
-    const slot = Math.floor(epochMs / SLOT_MS);
-    let key = bySlot.get(slot);
-    if (key === undefined) bySlot.set(slot, key = timeKey(by, slot * SLOT_MS, timeZone));
-    return key;
-  };
-}
-
-function timeKey(by: "hour" | "day", epochMs: number, timeZone: string): string {
-  const time = Temporal.Instant.fromEpochMilliseconds(epochMs).toZonedDateTimeISO(timeZone);
-  const date = time.toPlainDate().toString();
-  // When clocks are set back, an hour occurs twice; the offset distinguishes the two.
-  return by === "day" ? date : `${date} ${String(time.hour).padStart(2, "0")}:00${time.offset}`;
-}
-
-/** A row of the table of `scout spend`. */
-export interface Row {
-  readonly key: string;
-  readonly usd: number;
-  readonly events: number;
-}
-
-/**
- * Returns the sums as rows. Hours and days are sorted by time, because the events of a log may be out of order. Other
- * keys are sorted by cost, the highest first.
- */
-function inOrder(by: By, spent: ReadonlyMap<string, Spent>): Row[] {
-  const isTime = by === "hour" || by === "day";
-  return [...spent]
-    .map(([key, { sum, events, earliestMs }]) => ({ key, usd: sum.value, events, earliestMs }))
-    .sort((a, b) =>
-      isTime ? a.earliestMs - b.earliestMs : b.usd - a.usd || (a.key < b.key ? -1 : 1)
-    )
-    .map(({ key, usd, events }) => ({ key, usd, events }));
-}
+const HOUR_LENGTH = "2026-02-13 14:00".length;

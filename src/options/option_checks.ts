@@ -63,12 +63,28 @@ export const abortSignal: OptionCheck = {
   must: "an AbortSignal",
   isOfType: (value) => value instanceof AbortSignal,
 };
+/** Accepts the name of a time zone, or a UTC offset. */
+export const timeZone: OptionCheck = {
+  must: "a time zone such as Europe/Berlin",
+  isOfType: (value) => typeof value === "string",
+  isInRange: isTimeZone,
+};
 /** Accepts a number of hours: any number except NaN. */
 export const hours: OptionCheck = {
   must: "a number",
   isOfType: isNumber,
   isInRange: (value: number) => !Number.isNaN(value),
 };
+
+function isTimeZone(name: string): boolean {
+  try {
+    Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(name);
+    return true;
+  } catch {
+    // The name is not a time zone. The caller reports the name, so the message of the platform is not needed.
+    return false;
+  }
+}
 
 /** Returns a check that accepts an integer >= `min`, and also `Infinity` if `orInfinity` is set. */
 export function integer(min: number, orInfinity = false): OptionCheck {

@@ -14,7 +14,7 @@ import { plainSvg } from "./plain_svg.ts";
 import { type Bar, bars, spendSeries } from "./series.ts";
 import { shownBrief, shownCompact, shownShort, shownUsdCompact } from "./shown_in_report.ts";
 import { timeTicks } from "./time_ticks.ts";
-import { wilsonInterval } from "./wilson_interval.ts";
+import { wilsonInterval } from "../stats/intervals.ts";
 
 /** The size in pixels at which a chart is drawn. The page scales the drawing to the available width. */
 export interface ChartSize {

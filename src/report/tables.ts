@@ -14,7 +14,7 @@ import type { ReportContent } from "./report_content.ts";
 import { FURTHER_LABEL, labelOf, spendSeries } from "./series.ts";
 import { shownCount, textElement, timeElement } from "./shown_in_report.ts";
 import { type Cell, none, number, table, text } from "./table.ts";
-import { wilsonInterval } from "./wilson_interval.ts";
+import { wilsonInterval } from "../stats/intervals.ts";
 
 /** Maximum number of unreadable regions that are listed. Further regions are counted, but not listed. */
 const DAMAGE_MAX = 5_000;

@@ -132,6 +132,9 @@ const REFUSED: [args: string[], message: string][] = [
     ["--where", "x"],
     'Cannot read --where: "x" is not a condition; use FIELD=VALUE such as model=small',
   ],
+  [["--where", "x==1"], 'Cannot read --where: "x==1" is not a condition; use x=1'],
+  [["--where", "x~("], 'Cannot read --where: "x~(" is not a condition; Invalid regular expression'],
+  [["--fields", "a,,b"], 'Cannot read --fields: "a,,b" is not a list of fields'],
   [["--tz", "Mars/X"], 'Cannot read --tz: "Mars/X" is not a time zone; use a name such as'],
   [["--limit", "-1"], 'Cannot read --limit: "-1" is not an integer >= 0'],
   [["--nope"], "`--nope`"],
@@ -204,7 +207,7 @@ Deno.test("scout query, tail, spend and metrics name the newest event or a simil
     [["tail", "--event", "navv", "--json"], /^$/, "no navv events; did you mean `nav`?"],
     [
       ["spend", ...since],
-      /^- for 0 events since /,
+      /^- for 0 calls since /,
       `no events with a cost since 2026-02-14 00:00; ${instead} (try --since 2026-02-13)`,
     ],
     [

@@ -12,7 +12,7 @@ function cost(ts: string, usd: number, more: Record<string, unknown> = {}) {
 }
 
 const EVENTS = [
-  cost("2026-02-13T14:00:00.000Z", 0.1),
+  cost("2026-02-13T14:00:00.000Z", 0.1, { input_t: 1_000, output_t: 200 }),
   cost("2026-02-13T14:59:59.999Z", 0.2, { model: "large", event: "brief" }),
   cost("2026-02-13T15:00:00.000Z", 1.2, { model: "large", session_id: "s2" }),
   cost("2026-02-14T00:00:00.000Z", 0.6, { model: undefined }),
@@ -29,31 +29,44 @@ Deno.test("scout spend shows the costs by hour, with bars", async () => {
     stderr: "scout: not counted: 1 event without a readable time\n",
   });
   assertEquals(stdout.split("\n"), [
-    "$2.10 for 4 events since 2026-02-13 00:00 (UTC)",
-    "hour                USD  events",
-    "2026-02-13 14:00  $0.30       2  ██████████",
-    "2026-02-13 15:00  $1.20       1  ████████████████████████████████████████",
-    "2026-02-14 00:00  $0.60       1  ████████████████████",
+    "$2.10 for 4 calls since 2026-02-13 00:00 (UTC)",
+    "hour                USD    share  calls  tokens",
+    "2026-02-13 14:00  $0.30   14.3 %      2    1200  ███████▊",
+    "2026-02-13 15:00  $1.20   57.1 %      1       -  ███████████████████████████████",
+    "2026-02-14 00:00  $0.60   28.6 %      1       -  ███████████████▌",
+    "total             $2.10  100.0 %      4    1200",
     "",
   ]);
 });
 
-const BY: [by: string, rows: [key: string, usd: number, events: number][]][] = [
-  ["day", [["2026-02-13", 1.5, 3], ["2026-02-14", 0.6, 1]]],
-  ["model", [["large", 1.4, 2], ["-", 0.6, 1], ["small", 0.1, 1]]],
-  ["event", [["nav", 1.9, 3], ["brief", 0.2, 1]]],
-  ["session", [["s2", 1.2, 1], ["s1", 0.9, 3]]],
+type ShownRow = [key: (string | null)[], usd: number, calls: number, tokens: number];
+const BY: [by: string, rows: ShownRow[]][] = [
+  ["day", [[["2026-02-13"], 1.5, 3, 1_200], [["2026-02-14"], 0.6, 1, 0]]],
+  ["model", [[["large"], 1.4, 2, 0], [[null], 0.6, 1, 0], [["small"], 0.1, 1, 1_200]]],
+  ["event", [[["nav"], 1.9, 3, 1_200], [["brief"], 0.2, 1, 0]]],
+  ["session", [[["s2"], 1.2, 1, 0], [["s1"], 0.9, 3, 1_200]]],
+  ["event,session_id", [
+    [["nav", "s2"], 1.2, 1, 0],
+    [["nav", "s1"], 0.7, 2, 1_200],
+    [["brief", "s1"], 0.2, 1, 0],
+  ]],
+  ["day,model", [
+    [["2026-02-13", "large"], 1.4, 2, 0],
+    [["2026-02-13", "small"], 0.1, 1, 1_200],
+    [["2026-02-14", null], 0.6, 1, 0],
+  ]],
 ];
 for (const [by, rows] of BY) {
   Deno.test(`scout spend --by ${by} --json prints exact sums`, async () => {
     using log = logWith(...EVENTS);
     const { stdout } = await log.run("spend", "--json", "--by", by, ...SINCE);
     assertEquals(JSON.parse(stdout), {
-      by,
+      by: by.split(","),
       since: "2026-02-13T00:00:00Z",
       usd: 2.1,
-      events: 4,
-      rows: rows.map(([key, usd, events]) => ({ key, usd, events })),
+      calls: 4,
+      tokens: 1_200,
+      rows: rows.map(([key, usd, calls, tokens]) => ({ key, usd, calls, tokens })),
     });
   });
 }
@@ -72,8 +85,8 @@ Deno.test("scout spend shows the hour that clocks repeat in autumn as two hours"
     "Europe/Berlin",
   );
   assertEquals(JSON.parse(stdout).rows, [
-    { key: "2026-10-25 02:00+02:00", usd: 1, events: 1 },
-    { key: "2026-10-25 02:00+01:00", usd: 2, events: 1 },
+    { key: ["2026-10-25 02:00+02:00"], usd: 1, calls: 1, tokens: 0 },
+    { key: ["2026-10-25 02:00+01:00"], usd: 2, calls: 1, tokens: 0 },
   ]);
 });
 
@@ -114,23 +127,23 @@ Deno.test("scout spend prints the same costs of a replayed trace as the test com
   assertEquals([replayed.code, replayed.stderr], [0, ""]);
 
   // At 3 and 15 USD per million tokens, a request costs a whole number of millionths of a USD.
-  const byHour = new Map<string, { microUsd: number; events: number }>();
+  const byHour = new Map<string, { microUsd: number; calls: number }>();
   for (const { time, input, output } of requests) {
     const hour = `${time.slice(0, 10)} ${time.slice(11, 13)}:00+00:00`;
-    const { microUsd, events } = byHour.get(hour) ?? { microUsd: 0, events: 0 };
-    byHour.set(hour, { microUsd: microUsd + 3 * input + 15 * output, events: events + 1 });
+    const { microUsd, calls } = byHour.get(hour) ?? { microUsd: 0, calls: 0 };
+    byHour.set(hour, { microUsd: microUsd + 3 * input + 15 * output, calls: calls + 1 });
   }
   const path = dir.path(".demo/trace/audit.jsonl");
   const args = ["spend", "--path", path, "--json", "--tz", "UTC", ...SINCE];
   const { code, stdout } = await runCli(args, dir.path(""));
-  const { usd, events, rows: hours } = JSON.parse(stdout);
+  const { usd, calls, rows: hours } = JSON.parse(stdout);
   const inMicroUsd = (amount: number) => Number((amount * 1e6).toFixed(3));
   const total = [...byHour.values()].reduce((sum, { microUsd }) => sum + microUsd, 0);
-  assertEquals([code, inMicroUsd(usd), events], [0, total, requests.length]);
+  assertEquals([code, inMicroUsd(usd), calls], [0, total, requests.length]);
   assertEquals(
-    hours.map((row: { key: string; usd: number; events: number }) => [
-      row.key,
-      { microUsd: inMicroUsd(row.usd), events: row.events },
+    hours.map((row: { key: string[]; usd: number; calls: number }) => [
+      row.key[0],
+      { microUsd: inMicroUsd(row.usd), calls: row.calls },
     ]),
     [...byHour].sort(([a], [b]) => a < b ? -1 : 1),
   );
@@ -142,12 +155,21 @@ Deno.test("scout spend --json prints no rows if nothing was spent in the last da
   assertEquals([code, JSON.parse(stdout).usd, JSON.parse(stdout).rows], [0, 0, []]);
 });
 
-Deno.test("scout spend rejects an unknown key and names the key", async () => {
-  using log = logWith();
-  const { code, stdout, stderr } = await log.run("spend", "--by", "week");
-  assertEquals([code, stdout], [2, ""]);
-  assertStringIncludes(stderr, 'Cannot read --by: "week" is not hour, day');
+Deno.test("scout spend names a field in --by that no event has, and a similar name", async () => {
+  using log = logWith(...EVENTS);
+  const { code, stdout, stderr } = await log.run("spend", "--by", "modle", "--json", ...SINCE);
+  assertEquals([code, JSON.parse(stdout).rows[0].key], [0, [null]]);
+  assertStringIncludes(stderr, "scout: no event has the field modle; did you mean model?\n");
 });
+
+for (const by of ["", "a,b,c", "a,"]) {
+  Deno.test(`scout spend rejects --by "${by}", which is not one or two names`, async () => {
+    using log = logWith();
+    const { code, stdout, stderr } = await log.run("spend", "--by", by);
+    assertEquals([code, stdout], [2, ""]);
+    assertStringIncludes(stderr, `Cannot read --by: "${by}" is not one or two names of fields`);
+  });
+}
 
 Deno.test("scout spend reports on standard error how many events have an unreadable cost", async () => {
   const line = (cost: string) => `{"ts":"2026-02-13T14:00:00.000Z","event":"nav","cost":${cost}}\n`;
@@ -157,7 +179,7 @@ Deno.test("scout spend reports on standard error how many events have an unreada
     0,
     "scout: not counted: 3 events whose cost is not a number\n",
   ]);
-  assertEquals(stdout.split("\n")[0], "$1.00 for 2 events since 2026-02-13 00:00 (UTC)");
+  assertEquals(stdout.split("\n")[0], "$1.00 for 2 calls since 2026-02-13 00:00 (UTC)");
 });
 
 Deno.test("Every summary reports on standard error how many events have no readable time", async () => {
@@ -173,7 +195,7 @@ Deno.test("Every summary reports on standard error how many events have no reada
   };
   for (const expected of [3, 6]) {
     const [spend, spendNote] = await lines("spend");
-    assertEquals([spend.startsWith("$2.00 for 2 events"), spendNote], [true, note(expected)]);
+    assertEquals([spend.startsWith("$2.00 for 2 calls"), spendNote], [true, note(expected)]);
     const [metrics, metricsNote] = await lines("metrics");
     assertEquals([metrics.includes("2 navigations"), metricsNote], [true, note(expected)]);
     assertEquals((await lines("status"))[1], note(expected));
@@ -194,10 +216,11 @@ Deno.test("scout spend aligns amounts at their decimal points", async () => {
     cost("2026-02-13T14:00:00.000Z", 0, { model: "c" }),
   );
   const { stdout } = await log.run("spend", "--by", "model", ...SINCE);
-  assertEquals(stdout.split("\n").slice(1, 5).map((line) => line.slice(0, 30).trimEnd()), [
-    "model              USD  events",
-    "a      $12,345.60            1",
-    "b           $0.0000001       1",
-    "c           $0.00            1",
+  assertEquals(stdout.split("\n").slice(1, 6).map((line) => line.slice(0, 38).trimEnd()), [
+    "model              USD    share  calls",
+    "a      $12,345.60       100.0 %      1",
+    "b           $0.0000001    0.0 %      1",
+    "c           $0.00         0.0 %      1",
+    "total  $12,345.60       100.0 %      3",
   ]);
 });

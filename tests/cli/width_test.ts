@@ -4,10 +4,12 @@ import { EventLines, USUAL_WIDTHS } from "../../src/cli/event_line.ts";
 import type { LogStatus } from "../../src/cli/log_status.ts";
 import { fleetStatusLines } from "../../src/cli/fleet_status.ts";
 import { metricsLines } from "../../src/cli/metrics.ts";
-import { type By, spendTable } from "../../src/cli/spend.ts";
+import { spendTable } from "../../src/cli/spend.ts";
+import { statsLines } from "../../src/cli/stats.ts";
 import { statusLines } from "../../src/cli/status.ts";
 import { verifyLines } from "../../src/cli/verify.ts";
 import type { AuditEvent } from "../../src/event.ts";
+import { stats } from "../../src/stats/stats.ts";
 import type { VerifyReport } from "../../src/verify/report.ts";
 import { UNSAFE } from "./unsafe_text.ts";
 
@@ -113,11 +115,36 @@ for (const columns of WIDTHS) {
   });
 
   Deno.test(`The table of scout spend fits ${columns} columns with any labels`, () => {
-    for (const by of ["model", "session", "event"] satisfies By[]) {
-      const amounts = [1e-7, 0, 0.5, 12_345.678, 1e300];
-      const rows = TEXTS.flatMap((key) => amounts.map((usd) => ({ key, usd, events: 123_456 })));
-      assertFits(spendTable(by, rows, columns), columns);
+    const sums = { calls: 123_456, tokens: 1_234_567 };
+    const amounts = [1e-7, 0, 0.5, 12_345.678];
+    for (const by of [["model"], ["agent", "model"]]) {
+      const rows = TEXTS.flatMap((text) =>
+        amounts.map((usd) => ({ key: by.map(() => text), usd, ...sums }))
+      );
+      assertFits(spendTable({ by, rows, total: { usd: 1e4, ...sums } }, columns), columns);
     }
+  });
+
+  Deno.test(`The tables of scout stats fit ${columns} columns with any labels and reasons`, async () => {
+    const events = TEXTS.flatMap((text) =>
+      Array.from({ length: 25 }, (_, n) => ({
+        event: "llm_call",
+        agent: text,
+        model: text,
+        cost: 12_345.678 * n,
+        duration_ms: 1e7 * n,
+        input_t: 1e9 + n,
+        output_t: 1e9,
+        cache_read_t: 1e8,
+        status: "error",
+        error: text,
+      }))
+    );
+    const found = await stats(ReadableStream.from(events), {
+      by: ["agent", "model"],
+      outcome: () => true,
+    });
+    assertFits(statsLines(found, columns), columns);
   });
 
   Deno.test(`scout status fits ${columns} columns`, () => {

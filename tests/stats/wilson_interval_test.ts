@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { wilsonInterval } from "../../src/report/wilson_interval.ts";
+import { wilsonInterval } from "../../src/stats/intervals.ts";
 
 function assertNear(actual: number, expected: number, tolerance: number): void {
   assert(Math.abs(actual - expected) <= tolerance, `${actual} is not near ${expected}`);

@@ -1,0 +1,69 @@
+/**
+ * The option `--by`, and the groups in tables.
+ *
+ * @module
+ */
+import { message } from "@optique/core/message";
+import type { Parser } from "@optique/core/parser";
+import { option } from "@optique/core/primitives";
+import { nearestName } from "../options/nearest_name.ts";
+import { shownUsd } from "../shown.ts";
+import { type GroupKey, TIME_KEYS } from "../stats/group_key.ts";
+import { tell } from "./messages.ts";
+import { valueOf } from "./options.ts";
+
+const FIELDS_MAX = 2;
+
+/** The parser of `--by`: one or two names of fields, separated by a comma. */
+export const byOption: Parser<"sync", readonly string[], unknown> = option(
+  "--by",
+  valueOf("FIELD[,FIELD]", parseFields, ["event"]),
+  {
+    description:
+      message`Group by one or two fields, such as agent or agent,model; also by hour, day or session`,
+  },
+);
+
+function parseFields(input: string): readonly string[] {
+  const names = input.split(",");
+  if (names.length <= FIELDS_MAX && !names.includes("")) return names;
+  throw new RangeError("not one or two names of fields; use model or agent,model");
+}
+
+/** Returns the text that names a group in a table. A dash means that the events have no value. */
+export function labelOf(key: GroupKey): string {
+  return key.map((value) => value ?? "-").join(", ");
+}
+
+/** Names to suggest if no event has a field of the given name. */
+const USUAL_NAMES = [
+  ...TIME_KEYS,
+  "session",
+  "agent",
+  "model",
+  "event",
+  "provider",
+  "status",
+  "tool",
+];
+
+/** Reports on standard error each field in `by` that none of the groups has, and suggests a similar name. */
+export function tellMissingFields(
+  by: readonly string[],
+  groups: readonly { readonly key: GroupKey }[],
+): void {
+  if (groups.length === 0) return;
+  for (const [n, name] of by.entries()) {
+    if (groups.some(({ key }) => key[n] !== null)) continue;
+    const near = nearestName(name, USUAL_NAMES);
+    tell(`no event has the field ${name}${near === undefined ? "" : `; did you mean ${near}?`}`);
+  }
+}
+
+/** Returns amounts in USD, padded at the end so that decimal points align in a right-aligned column. */
+export function alignedUsd(amounts: readonly number[]): string[] {
+  const shown = amounts.map(shownUsd);
+  const decimalsOf = (text: string) => text.includes(".") ? text.length - text.indexOf(".") : 0;
+  const decimals = Math.max(...shown.map(decimalsOf));
+  return shown.map((text) => text + " ".repeat(decimals - decimalsOf(text)));
+}

@@ -1,0 +1,119 @@
+/**
+ * Groups failures by reason. Numbers and IDs in a reason are replaced by placeholders, so that "timeout after 3 s" and
+ * "timeout after 5 s" are one group. Pure.
+ *
+ * @module
+ */
+import type { AuditEvent } from "../event.ts";
+
+/** The failures with the same reason, apart from numbers and IDs. */
+export interface FailureReason {
+  /** The reason. `<n>` stands for a number and `<id>` for an ID. */
+  readonly reason: string;
+  /** Number of failures. */
+  readonly count: number;
+  /** The first of these failures. `text` is its reason with numbers and IDs, cut after 500 characters. */
+  readonly example: FailureExample;
+}
+
+/** One failure, as an example of a group. Fields that the event lacks are null. */
+export interface FailureExample {
+  readonly text: string;
+  readonly ts: string | null;
+  readonly event: string | null;
+  readonly session_id: string | null;
+}
+
+/** Failures with different reasons, above the maximum number of reasons, form a group with this name. */
+export const OTHER_REASONS = "(other reasons)";
+/** The reason of a failure without the fields `error` and `reason`. */
+export const NO_REASON = "(no reason)";
+/** Maximum number of reasons with a separate group. */
+const REASONS_MAX = 1_000;
+/** Maximum length of the text of a reason in UTF-16 code units. Longer texts are cut. */
+const TEXT_LENGTH_MAX = 500;
+
+/** Counts failures by reason. */
+export class FailureReasons {
+  readonly #groups = new Map<string, { count: number; readonly example: FailureExample }>();
+
+  /** Counts a failure. */
+  add(event: AuditEvent): void {
+    const text = reasonOf(event);
+    const reason = withoutNumbers(text);
+    const isKnown = this.#groups.has(reason) || this.#groups.size < REASONS_MAX;
+    const name = isKnown ? reason : OTHER_REASONS;
+    const group = this.#groups.get(name);
+    if (group !== undefined) group.count++;
+    else this.#groups.set(name, { count: 1, example: exampleOf(event, text) });
+  }
+
+  /** Returns the groups, the largest first. Groups of the same size are sorted by reason. */
+  list(): FailureReason[] {
+    return [...this.#groups]
+      .map(([reason, { count, example }]) => ({ reason, count, example }))
+      .sort((a, b) => b.count - a.count || (a.reason < b.reason ? -1 : 1));
+  }
+}
+
+/**
+ * Returns the reason of a failed event as one line: from the field `error`, else from the field `reason`. Of an error
+ * object, the name and the message are used.
+ */
+export function reasonOf({ error, reason }: AuditEvent): string {
+  const text = textOf(error) ?? textOf(reason) ?? NO_REASON;
+  return text.slice(0, TEXT_LENGTH_MAX).replaceAll(/\s+/g, " ").trim() || NO_REASON;
+}
+
+function textOf(value: unknown): string | null {
+  if (value === null || value === undefined) return null;
+  if (typeof value === "string") return value;
+  if (typeof value !== "object") return String(value);
+  const { name, message } = value as { name?: unknown; message?: unknown };
+  if (typeof message !== "string") return JSON.stringify(value);
+  // Nearly every error has the name "Error", which says nothing.
+  return typeof name === "string" && name !== "Error" && name !== ""
+    ? `${name}: ${message}`
+    : message;
+}
+
+const UUID = /\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/gi;
+/** Matches what may be an ID without its prefix: of "call_8f3kQ2zT", the part after the underscore. */
+const WORD = /[a-z0-9]{8,}/gi;
+const NUMBER = /\d+(?:[.,:]\d+)*/g;
+/** Matches an HTTP status at the start of a reason, or after a word that introduces a status. */
+const STATUS =
+  /((?:^|\b(?:http|status|code|error)\b[\s:=(]*(?:code\b[\s:=(]*)?)[1-5]\d\d\b(?![.,:]\d))/gi;
+
+/**
+ * Returns a reason with `<id>` in place of IDs and `<n>` in place of numbers. HTTP statuses stay, because 429 and 500
+ * are different reasons.
+ */
+export function withoutNumbers(text: string): string {
+  // split() puts the statuses, which the regular expression captures, at the odd places.
+  return text.split(STATUS).map((part, n) => n % 2 === 1 ? part : withPlaceholders(part)).join("");
+}
+
+function withPlaceholders(text: string): string {
+  return text.replaceAll(UUID, "<id>")
+    .replaceAll(WORD, (word) => isId(word) ? "<id>" : word)
+    .replaceAll(NUMBER, "<n>");
+}
+
+/** Checks whether a word mixes letters with at least two digits. */
+function isId(word: string): boolean {
+  return /[a-z]/i.test(word) && /\d.*\d/.test(word);
+}
+
+function exampleOf({ ts, event, session_id }: AuditEvent, text: string): FailureExample {
+  return {
+    text,
+    ts: stringOrNull(ts),
+    event: stringOrNull(event),
+    session_id: stringOrNull(session_id),
+  };
+}
+
+function stringOrNull(value: unknown): string | null {
+  return typeof value === "string" ? value : null;
+}

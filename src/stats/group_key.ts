@@ -1,0 +1,128 @@
+/**
+ * Groups events by the values of fields, or by the hour or day of their times. Pure.
+ *
+ * @module
+ */
+import { type AuditEvent, fieldOf, fieldText } from "../event.ts";
+import { eventEpochMs } from "../time.ts";
+
+/** The values by which an event is grouped, one for each key. Null if the event has no value. */
+export type GroupKey = readonly (string | null)[];
+
+/**
+ * A quarter of an hour in milliseconds. Every UTC offset in use today is a multiple of it, so all times in the same
+ * quarter have the same hour and day.
+ */
+const QUARTER_MS = 15 * 60_000;
+
+/** The keys that group events by their times, and are not names of fields. */
+export const TIME_KEYS = ["hour", "day"] as const;
+/** The fields that have a shorter name as a key. */
+const ALIASES: Readonly<Record<string, string>> = { session: "session_id", log: "scout_log" };
+
+/** Checks whether a key groups events by their times. */
+export function isTimeKey(key: string): key is typeof TIME_KEYS[number] {
+  return (TIME_KEYS as readonly string[]).includes(key);
+}
+
+/**
+ * Returns a function that returns the value of an event for a key: "hour" or "day" in the time zone, "session" for the
+ * field `session_id`, or the name of any field.
+ */
+export function groupValue(key: string, timeZone: string): (event: AuditEvent) => string | null {
+  if (isTimeKey(key)) return timeValue(key, timeZone);
+  const field = Object.hasOwn(ALIASES, key) ? ALIASES[key]! : key;
+  return (event) => {
+    const value = fieldOf(event, field);
+    return value === undefined || value === null ? null : fieldText(value);
+  };
+}
+
+function timeValue(
+  key: typeof TIME_KEYS[number],
+  timeZone: string,
+): (event: AuditEvent) => string | null {
+  const byQuarter = new Map<number, string>();
+  return ({ ts }) => {
+    const quarter = Math.floor(eventEpochMs(ts) / QUARTER_MS);
+    if (Number.isNaN(quarter)) return null;
+    let text = byQuarter.get(quarter);
+    if (text === undefined) {
+      byQuarter.set(quarter, text = timeText(key, quarter * QUARTER_MS, timeZone));
+    }
+    return text;
+  };
+}
+
+function timeText(key: typeof TIME_KEYS[number], epochMs: number, timeZone: string): string {
+  const time = Temporal.Instant.fromEpochMilliseconds(epochMs).toZonedDateTimeISO(timeZone);
+  const date = time.toPlainDate().toString();
+  // When clocks are set back, an hour occurs twice; the offset distinguishes the two.
+  return key === "day" ? date : `${date} ${String(time.hour).padStart(2, "0")}:00${time.offset}`;
+}
+
+/**
+ * Compares the keys of two groups: times in ascending order, other values as text. A missing value comes first.
+ *
+ * @param by The names by which the events are grouped.
+ */
+export function compareKeys(by: readonly string[], a: GroupKey, b: GroupKey): number {
+  for (const [n, name] of by.entries()) {
+    const [one, other] = [a[n] ?? null, b[n] ?? null];
+    if (one === other) continue;
+    if (one === null || other === null) return one === null ? -1 : 1;
+    // When clocks are set back, the first of the two equal hours has the larger offset, so their texts are out of order.
+    return isTimeKey(name) ? instantOf(one) - instantOf(other) : one < other ? -1 : 1;
+  }
+  return 0;
+}
+
+/** Returns the start of the hour or day that {@linkcode timeText} has named, in epoch milliseconds. */
+function instantOf(text: string): number {
+  return Date.parse(text.replace(" ", "T"));
+}
+
+/** The groups of events, each with its figures. Above a maximum number of groups, further groups are combined. */
+export class Groups<T> {
+  readonly #values: readonly ((event: AuditEvent) => string | null)[];
+  readonly #create: () => T;
+  readonly #groups = new Map<string | null, { readonly key: GroupKey; readonly figures: T }>();
+  readonly #max: number;
+  #others: T | null = null;
+
+  /** Groups by `keys`, in at most `max` groups. `create` returns the initial figures of a group. */
+  constructor(
+    keys: readonly string[],
+    { timeZone, max, create }: {
+      readonly timeZone: string;
+      readonly max: number;
+      readonly create: () => T;
+    },
+  ) {
+    this.#values = keys.map((key) => groupValue(key, timeZone));
+    this.#create = create;
+    this.#max = max;
+  }
+
+  /** Returns the figures of the group to which an event belongs. */
+  of(event: AuditEvent): T {
+    const key = this.#values.map((value) => value(event));
+    const id = key.length === 1 ? key[0]! : JSON.stringify(key);
+    let group = this.#groups.get(id);
+    if (group === undefined) {
+      if (this.#groups.size >= this.#max) return this.#others ??= this.#create();
+      this.#groups.set(id, group = { key, figures: this.#create() });
+    }
+    return group.figures;
+  }
+
+  /** The groups, in the order of their first events. */
+  get groups(): Iterable<{ readonly key: GroupKey; readonly figures: T }> {
+    return this.#groups.values();
+  }
+
+  /** The combined figures of the groups above the maximum number; null if the maximum was not exceeded. */
+  get others(): T | null {
+    return this.#others;
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Estimates quantiles of any number of values in bounded memory, with a relative error of at most 1 %. Pure.
+ *
+ * Values are counted in buckets whose bounds form a geometric sequence, so that every value in a bucket is within 1 %
+ * of the value that represents the bucket. Two sketches are merged by adding their counts, so the result does not
+ * depend on the order of the values.
+ * (C. Masson, J. E. Rim, H. K. Lee, "DDSketch: A Fast and Fully-Mergeable Quantile Sketch with Relative-Error
+ * Guarantees", 2019.)
+ *
+ * @module
+ */
+
+/** Maximum relative error of a quantile. */
+const RELATIVE_ERROR = 0.01;
+/** Ratio of the upper to the lower bound of a bucket. */
+const GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR);
+const LOG_GAMMA = Math.log(GAMMA);
+
+/** The counts of values in the buckets of a sketch. */
+export class QuantileSketch {
+  /** The number of values in each bucket, by the number of the bucket. Zeros are in no bucket. */
+  readonly #counts = new Map<number, number>();
+  #zeros = 0;
+  #count = 0;
+  #min = Infinity;
+  #max = -Infinity;
+
+  /** Number of values that were added. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Adds a value, which must be finite and >= 0. */
+  add(value: number): void {
+    this.#count++;
+    if (value < this.#min) this.#min = value;
+    if (value > this.#max) this.#max = value;
+    if (value === 0) {
+      this.#zeros++;
+      return;
+    }
+    // The bucket with number i holds the values above GAMMA ** (i - 1), up to GAMMA ** i.
+    const bucket = Math.ceil(Math.log(value) / LOG_GAMMA);
+    this.#counts.set(bucket, (this.#counts.get(bucket) ?? 0) + 1);
+  }
+
+  /** Adds all values of another sketch. */
+  addAll(other: QuantileSketch): void {
+    this.#count += other.#count;
+    this.#zeros += other.#zeros;
+    this.#min = Math.min(this.#min, other.#min);
+    this.#max = Math.max(this.#max, other.#max);
+    for (const [bucket, count] of other.#counts) {
+      this.#counts.set(bucket, (this.#counts.get(bucket) ?? 0) + count);
+    }
+  }
+
+  /**
+   * Returns the values that have the given ranks if all values are sorted in ascending order, each with a relative error
+   * of at most 1 %. The smallest value has rank 1. The ranks must be from 1 to {@linkcode count}.
+   */
+  atRanks(ranks: readonly number[]): number[] {
+    const buckets = [...this.#counts].sort(([a], [b]) => a - b);
+    return ranks.map((rank) => {
+      if (rank <= 1) return this.#min;
+      if (rank >= this.#count) return this.#max;
+      let below = this.#zeros;
+      if (rank <= below) return 0;
+      for (const [bucket, count] of buckets) {
+        below += count;
+        if (rank <= below) return this.#clamped(middleOf(bucket));
+      }
+      return this.#max;
+    });
+  }
+
+  /** The representative of a bucket can lie outside of the range of the values, for example if all values are equal. */
+  #clamped(value: number): number {
+    return Math.min(this.#max, Math.max(this.#min, value));
+  }
+}
+
+/** Returns the value that differs from both bounds of a bucket by the same relative error. */
+function middleOf(bucket: number): number {
+  // The upper bound of the largest bucket exceeds the largest number, so this is computed from the lower bound.
+  return GAMMA ** (bucket - 1) * (2 * GAMMA / (GAMMA + 1));
+}

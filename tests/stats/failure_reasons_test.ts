@@ -1,0 +1,82 @@
+import { assertEquals } from "@std/assert";
+import {
+  FailureReasons,
+  OTHER_REASONS,
+  reasonOf,
+  withoutNumbers,
+} from "../../src/stats/failure_reasons.ts";
+
+const REASONS: [text: string, normalized: string][] = [
+  ["timeout after 30000 ms", "timeout after <n> ms"],
+  ["timeout after 1,500.25 s at 12:30:01", "timeout after <n> s at <n>"],
+  ["src/module_7.ts does not exist", "src/module_<n>.ts does not exist"],
+  ["request req_011CVabc99xyz failed", "request req_<id> failed"],
+  ["call_8f3kQ2zT not found", "call_<id> not found"],
+  ["no session 3f9c01d2-1111-2222-3333-444455556666", "no session <id>"],
+  ["HTTP 429: Too Many Requests, retry in 20 s", "HTTP 429: Too Many Requests, retry in <n> s"],
+  ["429 Too Many Requests", "429 Too Many Requests"],
+  ["status code: 503", "status code: 503"],
+  ["error 7 in line 500", "error <n> in line <n>"],
+  ["500.25 ms", "<n> ms"],
+  ["HTTP 4290", "HTTP <n>"],
+  ["\ue001 stays", "\ue001 stays"],
+  ["", ""],
+];
+for (const [text, normalized] of REASONS) {
+  Deno.test(`withoutNumbers() of ${JSON.stringify(text)}`, () => {
+    assertEquals(withoutNumbers(text), normalized);
+  });
+}
+
+const EVENTS: [fields: Record<string, unknown>, reason: string][] = [
+  [{ error: "no file", reason: "other" }, "no file"],
+  [{ error: null, reason: "stale\n  cache" }, "stale cache"],
+  [
+    { error: { name: "TypeError", message: "x is undefined", stack: "..." } },
+    "TypeError: x is undefined",
+  ],
+  [{ error: { name: "Error", message: "x" } }, "x"],
+  [{ error: { code: 7 } }, '{"code":7}'],
+  [{ error: 404 }, "404"],
+  [{ reason: "   " }, "(no reason)"],
+  [{}, "(no reason)"],
+  [{ error: "x".repeat(10_000) }, "x".repeat(500)],
+];
+for (const [fields, reason] of EVENTS) {
+  Deno.test(`reasonOf() takes the reason from ${JSON.stringify(fields).slice(0, 60)}`, () => {
+    assertEquals(reasonOf({ event: "llm_call", ...fields }), reason);
+  });
+}
+
+Deno.test("FailureReasons lists the most frequent reason first, with its first failure as an example", () => {
+  const reasons = new FailureReasons();
+  const add = (ts: string, error: string) =>
+    reasons.add({ ts, event: "tool_call", session_id: "s1", error });
+  add("2026-02-13T14:00:00.000Z", "timeout after 3 s");
+  add("2026-02-13T14:01:00.000Z", "no file");
+  add("2026-02-13T14:02:00.000Z", "timeout after 5 s");
+  reasons.add({ ts: 7 as never, error: "a" });
+  const example = (ts: string, text: string) => ({
+    text,
+    ts,
+    event: "tool_call",
+    session_id: "s1",
+  });
+  assertEquals(reasons.list(), [
+    {
+      reason: "timeout after <n> s",
+      count: 2,
+      example: example("2026-02-13T14:00:00.000Z", "timeout after 3 s"),
+    },
+    { reason: "a", count: 1, example: { text: "a", ts: null, event: null, session_id: null } },
+    { reason: "no file", count: 1, example: example("2026-02-13T14:01:00.000Z", "no file") },
+  ]);
+});
+
+Deno.test("FailureReasons combines the reasons after the first 1,000", () => {
+  const reasons = new FailureReasons();
+  const letters = (n: number) => n.toString(26).replaceAll(/\d/g, (digit) => "QRSTUVWXYZ"[+digit]!);
+  for (let n = 0; n < 1_500; n++) reasons.add({ error: letters(n) });
+  const list = reasons.list();
+  assertEquals([list.length, list[0]?.reason, list[0]?.count], [1_001, OTHER_REASONS, 500]);
+});
