@@ -212,7 +212,8 @@ Deno.test("budget.ts lets four processes share a budget without exceeding it, ev
   assertEquals([result.code, result.stderr], [0, ""]);
   assertMatch(
     result.stdout,
-    // Less than 0.01 USD is left, the estimate of one call. It may be rounded to 0.0100.
+    // Each call is estimated at 0.01 USD, so the processes stop when less than 0.01 USD is left. budget.ts rounds the
+    // amount that is left to four decimals, so it may print 0.0100.
     /^spent 0\.\d{4} USD, and 0\.\d\d by calls that were killed\nleft 0\.0(?:0\d\d|100) of 0\.25 USD, 0 held\n$/,
   );
   await using reader = await AuditReader.open(dir.path(".demo/budget/audit.jsonl"));

@@ -6,7 +6,7 @@
  */
 import type { RequirementName } from "./requirements.ts";
 
-/** Names of tests, by requirement. */
+/** Names of the tests that may be skipped, by the requirement (a tool or a kind of machine) that each test needs. */
 export const MAY_SKIP: Readonly<Record<RequirementName, readonly string[]>> = {
   "POSIX": [
     "ActiveFile rejects a dangling symlink at its path, at open and at a later append",
@@ -138,7 +138,7 @@ export const MAY_SKIP: Readonly<Record<RequirementName, readonly string[]>> = {
     "fleetEvents() continues after the server was killed and after the stream was created again",
     "fleetEvents() skips the remainder of a line if the start of the line is missing",
     "fleetEvents() reports damaged lines by log and position, once per iteration",
-    "fleetSpend() counts each cost once, even if a line is cut or the stream is created again",
+    "fleetSpend() counts each cost once, even if a line is split between blocks or the stream is created again",
     "fleetSpend() counts an event of a clock ten minutes ahead at once, and ignores old events",
     "fleetSpend() counts shipped costs and follows new costs",
     "fleetSpend() still returns the spend while the server is down, and continues after the restart",
@@ -146,7 +146,7 @@ export const MAY_SKIP: Readonly<Record<RequirementName, readonly string[]>> = {
     "fleetSpend() sums up any number of hours exactly, even if they start within a block",
     "FleetSpend.usd() throws after close(), and after its connection to the server was closed",
     "fleetSpend() reports each gap exactly",
-    "fleet_sidecar.ts ships the log of a running writer, and the last lines before fleet_sidecar.ts exits",
+    "fleet_sidecar.ts ships the log of a running writer, including the last lines before fleet_sidecar.ts exits",
     "scout fleet query and tail show the events of all logs, or only the events that match",
     "scout fleet connects over TLS to a server whose certificate is signed by --ca",
     "scout fleet connects to a server over a WebSocket",

@@ -97,7 +97,7 @@ Deno.test("AuditLog names segments in order, even 200 in one second and after th
   assertEquals(linesOf(dir.path("audit.manifest.jsonl")).length, count);
 });
 
-Deno.test("AuditLog stamps a segment no earlier than its newest event, even if another program wrote this event", async () => {
+Deno.test("AuditLog names a segment with a time no earlier than its newest event, even if another program wrote this event", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   Deno.writeTextFileSync(path, '{"ts": "2031-05-06T07:08:09.500000+00:00", "event": "nav"}\n');
@@ -109,7 +109,7 @@ Deno.test("AuditLog stamps a segment no earlier than its newest event, even if a
   ]);
 });
 
-Deno.test("AuditLog stamps a segment with the time of sealing, not of its first line", async () => {
+Deno.test("AuditLog names a segment with the time of sealing, not with the time of its first line", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   {

@@ -17,7 +17,7 @@ import prices from "../prices.json" with { type: "json" };
 await using provider = startProvider();
 await using log = await AuditLog.open(".demo/sdks/ai_sdk/audit.jsonl");
 using telemetry = aiTelemetry(log, { prices });
-// In version 6: registerTelemetryIntegration(telemetry).
+// With AI SDK 6 (version 6 of the package `ai`), call registerTelemetryIntegration(telemetry) instead.
 registerTelemetry(telemetry);
 
 const openai = createOpenAI({ apiKey: "none", baseURL: `${provider.origin}/v1` });

@@ -107,8 +107,8 @@ export class Account {
   }
 
   /**
-   * Returns the spent amount that is in the rolling window at a time. If the budget is a total, returns all that is
-   * spent.
+   * Returns the spent amount that is in the rolling window at the time `ms`. If the budget is a total, returns all that
+   * is spent.
    */
   spentAt(ms: number): number {
     let spent = 0;

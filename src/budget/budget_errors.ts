@@ -15,7 +15,10 @@ const OPEN_HOLDS_MAX = 10_000;
 /** The names of the units in error messages. */
 export const UNIT_NAMES = { usd: "USD", tokens: "tokens", calls: "calls" } as const;
 
-/** Minimum of `retryAfterMs`: the milliseconds after which the caller may ask for a refused hold again. */
+/**
+ * Minimum of `BudgetError.retryAfterMs` in milliseconds: the time after which a caller may retry a hold (a reservation
+ * on a budget) that was refused.
+ */
 const RETRY_MIN_MS = 50;
 
 /** Returns the error for a refused hold. `ms` is the time of the refusal, epoch milliseconds. */

@@ -35,7 +35,7 @@ export function dateAt(ms: number | undefined): Date | null {
   return ms === undefined || ms > TIME_MAX_MS ? null : new Date(ms);
 }
 
-/** Returns the amounts that a budget has spent and holds at a time. */
+/** Returns the amounts that a budget has spent and holds at `nowMs`. */
 export function statusOf(
   ledger: BudgetLedger,
   { name, unit }: BudgetTerms,

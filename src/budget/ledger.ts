@@ -25,7 +25,7 @@ import {
 import { OpenHolds } from "./open_holds.ts";
 import { Tickets } from "./tickets.ts";
 
-/** The amounts that a budget has spent and holds at a time. */
+/** The amounts that a budget has spent and holds at one moment. */
 export interface BudgetFigures {
   readonly limit: number;
   /** The spent amount: costs and charged holds in the rolling window, or since the start if there is no window. */
@@ -122,8 +122,8 @@ export class BudgetLedger {
   }
 
   /**
-   * Checks whether an open hold still counts on one of its budgets at a time. A hold whose time has passed stops
-   * counting when it leaves the rolling window.
+   * Checks whether an open hold, which has not ended, still counts on one of its budgets at `nowMs`. After its maximum
+   * time, the hold still counts until it leaves the rolling window.
    */
   counts(hold: Hold, nowMs: number): boolean {
     return this.#accountsOf(hold).some((account) => {
@@ -138,7 +138,7 @@ export class BudgetLedger {
   }
 
   /**
-   * Returns the number of tickets (`budget_wait` lines of holds that wait for room) that have not expired at a time.
+   * Returns the number of tickets (`budget_wait` lines of holds that wait for room) that have not expired at `nowMs`.
    */
   ticketCount(nowMs: number): number {
     return this.#tickets.values().filter(({ untilMs }) => untilMs > nowMs).toArray().length;
@@ -170,7 +170,7 @@ export class BudgetLedger {
     else if (this.#accounts.size > 0) this.#takeCost(event);
   }
 
-  /** Returns the figures of a budget at a time. */
+  /** Returns the figures of a budget at the time `ms`. */
   figures(name: string, ms: number): BudgetFigures {
     const account = this.#accounts.get(name)!;
     const { limit } = account;

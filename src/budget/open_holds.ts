@@ -69,8 +69,8 @@ export class OpenHolds {
   }
 
   /**
-   * Returns the held amount and the orphaned amount of a budget at a time. A hold is orphaned from its `untilMs` on,
-   * until it leaves the rolling window.
+   * Returns the held amount and the orphaned amount of a budget at the time `ms`. A hold is orphaned from its `untilMs`
+   * on, until it leaves the rolling window.
    */
   figures(account: Account, ms: number): { held: number; orphaned: number } {
     const { name, unit } = account.terms;

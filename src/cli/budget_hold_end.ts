@@ -169,9 +169,9 @@ function openHold(ledger: BudgetLedger, text: string): Hold {
   if (found !== undefined && others.length === 0) return found;
   const what = found === undefined
     ? "no open hold has this ID"
-    : `${named.length} open holds have IDs that begin so`;
+    : `${named.length} open holds have IDs that begin with this text`;
   throw new CommandError(
-    `Cannot end hold: ${what}, got ${shownText(text)}; scout budget lists them`,
+    `Cannot end hold: ${what}, got ${shownText(text)}; run "scout budget" to list the open holds`,
     1,
   );
 }

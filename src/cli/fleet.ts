@@ -1,5 +1,5 @@
 /**
- * `scout fleet`: runs read-only commands on the logs of a fleet.
+ * `scout fleet`: runs read-only commands on the logs of a fleet, which many machines ship to a NATS server.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Connects a command to the NATS server of a fleet.
+ * Connects a command to the NATS server of a fleet, to which many machines ship their logs.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Formats the status of the logs of a fleet as lines for people.
+ * Formats the status of the logs of a fleet, which many machines ship to a NATS server, as lines for people.
  *
  * @module
  */

@@ -24,7 +24,7 @@ export function idOf(
     const id = input.replace(/…$/, "");
     if (id.length >= ID_LENGTH_MIN) return id;
     throw new RangeError(
-      `not the ID of a ${kind} or at least ${ID_LENGTH_MIN} characters of it; ${command} lists them`,
+      `not the ID of a ${kind} or at least ${ID_LENGTH_MIN} characters of it; run "${command}" to list the IDs`,
     );
   };
   return valueOf(metavar, read, "3f9c01d2");

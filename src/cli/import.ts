@@ -119,7 +119,11 @@ function parseFieldSource(input: string): FieldSource {
 }
 
 function parseDelimiter(input: string): string {
-  if (input.length !== 1 || /["\r\n]/.test(input)) throw new RangeError("not a single character");
+  if (input.length !== 1 || /["\r\n]/.test(input)) {
+    throw new RangeError(
+      "not a delimiter; use exactly one character that is neither a quote nor a line break",
+    );
+  }
   return input;
 }
 

@@ -123,7 +123,7 @@ function unknownCall(text: string): CommandError {
   return new CommandError(
     `Cannot end call: no unfinished call has this ID, got ${
       shownText(text)
-    }; scout inflight lists them`,
+    }; run "scout inflight" to list the unfinished calls`,
     1,
   );
 }

@@ -40,7 +40,7 @@ export function checkKind(log: LocatedLog): void {
   if (kind === undefined) return;
   if (kind !== "file") {
     const found = kind === "other" ? "a FIFO, a socket or a device" : `a ${kind}`;
-    throw refusal(log, `the path is ${found}, not a regular file`);
+    throw refusal(log, `the path must be a regular file, got ${found}`);
   }
   if (isKnownByFiles(log.path)) return;
   const reason = reasonAgainst(log.path);

@@ -127,7 +127,7 @@ export function verifyLines(
   if (faults.length > FAULTS_SHOWN) {
     found.push([
       "",
-      `and ${counted(faults.length - FAULTS_SHOWN, "more fault")}; --json lists them`,
+      `and ${counted(faults.length - FAULTS_SHOWN, "more fault")}; add --json to list them`,
     ]);
   }
   return [

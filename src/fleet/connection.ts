@@ -24,7 +24,10 @@ export interface FleetHeaders {
 export interface FleetMessage {
   /** Subject that the message was sent to. */
   readonly subject: string;
-  /** Subject for a reply. In a message from a consumer, this subject contains the sequence of the message. */
+  /**
+   * Subject for a reply. If JetStream delivers the message through a consumer (a cursor on the server), this subject
+   * contains the sequence number of the message in the stream.
+   */
   readonly reply?: string;
   /** Payload of the message. */
   readonly data: Uint8Array;

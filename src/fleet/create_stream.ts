@@ -1,5 +1,5 @@
 /**
- * Creates the stream of a fleet.
+ * Creates the NATS stream of a fleet, into which many machines ship their logs.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * Queries the events of a fleet. Each shipped event is yielded exactly once, and missing bytes are reported as gaps.
+ * Queries the events of a fleet: many machines that ship their logs into one NATS stream. Each shipped event is yielded
+ * exactly once, and missing bytes are reported as gaps.
  *
  * For each log, the reader remembers the position after the last byte that it has read. If a block ends at or before
  * this position, the block is a duplicate and is dropped. If a block begins before this position and ends after it,
@@ -166,8 +167,8 @@ interface Asked {
 }
 
 /**
- * Creates the progress of a reader. If the reader starts after the first block of the stream, the bytes before its
- * start are not reported as gaps.
+ * Creates the tracker of the positions up to which a reader has read each log. If the reader starts after the first
+ * block of the stream, the bytes before its start are not reported as gaps.
  */
 function progressFrom({ reading, gaps, damage }: Asked, { first }: StoredRange): LogsProgress {
   return new LogsProgress((gap) => {
@@ -177,7 +178,7 @@ function progressFrom({ reading, gaps, damage }: Asked, { first }: StoredRange):
   }, { isFromStart: first === 1 && reading.sinceMs === -Infinity });
 }
 
-/** The range of the stream to read, and the progress of the reader in each log before this range. */
+/** The range of the stream to read, and the positions up to which the reader has read each log before this range. */
 interface Part {
   readonly range: StoredRange;
   readonly logs: LogsProgress;

@@ -1,5 +1,6 @@
 /**
- * The spend of a fleet, updated with each shipped block so that a guard can stop the fleet in time.
+ * The spend of a fleet (many machines that ship their logs into one NATS stream), updated with each shipped block so
+ * that a guard can stop the fleet in time.
  *
  * The headers of a block state its cost and the times of its first and last event. Costs are summed by second. So a
  * block whose events are within one second is counted by its headers alone. A block is fetched if its events span

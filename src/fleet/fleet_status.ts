@@ -1,5 +1,5 @@
 /**
- * The status of the logs of a fleet.
+ * The status of the logs of a fleet: logs of many machines that are shipped into one NATS stream.
  *
  * @module
  */
@@ -55,7 +55,10 @@ export interface FleetLogStatus {
   readonly log: string;
   /** Number of blocks that were read, without duplicates. */
   readonly blocks: number;
-  /** Position after the last byte of the log that is in the stream. */
+  /**
+   * Position after the last byte of the log that has been shipped to the NATS stream. A position is an offset in bytes,
+   * counted across all files of the log.
+   */
   readonly position: number;
   /** Bytes of the log after `position` that were not shipped yet when the shipper sent the last block. */
   readonly lagBytes: number;

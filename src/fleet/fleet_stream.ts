@@ -1,5 +1,6 @@
 /**
- * The JetStream stream of a fleet: https://docs.nats.io/reference/reference-protocols/nats_api_reference
+ * The JetStream stream into which the logs of a fleet (many machines) are shipped:
+ * https://docs.nats.io/reference/reference-protocols/nats_api_reference
  *
  * A block of log lines is one message on the subject `audit.FLEET.LOG`. All access to the stream is by requests. So a
  * machine that ships a log needs only two permissions: to publish to the subject of the log, and to request its last
@@ -124,9 +125,9 @@ export function dataBytesMax({ info }: FleetConnection): number {
 }
 
 /**
- * Sends a block. The server stores the block only if `expectedSeq` is the sequence of the last message of the
- * subject, or 0 if the subject has no messages. If the server does not respond, the promise rejects with the error
- * of the connection; the block may nevertheless be stored.
+ * Sends a block. The server stores the block only if `expectedSeq` is the sequence number of the last message of the
+ * subject, or 0 if the subject has no messages. If the server does not respond, the promise rejects with the error of
+ * the connection; the block may nevertheless be stored.
  *
  * @throws {FleetServerError} If the server rejects the block, and a retry would be useless.
  */
@@ -163,8 +164,8 @@ export async function lastBlock(place: FleetPlace, subject: string): Promise<Sto
 }
 
 /**
- * Reads the first message of a subject whose sequence is at least `seq`. Resolves with null if this message does not
- * exist yet, and with the sequence alone if the message is not a block.
+ * Reads the first message of a subject whose sequence number is at least `seq`. Resolves with null if this message does
+ * not exist yet, and with the sequence number alone if the message is not a block.
  */
 export async function blockFrom(
   place: FleetPlace,
@@ -175,7 +176,7 @@ export async function blockFrom(
 }
 
 /**
- * Reads the sequence of the last message of the stream, or 0 if the stream is empty.
+ * Reads the sequence number of the last message of the stream, or 0 if the stream is empty.
  *
  * @throws {FleetServerError} If the stream does not exist.
  */
@@ -187,8 +188,8 @@ export async function lastSeq({ connection, stream, timeoutMs }: FleetPlace): Pr
 }
 
 /**
- * Reads the sequence of the last message of a subject, or 0 if the subject has no messages. The leader of the stream
- * responds to this request, and the leader has every message.
+ * Reads the sequence number of the last message of a subject, or 0 if the subject has no messages. The leader of the
+ * stream responds to this request, and the leader has every message.
  *
  * @throws {FleetServerError} If the stream does not exist.
  */
@@ -219,8 +220,8 @@ export async function askApi(
 }
 
 /**
- * Reads the sequence and the time of the first message of a subject whose sequence is at least `seq`. Resolves with
- * null if this message does not exist.
+ * Reads the sequence number and the time of the first message of a subject whose sequence number is at least `seq`.
+ * Resolves with null if this message does not exist.
  */
 export async function storedAt(
   place: FleetPlace,

@@ -290,7 +290,10 @@ export class LogSnapshot implements Disposable {
     return position === to ? bytes : null;
   }
 
-  /** Returns the stamp of the newest segment that ends at or before the position; null if there is none. */
+  /**
+   * Returns the stamp (time in the file name) of the newest segment that ends at or before the position; null if no
+   * segment does.
+   */
   lastSegmentUpTo(position: number): Stamp | null {
     return this.#parts.findLast((part) => part.stamp !== null && endOf(part) <= position)?.stamp ??
       null;

@@ -1,5 +1,6 @@
 /**
- * The positions up to which a reader has read the logs of a fleet, and the gaps in these logs. Pure.
+ * The positions up to which a reader has read the logs of a fleet (many machines that ship their logs into one NATS
+ * stream), and the gaps in these logs. Pure.
  *
  * @module
  */
@@ -25,23 +26,26 @@ export interface PositionedLines {
   readonly bytes: Uint8Array;
 }
 
-/** The progress of a reader in each log of a fleet. */
+/** Tracks the position up to which a reader has read each log of a fleet (a group of logs in one NATS stream). */
 export class LogsProgress {
   readonly #logs = new Map<string, LogProgress>();
   readonly #onGap: (gap: FleetGap) => void;
   readonly #isFromStart: boolean;
 
   /**
-   * Creates the progress of a reader that has read nothing yet. `onGap` is called for each gap. If `isFromStart` is
-   * `false`, reading starts after the first block of the stream. The bytes before the first block of a log are then not
-   * a gap.
+   * Creates the tracker of a reader that has read nothing yet. `onGap` is called for each gap, which is a range of
+   * bytes that is missing in the stream. If `isFromStart` is `false`, reading does not start with the first block of
+   * the stream. The bytes before the first block of a log are then not a gap.
    */
   constructor(onGap: (gap: FleetGap) => void, { isFromStart }: { isFromStart: boolean }) {
     this.#onGap = onGap;
     this.#isFromStart = isFromStart;
   }
 
-  /** Returns the progress in a log. For a log that is new to the reader, `first` must be its first block. */
+  /**
+   * Returns the tracker of one log, which stores the position up to which the log has been read. If the reader has not
+   * read any block (a range of bytes) of this log before, `first` must be the first block of the log that it reads.
+   */
   of(log: string, first: BlockFacts): LogProgress {
     let progress = this.#logs.get(log);
     if (progress === undefined) {
@@ -53,14 +57,17 @@ export class LogsProgress {
   }
 }
 
-/** The progress of a reader in one log. */
+/** Tracks the position up to which a reader has read one log. */
 export class LogProgress {
   readonly #onGap: (from: number, to: number) => void;
   #position: number;
   /** The bytes that were read so far of a line that continues in the next block. */
   #begun: Uint8Array[] = [];
 
-  /** Creates the progress of a reader that begins at a position. `onGap` is called for each gap. */
+  /**
+   * Creates the tracker of a reader that begins at a position of the log. `onGap` is called for each gap, which is a
+   * range of bytes that is missing in the stream.
+   */
   constructor(position: number, onGap: (from: number, to: number) => void) {
     this.#position = position;
     this.#onGap = onGap;

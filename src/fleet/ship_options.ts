@@ -77,7 +77,8 @@ export interface ShipOptions {
    */
   timeoutSec?: number;
   /**
-   * Function that is called with the progress after each block.
+   * Function that is called after each block, with the position that shipping has reached and the numbers of blocks and
+   * bytes that were sent.
    *
    * @default {undefined}
    */
@@ -164,9 +165,12 @@ export interface ShipGap {
   readonly to: number;
 }
 
-/** The progress of shipping a log. */
+/** The position that shipping a log has reached, and the numbers of blocks and bytes that were sent. */
 export interface ShipReport {
-  /** Position after the last byte of the log that is in the stream. */
+  /**
+   * Position after the last byte of the log that has been shipped to the NATS stream. A position is an offset in bytes,
+   * counted across all files of the log.
+   */
   readonly position: number;
   /** Position after the last whole line of the log, when the shipper last read the log. */
   readonly end: number;

@@ -1,8 +1,8 @@
 /**
  * Reads the blocks of a stream one after another.
  *
- * The reader requests each block by the sequence that follows the previous block. So the server stores no state of the
- * reader that a crash could lose, and any member of a cluster can respond.
+ * The reader requests each block by the sequence number in the stream that follows that of the previous block. So the
+ * server stores no state of the reader that a crash could lose, and any member of a cluster can respond.
  *
  * @module
  */
@@ -97,7 +97,7 @@ export function readingOf(
   };
 }
 
-/** A range of a stream, as the sequences of its first and last message. */
+/** A range of a stream: the sequence numbers of its first and last message. A message is a block of a log. */
 export interface StoredRange {
   readonly first: number;
   readonly last: number;
@@ -145,8 +145,8 @@ export async function* storedBlocks(
 }
 
 /**
- * Reads the first block of a subject whose sequence is at least `seq`. The caller knows that such a block existed, so
- * null means that the server has deleted the block since.
+ * Reads the first block of a subject whose sequence number is at least `seq`. The caller knows that such a block
+ * existed, so null means that the server has deleted the block since.
  *
  * @throws {Error} If the member of the cluster that responds does not have the block yet; a retry may succeed.
  */
@@ -156,12 +156,14 @@ export async function storedBlockFrom(
 ): ReturnType<typeof blockFrom> {
   const found = await blockFrom(place, from);
   if (found !== null || await lastSeqOf(place, from.subject) < from.seq) return found;
-  throw new Error(`message ${from.seq} of ${from.subject} is not available yet`);
+  throw new Error(
+    `the responding server has not yet stored the JetStream messages of ${from.subject} from number ${from.seq} on`,
+  );
 }
 
 /**
- * Calls `ask` with retries, and resolves with the sequence that it reads: by default, the last sequence of the stream.
- * This is the first request of a reader, so it detects a stream that does not exist.
+ * Calls `ask` with retries, and resolves with the sequence number that it reads: by default, that of the last message
+ * of the stream. This is the first request of a reader, so it detects a stream that does not exist.
  *
  * @throws {FleetServerError} If the stream does not exist. Later requests wait for a stream that was deleted, because
  *   it may be created again.
@@ -175,7 +177,7 @@ export function foundLastSeq(
   return answered({ ...reading, patienceMs: PATIENCE_MS }, ask, isEnd);
 }
 
-/** Finds the sequence of the first block that may contain an event since `sinceMs`, by binary search. */
+/** Finds the sequence number of the first block that may contain an event since `sinceMs`, by binary search. */
 async function startSeq(reading: Reading, end: number): Promise<number> {
   const { place, subject, sinceMs } = reading;
   if (sinceMs === -Infinity) return 1;

@@ -27,7 +27,7 @@ export interface FactsReading extends Reading {
   readonly connection: FleetFollowConnection;
 }
 
-/** The headers of a stored block, and its sequence in the stream. */
+/** The headers of a stored block, and its sequence number in the stream. */
 export interface StoredFacts {
   readonly seq: number;
   readonly log: string;
@@ -191,7 +191,9 @@ async function deliveredBy({ place }: Reading, name: string): Promise<number> {
   return Number((delivered as { consumer_seq?: unknown } | undefined)?.consumer_seq);
 }
 
-/** The sequence of a message in the stream and in its consumer, its time, and the number of messages after it. */
+/**
+ * The sequence numbers of a message in the stream and in its consumer, its time, and the number of messages after it.
+ */
 interface Place {
   readonly seq: number;
   readonly consumerSeq: number;

@@ -104,7 +104,7 @@ export function aiTelemetry(log: AuditLogger, options: TelemetryOptions = {}): A
   const { open } = calls;
   const telemetry = new TelemetryLog(calls);
   const { toolCalls = true } = options;
-  // Version 7 reports steps in addition to model calls. Its events have a `callId`, so its steps are ignored here.
+  // AI SDK 7 reports steps in addition to model calls. Its events have a `callId`, so its steps are ignored here.
   const ofVersion6 = (take: (event: JsonObject) => void) => (event: unknown) => {
     const object = objectOf(event);
     if (object !== undefined && object.callId === undefined && open.isNew(object)) take(object);
@@ -114,7 +114,7 @@ export function aiTelemetry(log: AuditLogger, options: TelemetryOptions = {}): A
     if (typeof object?.callId === "string") take(object, object.callId);
   };
   const tool = (event: JsonObject) => {
-    // If two integrations are registered, both get each tool call. In version 7 they get different events with the same
+    // If two integrations are registered, both get each tool call. In AI SDK 7 they get different events with the same
     // `toolCall` object, so this object identifies the call.
     if (toolCalls && open.isNew(objectOf(event.toolCall) ?? event)) telemetry.logTool(event);
   };
@@ -162,7 +162,7 @@ class TelemetryLog {
     this.#open = calls.open;
   }
 
-  /** Begins a call. In version 6, calls that run at the same time may have the same key. */
+  /** Begins a call. In AI SDK 6, calls that run at the same time may have the same key. */
   begin(key: string, event: JsonObject): void {
     const left = this.#open.add(
       key,
@@ -277,8 +277,8 @@ class TelemetryLog {
 }
 
 /**
- * Returns the key of a step of version 6, whose events have no ID. The key contains the names of the provider and the
- * model, because the end of a stream has another `model` object than its start.
+ * Returns the key of a step (a model call) of AI SDK 6, whose events have no ID. The key contains the names of the
+ * provider and the model, because the end of a stream has another `model` object than its start.
  */
 function stepKey(event: JsonObject): string {
   const { provider, model } = modelOf(event);

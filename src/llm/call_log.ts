@@ -324,7 +324,9 @@ function checkPrices(prices: PriceTable, action: string): void {
   }
   const [fault] = priceFaults(prices);
   if (fault !== undefined) {
-    throw new TypeError(`Cannot ${action}: prices of "${fault.model}": ${fault.message}`);
+    throw new TypeError(
+      `Cannot ${action}: invalid prices of model "${fault.model}": ${fault.message}`,
+    );
   }
   if (!Object.values(prices).some(isPriced)) {
     throw new TypeError(

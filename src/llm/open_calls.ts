@@ -42,7 +42,7 @@ export interface TakenCall extends OpenCall {
 
 /** The open calls of a log. */
 export class OpenCalls {
-  /** The open calls by their key, oldest first. In version 6, calls that run at the same time may have the same key. */
+  /** The open calls by their key, oldest first. In AI SDK 6, calls that run at the same time may have the same key. */
   readonly #open = new Map<string, OpenCall[]>();
   #count = 0;
   /**
@@ -104,8 +104,8 @@ export class OpenCalls {
   }
 
   /**
-   * Removes the newest open call with a key. In version 6, older calls with the same key may have failed,
-   * because version 6 does not report the end of a failed call.
+   * Removes the newest open call with a key. In AI SDK 6, older calls with the same key may have failed, because this
+   * version does not report the end of a failed call.
    *
    * @returns The call; `undefined` if there is none.
    */

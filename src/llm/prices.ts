@@ -71,7 +71,7 @@ export function priceLack(prices: PriceTable | undefined, model: string | undefi
   }
   const missing = NEEDED_PRICES.find((price) => amountIn(prices[name]!, price) === undefined);
   return missing === undefined || rangesIn(prices[name]!.tiered_pricing).length > 0
-    ? `the prices of "${name}" lack one that the call needs`
+    ? `the prices of "${name}" lack a price that the call needs`
     : `the prices of "${name}" lack ${missing}`;
 }
 
@@ -125,7 +125,10 @@ interface Rates {
   readonly factor: number;
 }
 
-/** Returns the prices for the size and the service tier of a call; `undefined` if the table does not have the tier. */
+/**
+ * Returns the prices for the number of input tokens and the service tier of a call; `undefined` if the table does not
+ * have the tier.
+ */
 function ratesFor(usage: TokenUsage, entry: ModelPrices): Rates | undefined {
   const { service_tier: tier, inference_geo: region } = usage;
   const factors = entry.provider_specific_entry ?? {};
@@ -142,26 +145,37 @@ function ratesFor(usage: TokenUsage, entry: ModelPrices): Rates | undefined {
 const OUTPUT = "output_cost_per_token";
 const REASONING = "output_cost_per_reasoning_token";
 
-/** Returns the prices for a number of input tokens and the suffix of a service tier; "" is the standard tier. */
+/**
+ * Returns the prices of a model for a call with `input` input tokens, because prices may depend on this number.
+ * `suffix` selects the service tier: the names of its prices end in the suffix, such as "_priority" in
+ * `input_cost_per_token_priority`. The standard tier has the suffix "".
+ */
 function sizedPrices(entry: ModelPrices, input: number, suffix: string): Rates["price"] {
   const range = rangeFor(entry.tiered_pricing, input);
   if (range === undefined) {
     const above = aboveSuffix(entry, input);
     return (name) => entryPrice(entry, name, above, suffix);
   }
-  // If a range has no price of output tokens, the price of the model is used. Other prices of the model are not used.
+  // If a range of input tokens has no price of output tokens, the price of the model is used. Other prices of the model
+  // are not used.
   return (name) =>
     rangePrice(range, name, suffix) ??
       (name === OUTPUT || name === REASONING ? entryPrice(entry, name, "", suffix) : undefined);
 }
 
-/** Returns a price of a range. If the range has no price of reasoning, its price of output applies to reasoning. */
+/**
+ * Returns a price that applies to a range of input tokens. If the range has no price of reasoning, its price of output
+ * applies to reasoning.
+ */
 function rangePrice(range: object, name: PriceName, suffix: string): number | undefined {
   const own = amountIn(range, name + suffix) ?? amountIn(range, name);
   return own === undefined && name === REASONING ? rangePrice(range, OUTPUT, suffix) : own;
 }
 
-/** Returns a price of a model for a size and a service tier. If that price is missing, returns a more general price. */
+/**
+ * Returns a price of a model for a number of input tokens (`above`, such as "_above_200k_tokens") and a service tier
+ * (`suffix`, such as "_priority"). If that price is missing, returns a more general price.
+ */
 function entryPrice(
   entry: ModelPrices,
   name: PriceName,
@@ -169,7 +183,8 @@ function entryPrice(
   suffix: string,
 ): number | undefined {
   const listed = name === REASONING ? reasoningName(entry, suffix) : name;
-  // As in LiteLLM's formula, a price for the size alone is preferred to a price for the service tier alone.
+  // As in LiteLLM's formula, a price for the number of input tokens alone is preferred to a price for the service tier
+  // alone.
   return amountIn(entry, listed + above + suffix) ?? amountIn(entry, listed + above) ??
     amountIn(entry, listed + suffix) ?? amountIn(entry, listed);
 }

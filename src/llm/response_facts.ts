@@ -109,7 +109,8 @@ export class ResponseFacts {
     // In OpenAI's chat, an event without choices has the usage. It follows the events with the finish reasons.
     const isUsage = type === undefined && Array.isArray(event.choices) &&
       event.choices.length === 0 && objectOf(event.usage) !== undefined;
-    // Without a finish reason, the event with the last counts is missing, so the stream is not complete.
+    // In a stream, the final token counts come with the finish reason or after it. If no finish reason was read, some
+    // of these counts may be missing, so the stream does not count as complete.
     const mayEnd = this.finishReason !== undefined && (isUsage || type === "message_stop");
     if (mayEnd || isFinal(type)) this.isComplete = true;
   }

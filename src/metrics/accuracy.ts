@@ -1,6 +1,6 @@
 /**
- * Computes the accuracy of navigation from the number of `nav` events (an agent asked which code to read) and of
- * `validation_fail` events (the answer was wrong).
+ * Computes the accuracy of navigation in percent: 100 * (navigations - failures) / navigations. Navigations are the
+ * `nav` events (an agent asked which code to read), and failures the `validation_fail` events (the answer was wrong).
  *
  * @module
  */

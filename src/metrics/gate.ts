@@ -17,23 +17,32 @@ import {
 export interface GateQuery {
   /** The decision. */
   outcome: "pass" | "escalate";
-  /** Reason for an escalation: "low_confidence" or "stale_cache"; null for a pass. */
+  /** Reason to ask a larger model: "low_confidence" or "stale_cache"; null if the gate passed the shortened text on. */
   reason: string | null;
 }
 
 /** The metrics of the compression gate. */
 export interface GateMetrics {
-  /** Number of passes. */
+  /** Number of passes: decisions of the gate to pass a shortened text on. */
   passCount: number;
-  /** Number of escalations. */
+  /** Number of escalations: decisions of the gate to ask a larger model. */
   escalateCount: number;
-  /** Number of all decisions. */
+  /** Number of all decisions of the gate: passes and escalations. */
   total: number;
-  /** Share of passes in percent, 0 to 100, rounded to one decimal; 0 without decisions. */
+  /**
+   * Share of passes (decisions to pass a shortened text on) in percent, 0 to 100, rounded to one decimal; 0 without
+   * decisions.
+   */
   passRatePct: number;
-  /** Mean confidence of the passes as a fraction, 0 to 1, rounded to two decimals; 0 without passes. */
+  /**
+   * Mean confidence of the passes (decisions to pass a shortened text on) as a fraction, 0 to 1, rounded to two
+   * decimals; 0 without passes.
+   */
   avgConfidence: number;
-  /** Share of escalations in percent, 0 to 100, rounded to one decimal; 0 without decisions. */
+  /**
+   * Share of escalations (decisions to ask a larger model) in percent, 0 to 100, rounded to one decimal; 0 without
+   * decisions.
+   */
   escalateRatePct: number;
   /** The last decisions, at most `lastN`, oldest first. */
   lastQueries: GateQuery[];
@@ -128,7 +137,7 @@ function decisionOf({ event, reason, confidence }: AuditEvent): GateQuery | unde
   if (event === "gate_escalate") return { outcome: "escalate", reason: "low_confidence" };
   if (event !== "gate_compress") return undefined;
   if (reason === "stale_cascade") return { outcome: "escalate", reason: "stale_cache" };
-  // JSON.parse() reads 1e999 as Infinity, which would make the mean of all passes infinite.
+  // JSON.parse() reads 1e999 as Infinity, which would make the mean confidence of all passes infinite.
   if (!Number.isFinite(confidence) || FAILED.has(reason)) return undefined;
   return { outcome: "pass", reason: null };
 }

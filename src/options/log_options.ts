@@ -121,16 +121,20 @@ export interface RetentionPolicy {
  */
 export interface UntilShippedPolicy {
   /**
-   * Maximum total size in bytes of the compressed archives that a fleet has not received, an integer >= 0. If it is not
-   * set, the size is not limited. A number below `maxBytes` of the {@linkcode RetentionPolicy} has no effect.
+   * Maximum total size in bytes of the compressed archives that a fleet (a group of logs on a NATS server) has not
+   * received, an integer >= 0. While they are larger, an archive that exceeds a limit of the policy is deleted without
+   * waiting for the fleet. If `maxBytes` is not set, the size is not limited. With a number up to `maxBytes` of the
+   * {@linkcode RetentionPolicy}, an archive that exceeds that limit never waits.
    *
    * @default {undefined}
    */
   maxBytes?: number;
   /**
-   * Maximum age in seconds of an archive that a fleet has not received, a finite number >= 0. The age counts from the
-   * rotation that created the archive. If it is not set, the age is not limited. A number below `maxAgeSec` of the
-   * {@linkcode RetentionPolicy} has no effect.
+   * Maximum age in seconds of an archive that exceeds a limit of the policy, but is kept because a fleet (a group of
+   * logs on a NATS server) has not received it, a finite number >= 0. An older archive is deleted without waiting for
+   * the fleet. The age counts from the rotation that created the archive. If `maxAgeSec` is not set, the age is not
+   * limited. With a number up to `maxAgeSec` of the {@linkcode RetentionPolicy}, an archive that exceeds that limit
+   * never waits.
    *
    * @default {undefined}
    */

@@ -143,7 +143,9 @@ class DenoFileHandle implements FileHandle {
       descriptor = fs.openSync(this.#path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
       const { dev, ino } = fs.fstatSync(descriptor);
       if (dev !== created.dev || ino !== created.ino) {
-        throw new Deno.errors.Busy(`Another file is at the path: ${this.#path}`);
+        throw new Deno.errors.Busy(
+          `Another file has replaced the new file at its path, so the owner of the new file cannot be set: ${this.#path}`,
+        );
       }
       fs.fchownSync(descriptor, uid, gid);
       fs.fchmodSync(descriptor, mode);

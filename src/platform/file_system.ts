@@ -72,7 +72,7 @@ export interface FileHandle {
    * still be at its path.
    *
    * @throws {Deno.errors.PermissionDenied} If the process may not assign files to this owner or group.
-   * @throws {Deno.errors.Busy} If another file is at the path.
+   * @throws {Deno.errors.Busy} If another file has replaced this file at its path.
    */
   setOwnership(ownership: Ownership): void;
   /**

@@ -255,12 +255,15 @@ function refuseOddities(path: string, status: FileStatus): void {
     : status.kind === "directory"
     ? "a directory"
     : status.kind === "other"
-    ? "a FIFO, socket or device, not a regular file"
+    ? "a FIFO, socket or device"
     : status.links !== null && status.links > 1
     ? `a file with ${status.links} hard links`
     : null;
   if (reason !== null) {
-    throw new TypeError(`Cannot open audit log: the path is ${reason}: ${path}`);
+    const wanted = status.kind === "file" ? "a file with a single hard link" : "a regular file";
+    throw new TypeError(
+      `Cannot open audit log: the path must be ${wanted}, got ${reason}: ${path}`,
+    );
   }
 }
 

@@ -11,7 +11,10 @@ import type { Stamp } from "../segments/segment_name.ts";
 import type { FileCursor } from "./file_cursor.ts";
 import { gunzipped } from "./gunzip.ts";
 
-/** Returns the stamps of the non-empty segments that are newer than the segment `after`, oldest first. */
+/**
+ * Returns the stamps (the times in the names) of the non-empty segments that are newer than the segment `after`, oldest
+ * first.
+ */
 export function newerSegments(log: LogDirectory, after: Stamp): Stamp[] {
   return log.segments()
     .filter((segment) => segment.stamp > after && !isEmpty(log, segment))

@@ -218,7 +218,7 @@ function checkedSite(
 ): Site {
   if (token === undefined && !isLoopback(hostname)) {
     throw new TypeError(
-      `Cannot serve report: a hostname that other machines can reach needs a token, got ${hostname}; set the option token`,
+      `Cannot serve report: a token is required if other machines can reach the hostname, got ${hostname}; set the option token`,
     );
   }
   return { hostname, port, token: token ?? null, allowHosts: [...allowHosts] };

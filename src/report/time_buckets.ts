@@ -174,9 +174,11 @@ class Calendar {
   }
 
   /**
-   * Returns the number of the bucket that contains an instant, for widths of more than an hour. A bucket starts
-   * when the clock first shows its start time, and ends when the next bucket starts, even if the clock is set back
-   * in between.
+   * Returns the number of the bucket that contains an instant. The buckets must be wider than an hour.
+   *
+   * A bucket starts at a local time, such as midnight: at the instant at which the clock of the time zone first shows
+   * this time. It ends when the next bucket starts. If the clock is set back after that, for example at the end of
+   * daylight saving time, the earlier bucket does not continue.
    */
   #indexOf(ms: number, widthMs: number): number {
     const wallMs = ms + this.#offsetAt(ms);

@@ -72,17 +72,20 @@ class SegmentListing {
     } else forms.add(form);
   }
 
-  /** Returns the stamps in the names of the segments, oldest first. */
+  /** Returns the stamps, which are the times in the names of the segments, oldest first. */
   stamps(): Stamp[] {
     return [...this.#segments.keys()].sort();
   }
 
-  /** Returns the stamps grouped by day, oldest day first. The stamps of one day are in any order. */
+  /**
+   * Returns the stamps (the times in the names of the segments) grouped by day, oldest day first. The stamps of one day
+   * are in any order.
+   */
   stampsByDay(): Stamp[][] {
     return [...this.#days.keys()].sort().map((day) => this.#days.get(day)!);
   }
 
-  /** Returns the segment with the stamp, which must be in the listing. */
+  /** Returns the segment with the stamp (the time in its name), which must be in the listing. */
   segment(stamp: Stamp): ListedSegment {
     return { stamp, forms: this.#segments.get(stamp)! };
   }
@@ -137,7 +140,8 @@ export class LogDirectory {
       listing.take(name);
     }
     const segments: ListedSegment[] = [];
-    // Stamps are sorted day by day, because one sort of all stamps would take longer than a step may take.
+    // The stamps (the times in the names of the segments) are sorted day by day, because one sort of all stamps would
+    // take longer than a step may take.
     for (const day of listing.stampsByDay()) {
       if (turns.isDue) await turns.take();
       for (const stamp of day.sort()) segments.push(listing.segment(stamp));
@@ -155,8 +159,8 @@ export class LogDirectory {
   }
 
   /**
-   * Returns the newest stamp in the file names of the directory, even if the file with that stamp is not a segment but
-   * another log.
+   * Returns the newest stamp (time in a file name) of the directory, even if the file with that stamp is not a segment
+   * but another log.
    */
   newestStamp(): Stamp | undefined {
     let newest: Stamp | undefined;

@@ -26,7 +26,7 @@ const TEMPLATE = encoder.encode('{"ts":"0000-00-00T00:00:00.000Z"');
 const ANY = 0x30;
 const TS_AT = '{"ts":"'.length;
 const TS_END = TEMPLATE.length - 1;
-// A stamp has a resolution of one second, so the milliseconds are not compared.
+// The time in the name of a segment has a resolution of one second, so the milliseconds are not compared.
 const SECONDS_LENGTH = "0000-00-00T00:00:00".length;
 
 /**

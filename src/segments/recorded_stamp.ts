@@ -20,7 +20,10 @@ const LINE_BREAK = 0x0a;
 /** Matches the start of a manifest line about an archive or about its removal, up to the name of the archive. */
 const NAMED = /^\{"v":1,"seq":\d+,"(?:archive|pruned)":"([^"\\]+)"/;
 
-/** Returns the newest stamp in the last lines of the manifest; undefined if these lines have no stamp. */
+/**
+ * Returns the newest stamp (time in the name of an archive) in the last lines of the manifest; undefined if these lines
+ * have no stamp.
+ */
 export function newestRecordedStamp(log: LogDirectory): Stamp | undefined {
   using stack = new DisposableStack();
   const handle = log.open(log.files.manifest, stack);
@@ -34,8 +37,8 @@ export function newestRecordedStamp(log: LogDirectory): Stamp | undefined {
 }
 
 /**
- * Returns the stamps in the last bytes of a manifest. Skips the first line, because it may be incomplete, unless the
- * bytes are the whole manifest.
+ * Returns the stamps (the times in the names of archives) in the last bytes of a manifest. Skips the first line,
+ * because it may be incomplete, unless the bytes are the whole manifest.
  */
 function stampsIn(bytes: Uint8Array, isWhole: boolean, { files }: LogDirectory): Stamp[] {
   const text = new TextDecoder().decode(
@@ -44,7 +47,8 @@ function stampsIn(bytes: Uint8Array, isWhole: boolean, { files }: LogDirectory):
   return text.split("\n").flatMap((line) => {
     const name = NAMED.exec(line)?.[1];
     const parsed = name === undefined ? null : files.parse(name);
-    // A stamp of the year 9999 is ignored, because it would leave no later stamps for new segments.
+    // A time of the year 9999 in the name of an archive is ignored, because new segments, which need later times in
+    // their names, could not be named.
     const isUsable = parsed?.form === "archive" && stampEpochMs(parsed.stamp) <= STAMP_MAX_MS;
     return isUsable ? [parsed.stamp] : [];
   });

@@ -79,7 +79,7 @@ async function orLogged(
   try {
     await step();
   } catch (error) {
-    logger.error(`A recovery step failed; the next open() retries the step: ${messageOf(error)}`);
+    logger.error(`A recovery step failed: ${messageOf(error)}; the next open() retries this step`);
   }
 }
 
@@ -180,9 +180,9 @@ async function factsOf(
 }
 
 /**
- * Returns the stamps of the archives that have no manifest line, or whose line states another length than that of the
- * file, oldest first. If the segment of an archive still exists, the archive is not included, because the archiver of
- * the segment adds the line.
+ * Returns the stamps (the times in the names) of the archives that have no manifest line, or whose line states another
+ * length than that of the file, oldest first. If the segment of an archive still exists, the archive is not included,
+ * because the archiver of the segment adds the line.
  */
 async function archivesWithoutLine({ log, manifest, clock }: Archiving): Promise<Stamp[]> {
   const { fileSystem, files } = log;

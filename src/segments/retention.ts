@@ -124,8 +124,8 @@ export class Retention {
   }
 
   /**
-   * If the policy has `untilShipped`, creates the file in which the processes that ship the log record their progress.
-   * Logs a failure.
+   * If the policy has `untilShipped`, creates the file in which the processes that ship the log record the newest
+   * archive that they have shipped. Logs a failure.
    */
   async #createShipped(): Promise<void> {
     const { policy, log } = this.#options;

@@ -26,7 +26,7 @@ export interface Sealing extends Omit<StampFacts, "newestStamp"> {
 /**
  * Seals the active file. The caller must hold the append lock and must have synced the content of the file.
  *
- * @returns The stamp of the segment.
+ * @returns The stamp of the segment, which is the time in its file name.
  * @throws {AggregateError} If a file operation fails and undoing the previous steps fails too. The active file may
  * then have the name of the segment.
  * @throws {OwnershipError} If the process may not assign files to the owner of the active file.
@@ -71,14 +71,18 @@ function reserveStamp(
         handle.close();
       }
     } catch (error) {
-      // A file with this name exists: it belongs to another log, or another program has just created it. Try a later stamp.
+      // A file with this name exists: it belongs to another log, or another program has just created it. Try a name
+      // with a later time.
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     }
     newest = stamp;
   }
 }
 
-/** Returns the newest stamp of the log, even if retention has removed its archive; undefined if the log has no stamp. */
+/**
+ * Returns the newest stamp (time in the name of a segment) of the log, even if retention has removed its archive;
+ * undefined if the log has no stamp.
+ */
 function newestStampOf(log: LogDirectory): Stamp | undefined {
   const listed = log.newestStamp();
   let recorded: Stamp | undefined;

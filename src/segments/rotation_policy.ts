@@ -22,26 +22,30 @@ export function partLength(batch: Uint8Array, byteLength: number, limitBytes: nu
   return lineBreak < 0 ? batch.byteLength : lineBreak + 1;
 }
 
-/** The values that determine the stamp of a segment. */
+/** The values that determine the stamp of a segment, which is the time in its file name. */
 export interface StampFacts {
   /** The time of the log's clock, epoch milliseconds. */
   readonly nowMs: number;
-  /** The newest stamp that the log already has, in the directory or in the manifest; undefined if it has none. */
+  /**
+   * The newest stamp (time in the name of a segment) that the log already has, in the directory or in the manifest;
+   * undefined if it has none.
+   */
   readonly newestStamp: Stamp | undefined;
   /** The time of the newest event in the segment, epoch milliseconds; -Infinity if no event has a time. */
   readonly newestEventMs: number;
 }
 
 /**
- * Latest time from which a stamp is derived, epoch milliseconds. Later times are ignored: a stamp has a year of four
- * digits, so after a stamp of the year 9999 there might be no later stamps for the next segments.
+ * Latest time from which a stamp, the time in the name of a segment, is derived, in epoch milliseconds. Later times are
+ * ignored: a stamp has a year of four digits, so after a stamp of the year 9999, the next segments might not get later
+ * stamps.
  */
 export const STAMP_MAX_MS: number = Date.UTC(9999, 0, 1) - 1;
 
 /**
- * Returns the stamp of the next segment. The stamp is later than the newest stamp of the log, and not earlier than the
- * clock and the newest event of the segment. Thus the order of stamps is the order of content, even if the clock is set
- * back.
+ * Returns the stamp of the next segment, which is the time in its file name. The stamp is later than the newest stamp
+ * of the log, and not earlier than the clock and the newest event of the segment. Thus the order of stamps is the order
+ * of content, even if the clock is set back.
  *
  * @throws {RangeError} If the newest stamp in the directory is the last possible stamp.
  */
@@ -54,8 +58,8 @@ export function nextStamp({ nowMs, newestStamp, newestEventMs }: StampFacts): St
   const stamp = stampMs < Date.UTC(10_000, 0, 1) ? stampOf(stampMs) : "";
   if (stamp === "") {
     throw new RangeError(
-      `Cannot name segment: the newest stamp is the last possible one, got ${newestStamp}; ` +
-        "move the file with that stamp to another directory",
+      `Cannot name segment: the newest file already has the last possible time in its name, got ${newestStamp}; ` +
+        "move this file to another directory",
     );
   }
   return stamp;

@@ -83,22 +83,27 @@ export class LogFiles {
     return `${this.#parent}${name}`;
   }
 
-  /** Returns the path of the sealed segment with the stamp. */
+  /** Returns the path of the sealed segment with the stamp, which is the time in its name. */
   sealed(stamp: Stamp): string {
     return this.at(`${this.#stem}_${stamp}${this.#extension}`);
   }
 
-  /** Returns the path of the archive with the stamp. */
+  /** Returns the path of the archive with the stamp, which is the time in its name. */
   archive(stamp: Stamp): string {
     return `${this.sealed(stamp)}${ARCHIVE_SUFFIX}`;
   }
 
-  /** Returns the path of the unfinished archive with the stamp: an archive that is being written. */
+  /**
+   * Returns the path of the unfinished archive (one that is being written) with the stamp, which is the time in its
+   * name.
+   */
   unfinished(stamp: Stamp): string {
     return `${this.sealed(stamp)}${UNFINISHED_SUFFIX}`;
   }
 
-  /** Returns the path of the claim file for the segment with the stamp, see {@linkcode tryClaim}. */
+  /**
+   * Returns the path of the claim file for the segment with the stamp (the time in its name), see {@linkcode tryClaim}.
+   */
   claim(stamp: Stamp): string {
     return `${this.unfinished(stamp)}${CLAIM_SUFFIX}`;
   }
@@ -136,7 +141,10 @@ const FORM_BY_SUFFIX: ReadonlyMap<string, SegmentName["form"]> = new Map([
   [UNFINISHED_SUFFIX, "unfinished"],
 ]);
 
-/** Returns the stamp of a time in epoch milliseconds, rounded down to a second. */
+/**
+ * Returns a time in epoch milliseconds as a stamp for the name of a segment: `20260213_143022`, rounded down to a
+ * second.
+ */
 export function stampOf(epochMs: number): Stamp {
   const [, ...digits] = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)/.exec(
     new Date(epochMs).toISOString(),
@@ -144,7 +152,10 @@ export function stampOf(epochMs: number): Stamp {
   return `${digits.slice(0, 3).join("")}_${digits.slice(3).join("")}`;
 }
 
-/** Returns the time of a stamp in epoch milliseconds, or NaN if the text is not a valid stamp. */
+/**
+ * Returns the time of a stamp (`20260213_143022`, from the name of a segment) in epoch milliseconds, or NaN if the text
+ * is not a valid stamp.
+ */
 export function stampEpochMs(stamp: string): number {
   if (!STAMP.test(stamp)) return NaN;
   const number = (start: number, length: number) => Number(stamp.slice(start, start + length));

@@ -91,8 +91,8 @@ export async function createShipped(log: LogDirectory): Promise<void> {
 }
 
 /**
- * Returns the stamp of the newest archive that every fleet has received. Returns null if a fleet has received no
- * archive. Also returns null if the file has no line, does not exist or is damaged.
+ * Returns the stamp (time in the file name) of the newest archive that every fleet has received. Returns null if a
+ * fleet has received no archive. Also returns null if the file has no line, does not exist or is damaged.
  */
 export function receivedByAll(lines: ShippedLines | null, log: LogDirectory): Stamp | null {
   if (lines === null || lines.damage !== null || lines.fleets.length === 0) return null;
@@ -100,7 +100,7 @@ export function receivedByAll(lines: ShippedLines | null, log: LogDirectory): St
   return stamps.includes(null) ? null : stamps.sort()[0]!;
 }
 
-/** Returns the stamp in the name of an archive; null if the name is null. */
+/** Returns the stamp, which is the time in the name of an archive; null if the name is null. */
 export function stampIn(archive: string | null, log: LogDirectory): Stamp | null {
   return archive === null ? null : log.files.parse(archive)!.stamp;
 }

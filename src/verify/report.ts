@@ -47,7 +47,7 @@ export interface ChainHead {
   readonly hash: string | null;
 }
 
-/** The progress of a check. */
+/** The progress of {@linkcode AuditReader.verify}, which checks the files of a log. */
 export interface VerifyProgress {
   /** Number of bytes read from the disk so far. */
   readonly bytes: number;

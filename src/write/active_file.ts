@@ -101,9 +101,12 @@ export class ActiveFile {
   #hasFailed = false;
   /** Files that another process moved away from the path before this writer's lines in them were synced. */
   #replaced: FileHandle[] = [];
-  /** Number of files that this object has opened. */
+  /** Number of times that this object has opened a file at the path of the active file. */
   #namesOpened = 0;
-  /** Number of files that this object has opened, and whose names are known to be durable. */
+  /**
+   * The value of `#namesOpened` up to which the names of the opened files are known to be durable, because the
+   * directory has been synced.
+   */
   #namesSynced = 0;
 
   /**
@@ -187,7 +190,8 @@ export class ActiveFile {
   }
 
   /**
-   * Checks whether this writer made the last append to the file. The file must be ready and `byteLength` bytes long.
+   * Checks whether this writer made the last append to the file. The file must be ready, see {@linkcode readySync}, and
+   * `byteLength` bytes long.
    */
   endsInOurs(byteLength: number): boolean {
     return byteLength === this.#open!.byteLengthLeft;
@@ -204,7 +208,10 @@ export class ActiveFile {
     return this.#open!.identity;
   }
 
-  /** Returns the time since the file took its first line, in milliseconds; 0 for an empty file. The file must be ready. */
+  /**
+   * Returns the time since the file took its first line, in milliseconds; 0 for an empty file. The file must be ready,
+   * see {@linkcode readySync}.
+   */
   ageMs(byteLength: number, nowMs: number): number {
     const file = this.#open!;
     // If the file has become shorter, another program has truncated it, so its first line may be a new one.
@@ -219,17 +226,22 @@ export class ActiveFile {
     return nowMs - file.beganMs;
   }
 
-  /** Checks whether the file has grown so much that a mark is due. The file must be ready. */
+  /**
+   * Checks whether the file has grown so much since the last mark that a new mark is due. A mark is a byte offset with
+   * a time, stored in the lock file. The file must be ready, see {@linkcode readySync}.
+   */
   isMarkDue(byteLength: number): boolean {
     return byteLength >= this.#open!.nextMarkAt;
   }
 
   /**
-   * Places a mark with a time. No event before the mark is newer than this time. If another writer placed the last
-   * mark, this writer places none until the file has grown by several times `markEveryBytes`.
+   * Places a mark: stores a byte offset of the active file and a time in the lock file. No event before the offset is
+   * newer than this time. If another writer placed the last mark, this writer places none until the file has grown by
+   * several times `markEveryBytes`.
    *
    * If {@linkcode catchUp} must run before the mark can be placed, returns false, and true otherwise. Appends can
-   * continue while {@linkcode catchUp} runs. The file must be ready. Call this method only under the append lock.
+   * continue while {@linkcode catchUp} runs. The file must be ready, see {@linkcode readySync}. Call this method only
+   * under the append lock.
    */
   markSync(lockFile: FileHandle, byteLength: number): boolean {
     const file = this.#open!;
@@ -262,8 +274,9 @@ export class ActiveFile {
   }
 
   /**
-   * Checks whether so much of the file is unread that {@linkcode catchUp} must run before a seal or a mark. The file
-   * must be ready.
+   * Checks whether more than 1 MiB of the file (`UNREAD_BYTES_MAX`), lines of other writers, has not been read yet. If
+   * so, {@linkcode catchUp} must run before the file is sealed or marked. (A mark is a byte offset with a time, stored
+   * in the lock file.) The file must be ready, see {@linkcode readySync}.
    */
   isBehind(byteLength: number): boolean {
     return byteLength - this.#open!.newestEvent.byteLength > UNREAD_BYTES_MAX;
@@ -284,9 +297,10 @@ export class ActiveFile {
   }
 
   /**
-   * Seals the file and returns the stamp of the segment, or undefined if another process has moved the file away. The
-   * file must be ready and synced, or its sync must have failed. If this method throws, the file stays the active file.
-   * Call this method only under the append lock.
+   * Seals the file and returns the stamp of the segment, which is the time in its file name, or undefined if another
+   * process has moved the file away. The file must be ready, see {@linkcode readySync}. It must be synced, or its sync
+   * must have failed. If this method throws, the file stays the active file. Call this method only under the append
+   * lock.
    */
   sealSync(nowMs: number): Stamp | undefined {
     const { handle, newestEvent } = this.#open!;

@@ -82,9 +82,11 @@ export class LineChain {
   }
 
   /**
-   * Adds numbers and hashes to whole lines. If the file is shorter than `limitBytes`, stops after the first line with
-   * which the file reaches that limit. Otherwise it links all lines. The file must be `byteLength` bytes long and
-   * completely read, see {@linkcode follow}. This object does not change until {@linkcode appended}.
+   * Adds numbers and hashes to whole lines, as many as may be appended to the file: up to and including the line with
+   * which the file reaches `limitBytes`. If the file has already reached this limit, all lines are linked.
+   *
+   * Before the call, {@linkcode follow} must have read the whole file, which is `byteLength` bytes long. The call does
+   * not change this object. When the caller has appended the linked lines, it must call {@linkcode appended}.
    */
   link(lines: Uint8Array, { byteLength, limitBytes }: {
     readonly byteLength: number;

@@ -580,8 +580,9 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Seals the active file, which must be ready, and returns the stamp of the segment. Returns undefined if another
-   * process has moved the file away. Runs under the lock.
+   * Seals the active file and returns the stamp of the segment, which is the time in its file name. The file must be
+   * ready, see {@linkcode ActiveFile.readySync}. Returns undefined if another process has moved the file away. Runs
+   * under the lock.
    */
   #seal(lockFile: FileHandle): Stamp | undefined {
     this.#marking(() => clearMarks(lockFile));

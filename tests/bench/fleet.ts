@@ -1,6 +1,6 @@
 /**
- * The contender for fleets: ships logs to real servers in blocks or as single messages, reads the events back, and
- * measures how soon `fleetSpend()` includes an event.
+ * The contender for fleets (machines that ship their logs to a NATS server): ships logs to real servers in blocks or as
+ * single messages, reads the events back, and measures how soon `fleetSpend()` includes an event.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * Workloads of a fleet on real servers: shipping, compared with one message per event and with a cluster; reading
- * events back, compared with reading them from the log; the delay until `fleetSpend()` includes an event; and shipping
- * many logs at once.
+ * Workloads of a fleet (machines that ship their logs to a NATS server) on real servers: shipping, compared with one
+ * message per event and with a cluster; reading events back, compared with reading them from the log; the delay until
+ * `fleetSpend()` includes an event; and shipping many logs at once.
  *
  * @module
  */
@@ -224,5 +224,5 @@ const many: Workload = {
   },
 };
 
-/** All fleet workloads. */
+/** The workloads that measure a fleet: machines that ship their logs to a NATS server. */
 export const fleetWorkloads: readonly Workload[] = [shipping, cluster, reading, spend, many];

@@ -94,7 +94,7 @@ export class PlainModel {
     return clockMs;
   }
 
-  /** Returns what a budget has spent and holds at a time. */
+  /** Returns the amounts that a budget has spent and holds at the time `ms`. */
   figures(name: string, ms: number): { spent: bigint; held: bigint; orphaned: bigint } {
     const declared = this.#lines.findIndex((line) =>
       line.kind === "declare" && line.budget.name === name

@@ -47,13 +47,15 @@ class State {
     return this.open.values().reduce((sum, { amount }) => sum + amount, 0n);
   }
 
-  /** Returns the amount charged at a time: the costs, and the holds that have expired without an end. */
+  /** Returns the amount that is charged at the time `ms`: the costs, and the holds that have expired without an end. */
   chargedAt(ms: number): bigint {
     return this.open.values().filter(({ untilMs }) => untilMs <= ms)
       .reduce((sum, { amount }) => sum + amount, this.spent);
   }
 
-  /** Returns the oldest `budget_wait` line that is valid at a time, unless it belongs to the hold with the ID. */
+  /**
+   * Returns the oldest `budget_wait` line that is valid at the time `ms`, unless it belongs to the hold with the ID.
+   */
   ticketBefore(id: unknown, ms: number): Held | undefined {
     const oldest = this.tickets.entries().find(([, { untilMs }]) => untilMs > ms);
     return oldest === undefined || oldest[0] === id ? undefined : oldest[1];

@@ -32,9 +32,9 @@ const FOR_USERS: [error: unknown, exitCode: 1 | 2, message: string][] = [
     "Cannot continue: No space left on device (os error 28)",
   ],
   [
-    new TypeError("Cannot open audit log: the path is a symlink: /x"),
+    new TypeError("Cannot open audit log: the path must be a regular file, got a symlink: /x"),
     1,
-    "Cannot open audit log: the path is a symlink: /x",
+    "Cannot open audit log: the path must be a regular file, got a symlink: /x",
   ],
   [
     new AuditWriteError("Cannot append to audit log: full", { phase: "write", path: "/x" }),

@@ -85,7 +85,7 @@ Deno.test("scout inflight end --event selects a call by its type if several call
 Deno.test("scout inflight end changes nothing if the ID is ambiguous, unknown or too short, or the call has ended", async () => {
   using log = logWith(...BEGUN);
   const unknown = (id: string) =>
-    `scout: Cannot end call: no unfinished call has this ID, got ${id}; scout inflight lists them\n`;
+    `scout: Cannot end call: no unfinished call has this ID, got ${id}; run "scout inflight" to list the unfinished calls\n`;
   const refused: [id: string, code: number, stderr: string][] = [
     [
       "3f9c",
@@ -99,7 +99,7 @@ Deno.test("scout inflight end changes nothing if the ID is ambiguous, unknown or
     [
       "3f9",
       2,
-      'scout: Cannot run scout inflight end: `SPAN`: "3f9" is not the ID of a call or at least 4 characters of it; scout inflight lists them\n',
+      'scout: Cannot run scout inflight end: `SPAN`: "3f9" is not the ID of a call or at least 4 characters of it; run "scout inflight" to list the IDs\n',
     ],
   ];
   for (const [id, code, stderr] of refused) {

@@ -77,7 +77,7 @@ Deno.test("checkKind() rejects a directory, and accepts a path that does not exi
   assertThrows(
     () => check(dir.path("")),
     CommandError,
-    "the path is a directory, not a regular file",
+    "the path must be a regular file, got a directory",
   );
   check(dir.path("none.jsonl"));
 });

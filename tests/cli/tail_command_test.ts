@@ -98,7 +98,7 @@ Deno.test("scout tail -f shows the last events, then all new events, also after 
   assertEquals(await tail.ended(), { code: 130, signal: "SIGINT", stderr: "" });
 });
 
-Deno.test("scout tail -f --json prints each line as it is stored", async () => {
+Deno.test("scout tail -f --json prints the exact text of each stored line", async () => {
   const [first, second, third] = [
     '{"event":"nav","seed":9007199254740993}',
     '{"event": "nav", "x": NaN, "cost": 0.10}',

@@ -108,7 +108,10 @@ export function archiveLines(
 
 const MAGIC = 0x1f;
 
-/** Returns the whole lines that a reader can certainly decode from the start of a gzip file. */
+/**
+ * Returns the whole lines that a reader must find in a cut or damaged gzip file. `bytes` is the part of the file before
+ * the cut or the damage.
+ */
 function beginningOf(bytes: Bytes): { bytes: Uint8Array; isAll: boolean } {
   return { bytes: wholeLines(decodable(bytes)), isAll: false };
 }

@@ -69,7 +69,7 @@ function recordMoments({ disk, ledgers, writers }: Scene): Moment[] {
   return moments;
 }
 
-/** The states that have been checked. */
+/** The states of the disk after a power loss, each of which is checked once. */
 class States {
   readonly #findings: Findings;
   readonly #wanted: number;
@@ -93,7 +93,10 @@ class States {
     return this.#seen.size >= this.#wanted || this.#isEnough();
   }
 
-  /** Checks the states that a power loss may leave at the moment, except states that were checked before. */
+  /**
+   * Loses the power at a moment of a workload, and checks the recovery from each state in which the disk may then be.
+   * Skips states that were checked before.
+   */
   async check(
     scene: Scene,
     { moment, random, place }: { moment: Moment; random: SeededRandom; place: string },

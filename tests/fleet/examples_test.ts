@@ -40,7 +40,7 @@ await natsTest(
 );
 
 await natsTest(
-  "fleet_sidecar.ts ships the log of a running writer, and the last lines before fleet_sidecar.ts exits",
+  "fleet_sidecar.ts ships the log of a running writer, including the last lines before fleet_sidecar.ts exits",
   async () => {
     await using server = await NatsServer.start();
     const connection = await server.connect();

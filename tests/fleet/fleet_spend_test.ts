@@ -134,7 +134,7 @@ await natsTest(
 );
 
 await natsTest(
-  "fleetSpend() counts each cost once, even if a line is cut or the stream is created again",
+  "fleetSpend() counts each cost once, even if a line is split between blocks or the stream is created again",
   async () => {
     await using of = await fleet();
     const followed = await of.follow();

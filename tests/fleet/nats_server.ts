@@ -9,7 +9,10 @@ import { NATS_SERVER, type RequirementName, testNeeding } from "../requirements.
 import { type TempDir, tempDir } from "../temp_dir.ts";
 
 const RETRY_MS = 20;
-/** Connection options: reconnect forever, and record no stack trace per request, which takes a tenth of all time. */
+/**
+ * Connection options: reconnect forever, and do not record a stack trace for each request, because recording them would
+ * take a tenth of the run time.
+ */
 const CONNECTING = { maxReconnectAttempts: -1, reconnectTimeWait: RETRY_MS, noAsyncTraces: true };
 
 /** Registers a test that needs the NATS server, and possibly other tools. */

@@ -2,10 +2,10 @@
  * A simulated stream with the faults of a cluster: the stream loses requests and responses, stores messages after
  * their request has timed out, and returns an earlier message as the last message.
  *
- * As in a cluster that elects a new leader, a late message has already passed the check of the expected sequence;
- * only its message ID rejects a duplicate. As in any stream, a message ID is forgotten after a while. Then only the
- * expected sequence rejects a shipper that resumes at an old position. As in newer servers, the leader may know the
- * late messages, and then rejects every other message until the late messages are stored.
+ * As in a cluster that elects a new leader, a late message has already passed the check of the expected sequence
+ * number; only its message ID rejects a duplicate. As in any stream, a message ID is forgotten after a while. Then only
+ * the expected sequence number rejects a shipper that resumes at an old position. As in newer servers, the leader may
+ * know the late messages, and then rejects every other message until the late messages are stored.
  *
  * @module
  */
@@ -153,7 +153,9 @@ export class SimulatedStream implements FleetConnection {
     return this.stored.push(incoming);
   }
 
-  /** Returns the sequence of the message with the ID, or undefined if none of the messages after `since` has it. */
+  /**
+   * Returns the sequence number of the message with the ID, or undefined if none of the messages after `since` has it.
+   */
   #seqOf(id: string | null, since: number): number | undefined {
     if (id === null) return undefined;
     const index = this.stored.findIndex((stored, index) => index >= since && stored.id === id);

@@ -42,7 +42,7 @@ class SlowNetwork implements FleetConnection {
     return await this.stream.request(...request);
   }
 
-  /** The text of all stored blocks. */
+  /** The text of all blocks (shipped parts of the log) that the stream has stored. */
   get text(): string {
     return this.stream.stored.map(({ data }) => new TextDecoder().decode(data)).join("");
   }

@@ -56,7 +56,7 @@ const END_6 = {
   response: { id: "r6", modelId: "small-2026-02-13" },
 };
 
-/** The logged fields of a call that are the same with both versions of the SDK. */
+/** The logged fields of a call that are the same with versions 6 and 7 of the AI SDK. */
 const EXPECTED = {
   event: "llm_call",
   agent: "critic",

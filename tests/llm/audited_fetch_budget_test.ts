@@ -192,7 +192,7 @@ Deno.test("auditedFetch() refuses a call whose cost cannot be estimated, unless 
   assertEquals(events.length, 1);
 });
 
-Deno.test("auditedFetch() charges the estimate of a call whose cost is unknown, but nothing if the request was refused", async () => {
+Deno.test("auditedFetch() charges the estimate of a call whose cost is unknown, but nothing if the provider refused the request or was not reached", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();

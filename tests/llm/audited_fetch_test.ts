@@ -617,7 +617,7 @@ Deno.test("auditedFetch() rejects invalid arguments, and names them", async () =
     [{ prices: {} }, "prices must have a model with input_cost_per_token"],
     [
       { prices: { small: { input_cost_per_token: "2e-6" } } },
-      'prices of "small": input_cost_per_token must be a number',
+      'invalid prices of model "small": input_cost_per_token must be a number',
     ],
     [
       { prices: { small: { input_cost_per_token: 2.5 } } },

@@ -439,7 +439,7 @@ Deno.test("priceLack() names the reason why a cost is unknown", () => {
       "the model is not named",
       'model "large-2026-02-13" is not in prices, with or without its date',
       'the prices of "small" lack output_cost_per_token',
-      'the prices of "ranges" lack one that the call needs',
+      'the prices of "ranges" lack a price that the call needs',
     ],
   );
 });

@@ -14,7 +14,7 @@ const EVENTS: AuditEvent[] = [
   { event: "nav", confidence: 99 },
 ];
 
-Deno.test("gateMetrics() counts passes and escalations, and ignores other events", async () => {
+Deno.test("gateMetrics() counts the decisions to pass a shortened text on or to ask a larger model, and ignores other events", async () => {
   assertEquals(await gateMetrics(ReadableStream.from(EVENTS)), {
     passCount: 2,
     escalateCount: 2,

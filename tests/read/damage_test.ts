@@ -20,7 +20,7 @@ function lineOf(event: string): string {
   return `{"event":"${event}"}\n`;
 }
 
-/** Returns the lines of events whose types are the letters. */
+/** Returns one line for each letter: an event whose type is that letter. */
 function linesOf(letters: string): string {
   return [...letters].map(lineOf).join("");
 }

@@ -30,9 +30,11 @@ import {
 } from "./reference.ts";
 import { silent } from "../loggers.ts";
 
-/** Number of histories that each test of the long suite draws. */
+/** Number of random histories (a log and random changes of it) with which each test of the long suite runs. */
 const HISTORIES = 100;
-/** The fraction of these histories that the quick suite draws. */
+/**
+ * The fraction of the random histories (a log and random changes of it) with which each test of the quick suite runs.
+ */
 const SHARE = 0.15;
 const QUERIES = 12;
 const CHANGES = 8;

@@ -351,7 +351,7 @@ Deno.test("ReportAggregate accepts times in all years", () => {
   }
 });
 
-Deno.test("ReportAggregate counts all costs in a time zone with an offset of odd minutes", () => {
+Deno.test("ReportAggregate counts all costs in a time zone whose UTC offset, such as +05:17, is not a multiple of 15 minutes", () => {
   const start = Date.parse("2026-01-01T00:43:00Z");
   const events = Array.from({ length: 100 }, (_, n) => ({
     ts: new Date(start + n * 30 * MINUTE_MS).toISOString(),

@@ -181,7 +181,7 @@ Deno.test(
     using dir = tempDir();
     await using reader = await AuditReader.open({ path: dir.path("audit.jsonl") });
     for (const hostname of ["0.0.0.0", "::", "example.org", "192.168.1.2"]) {
-      assertThrows(() => serveReport(reader, { hostname }), TypeError, "needs a token");
+      assertThrows(() => serveReport(reader, { hostname }), TypeError, "a token is required");
     }
     const token = "a token; with = odd & signs";
     await using served = await Served.start({ hostname: "0.0.0.0", token });

@@ -250,7 +250,9 @@ Deno.test("TimeBuckets accepts the years 0001 and 9999, and the first and the la
   }
 });
 
-/** Time zones whose clocks changed by half an hour, by hours, by a day, or at odd minutes. */
+/**
+ * Time zones whose clocks changed by half an hour, by several hours or by a day, or at an unusual time such as 00:01.
+ */
 const ODD_ZONES = [
   "America/Caracas",
   "America/Goose_Bay",
@@ -300,6 +302,6 @@ for (const timeZone of ODD_ZONES) {
   });
 }
 
-Deno.test("TimeBuckets lists buckets without gaps that contain all times if the UTC offset has odd minutes", () => {
+Deno.test("TimeBuckets lists buckets without gaps that contain all times if the UTC offset, such as +05:17, is not a multiple of 15 minutes", () => {
   for (const timeZone of ["+05:17", "-03:41"]) checkAround(Date.UTC(2026, 0, 1), timeZone);
 });

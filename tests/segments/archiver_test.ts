@@ -42,7 +42,7 @@ async function settled({ archiver }: LogProcess): Promise<void> {
   await archiver.archived(none);
 }
 
-/** Returns the stamps of the segments whose only file is an archive. */
+/** Returns the stamps (the times in the names) of the segments whose only file is an archive. */
 function archivedOn(disk: SimulatedDisk): string[] {
   const names = namesOn(disk).join("\n");
   return STAMPS.filter((stamp) => [...names.matchAll(new RegExp(stamp, "g"))].length === 1)

@@ -77,7 +77,7 @@ Deno.test("tryClaim() by root creates a claim that belongs to the owner of the l
   assertEquals(disk.ownershipOf(CLAIM), { ...SERVICE, mode: 0o600 });
 });
 
-Deno.test("LogDirectory ignores claim files when it determines the owner of new files and the newest stamp", () => {
+Deno.test("LogDirectory ignores claim files when it determines the owner of new files and the time in the newest segment name", () => {
   const disk = sharedDirectory();
   disk.process().remove(files.active);
   disk.setOwnership(files.directory, { ...SERVICE, mode: 0o777 });

@@ -38,7 +38,7 @@ Deno.test("LogDirectory.segments() lists nothing if the directory does not exist
   assertEquals(new LogDirectory(denoFileSystem, "/nowhere/at/all/a.jsonl").segments(), []);
 });
 
-Deno.test("LogDirectory.newestStamp() returns the newest stamp, even that of another log or an unfinished archive", () => {
+Deno.test("LogDirectory.newestStamp() returns the latest time in a file name, even in that of another log or an unfinished archive", () => {
   using dir = tempDir();
   const log = new LogDirectory(denoFileSystem, dir.path("a.jsonl"));
   assertEquals(log.newestStamp(), undefined);

@@ -24,7 +24,7 @@ export function logOn(fileSystem: FileSystem): LogDirectory {
   return new LogDirectory(fileSystem, files.active);
 }
 
-/** Stamps of three segments, oldest first. */
+/** Stamps (the times in the names) of three segments, oldest first. */
 export const STAMPS: readonly [Stamp, Stamp, Stamp] = [
   "20260213_143021",
   "20260213_143022",

@@ -212,7 +212,7 @@ Deno.test("ManifestLines.take() rejects a line with an invalid or missing field"
   assertEquals(taken(notUtf8).byArchive.size, 0);
 });
 
-Deno.test("ManifestLines.take() accepts a line without spans (of an earlier version) or with spans: null (too many)", () => {
+Deno.test("ManifestLines.take() accepts a line without the field spans, as earlier versions wrote it, and a line with spans: null, which means that the archive has too many spans", () => {
   for (const spans of [undefined, null]) {
     const facts = { ...FACTS, spans };
     const bytes = new ManifestLines().next(facts);

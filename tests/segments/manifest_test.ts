@@ -275,7 +275,7 @@ for (
   const [reason, plant] of [
     ["a symlink", (disk) => disk.plant(PATH, "symlink")],
     ["a directory", (disk) => disk.plant(PATH, "directory")],
-    ["not a regular file", (disk) => disk.plant(PATH, "other")],
+    ["a FIFO, socket or device", (disk) => disk.plant(PATH, "other")],
     ["a file with 2 hard links", (disk) => {
       disk.writeFile(PATH, "");
       disk.process().link(PATH, "/log/second");

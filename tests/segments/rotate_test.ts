@@ -46,7 +46,7 @@ Deno.test("sealActive() reserves the name, renames the file and syncs the direct
   assertEquals(process.openHandles, 0);
 });
 
-Deno.test("sealActive() uses a stamp later than the stamps in the last lines of the manifest, but ignores stamps of the year 9999", () => {
+Deno.test("sealActive() names the segment with a time that is later than the times of the archives in the last lines of the manifest, but ignores times in the year 9999", () => {
   const line = (seq: number, stamp: string) =>
     `{"v":1,"seq":${seq},"pruned":"audit_${stamp}.jsonl.gz"}\n`;
   const manifest = line(0, "20260213_150000") + line(1, "99991231_000000") +
@@ -61,7 +61,7 @@ Deno.test("sealActive() warns and seals if the manifest cannot be read", () => {
   assertEquals(seal(disk.process()), STAMP);
 });
 
-Deno.test("sealActive() uses a stamp that is later than all stamps in the directory", () => {
+Deno.test("sealActive() names the segment with a time that is later than the times in all file names of the directory", () => {
   const taken = {
     [files.sealed(STAMP)]: "sealed\n",
     [files.archive(NEXT_STAMP)]: "archive",
@@ -77,7 +77,7 @@ Deno.test("sealActive() uses a stamp that is later than all stamps in the direct
 });
 
 for (const [what, kind] of [["a file", "file"], ...ODDITIES] as const) {
-  Deno.test(`sealActive() uses the next stamp if ${what} is created under the name of the first stamp in the meantime`, () => {
+  Deno.test(`sealActive() names the segment with a time one second later if ${what} with the first name is created in the meantime`, () => {
     const disk = diskWith({ [files.active]: "a\n" });
     const process = disk.process();
     process.onCall = ({ name, path }) => {
@@ -157,7 +157,7 @@ Deno.test("sealActive() loses no segment if the power fails after the next activ
   }
 });
 
-Deno.test("sealActive() uses stamps in the order of the content if the clock jumps back and forth (seed 1)", () => {
+Deno.test("sealActive() names segments with times in the order of their content if the clock jumps back and forth (seed 1)", () => {
   const random = new SeededRandom(1);
   const disk = diskWith({});
   const stamps: string[] = [];

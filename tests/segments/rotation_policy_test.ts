@@ -57,18 +57,18 @@ Deno.test("partLength() returns 0 for an empty batch", () => {
   for (const held of [0, 49, 50, 51]) assertEquals(partLength(new Uint8Array(0), held, 50), 0);
 });
 
-Deno.test("nextStamp() returns the second of the clock if no stamp or event is newer", () => {
+Deno.test("nextStamp() returns the time of the clock for the name of a segment, if no other segment name and no event is newer", () => {
   assertEquals(stamp(NOW), "20260213_143022");
   assertEquals(stamp(NOW, "20260213_143021", NOW - 1), "20260213_143022");
 });
 
-Deno.test("nextStamp() continues after the newest stamp if the clock is set back", () => {
+Deno.test("nextStamp() continues after the time in the newest segment name if the clock is set back", () => {
   assertEquals(stamp(NOW - HOUR_MS, "20260213_143022"), "20260213_143023");
   assertEquals(stamp(NOW - HOUR_MS, "20251231_235959"), "20260213_133022");
   assertEquals(stamp(Date.UTC(2025, 0, 1), "20251231_235959"), "20260101_000000");
 });
 
-Deno.test("nextStamp() returns unique, ascending stamps for many segments in one second", () => {
+Deno.test("nextStamp() returns unique, ascending times for the names of many segments in one second", () => {
   let newest: string | undefined;
   const stamps = Array.from({ length: 70 }, () => newest = stamp(NOW, newest));
   assertEquals(stamps.slice(0, 2), ["20260213_143022", "20260213_143023"]);
@@ -100,7 +100,7 @@ Deno.test("nextStamp() ignores a clock or an event in the year 9999", () => {
   assertEquals(stamp(NOW, undefined, NaN), "20260213_143022");
 });
 
-Deno.test("nextStamp() continues after stamps of the year 9999, and throws after the last one", () => {
+Deno.test("nextStamp() continues after a segment name with a time in the year 9999, and throws after the last possible time", () => {
   assertEquals(stamp(NOW, "99990101_000000"), "99990101_000001");
   assertEquals(stamp(NOW, "99991231_235958"), "99991231_235959");
   assertThrows(() => stamp(NOW, "99991231_235959"), RangeError, "got 99991231_235959");

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { LogFiles, stampEpochMs, stampOf } from "../../src/segments/segment_name.ts";
 
-Deno.test("LogFiles inserts the stamp before the extension of the log to name a segment", () => {
+Deno.test("LogFiles names a segment like the log, with the time of sealing before the extension", () => {
   const stamp = "20260213_143022";
   const names: [log: string, sealed: string][] = [
     ["audit.jsonl", "audit_20260213_143022.jsonl"],
@@ -66,7 +66,7 @@ Deno.test("stampOf() returns the date and time in UTC, down to the second", () =
   assertEquals(stampOf(Date.UTC(9999, 11, 31, 23, 59, 59)), "99991231_235959");
 });
 
-Deno.test("stampEpochMs() parses a stamp as UTC, and returns NaN for an invalid one", () => {
+Deno.test("stampEpochMs() parses the time in the name of a segment as UTC, and returns NaN for an invalid time", () => {
   assertEquals(stampEpochMs("20260213_143022"), Date.UTC(2026, 1, 13, 14, 30, 22));
   assertEquals(stampEpochMs("00010101_000000"), Date.parse("0001-01-01T00:00:00Z"));
   for (const none of ["20260229_000000", "20261301_000000", "20260213_143060", "", "2026"]) {

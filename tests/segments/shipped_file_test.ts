@@ -86,7 +86,7 @@ Deno.test("recordReceived() writes nothing if audit.shipped.jsonl does not exist
   assertEquals(disk.snapshot(), { [files.shipped]: "" });
 });
 
-Deno.test("receivedByAll() returns the stamp of the newest archive that every fleet has received", () => {
+Deno.test("receivedByAll() returns the time in the name of the newest archive that every fleet has received", () => {
   const cases: [lines: Received[], stamp: string | null][] = [
     [[], null],
     [[received("f", 2)], STAMPS[1]],

@@ -150,7 +150,10 @@ class ScriptedServer implements AsyncDisposable {
     return `http://127.0.0.1:${this.#server.addr.port}`;
   }
 
-  /** Sets the answers to the next requests. Returns a promise that resolves when the first of them has come. */
+  /**
+   * Sets the answers to the next requests. Returns a promise that resolves when the server has received the first of
+   * these requests.
+   */
   expect(answers: readonly Answer[]): Promise<void> {
     this.#answers = [...answers];
     this.#requests = [];

@@ -194,7 +194,7 @@ Deno.test("auditedFetch logs each retry of openai with the same parent and its r
   assertEquals(calls.map(({ cost }) => cost), [undefined, undefined, 0.00185]);
 });
 
-Deno.test("auditedFetch logs a response with an error status as an error, if openai cancels its body to retry", async () => {
+Deno.test("auditedFetch logs a response with an error status as an error, even if the openai SDK cancels the response body and retries the request", async () => {
   const { calls } = await compareValues({
     answers: [failure(500, errorBody("Broken", "server_error")), json(CHAT_COMPLETION)],
     run: (connection) => clientOf(connection).chat.completions.create(CHAT),

@@ -20,10 +20,13 @@ import { tempDir } from "../../temp_dir.ts";
 
 globalThis.AI_SDK_LOG_WARNINGS = false;
 
-/** The two versions, as far as the tests use them: their functions have the same names and arguments. */
+/**
+ * Versions 6 and 7 of the AI SDK, with the functions that the tests use. These functions have the same names and
+ * arguments in both.
+ */
 const VERSIONS = {
   6: {
-    // The types of version 6 are not those of version 7.
+    // The cast is needed because the TypeScript types of AI SDK 6 (the package `ai`) differ from those of AI SDK 7.
     ai: ai6 as unknown as typeof ai7,
     createOpenAI: createOpenAI6 as unknown as typeof createOpenAI,
     register: (telemetry: AiTelemetry) => ai6.registerTelemetryIntegration(telemetry),
@@ -162,7 +165,7 @@ for (const version of [6, 7] as const) {
       });
       for await (const _ of textStream) assert(false, "no text was expected");
     });
-    // Version 6 does not report errors, so its calls are logged when the telemetry is disposed.
+    // AI SDK 6 does not report errors, so its failed calls are logged when the telemetry is disposed.
     const status = version === 6 ? "aborted" : "error";
     assertEquals(
       events.map(({ status, usage, model }) => [status, usage, model]),
