@@ -302,8 +302,18 @@ export type { UnfinishedOptions } from "./src/read/unfinished.ts";
 export type { RecoveryReport } from "./src/segments/recover.ts";
 export { getSessionId, SESSION_LOCK } from "./src/session.ts";
 export type { CallFigures, DurationFigures, QuantileFigure } from "./src/stats/call_tally.ts";
+export {
+  type ComparedFigure,
+  type ComparedGroup,
+  compareStats,
+  type FigureKind,
+  type FigureName,
+  type FigureUnit,
+  type StatsComparison,
+} from "./src/stats/compare_stats.ts";
 export type { FailureExample, FailureReason } from "./src/stats/failure_reasons.ts";
-export type { Sample } from "./src/stats/intervals.ts";
+export type { GroupKey } from "./src/stats/group_key.ts";
+export type { Interval, Sample } from "./src/stats/intervals.ts";
 export {
   type Stats,
   stats,

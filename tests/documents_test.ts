@@ -39,7 +39,7 @@ const RUN_HERE: readonly [command: RegExp, stdout: RegExp][] = [
   [/^scout verify .* --anchor .*head.json$/, /^NOT PROTECTED: .*/],
   [/^scout import .*calls.csv$/, /^Imported 1 of 1 event into /],
   [/^scout prices check examples.prices.json --model small-2026-02-13$/, /^2 models, 2 with /],
-  [/^scout spend .demo.llm --by model$/, /^\$0\.00\d+ for \d+ events /],
+  [/^scout spend .demo.llm --by model$/, /^\$0\.00\d+ for \d+ calls /],
   [/^scout query .demo.llm --event llm_call --where status=(error|aborted)$/, /^$/],
 ];
 
@@ -250,7 +250,7 @@ await natsTest(
       const expected = [
         /^Shipped .* in 1 block, up to byte (\d+) of \1\n$|^Shipped .* in \d blocks, .*\n$/,
         /^log .*\nmachine-1 .* -\n$/,
-        /^\$10\.00 for 40 events since .*\nlog .*\nmachine-1 +\$10\.00 +40 /,
+        /^\$10\.00 for 40 calls since .*\nlog .*\nmachine-1 +\$10\.00 +100\.0 % +40 /,
         /^(.* scout_log=machine-1.*\n){3}$/,
         /^Wrote 80 events as .* to .*fleet\.html\n$/,
       ];

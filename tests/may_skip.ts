@@ -31,6 +31,7 @@ export const MAY_SKIP: Readonly<Record<RequirementName, readonly string[]>> = {
     "live_report.ts serves its agents' spend, and ends on SIGINT",
     "The quick suite passes on a machine without tools, and skips exactly the tests in may_skip.ts (whole)",
     "query reports a symlink with the name of a segment, and reads the other files",
+    "scout diff --fail-if exits with 1 if a condition holds and standard output is closed",
     "scout report --open writes the file, then names the flag of the missing permission",
     "scout report --open opens the file, or names the program that it cannot find",
     "scout serve shows new events until Ctrl-C, and needs only the flags that it prints",

@@ -4,7 +4,7 @@
  * @module
  */
 import { message } from "@optique/core/message";
-import type { Parser } from "@optique/core/parser";
+import type { Parser, Suggestion } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
 import { nearestName } from "../options/nearest_name.ts";
 import { shownUsd } from "../shown.ts";
@@ -13,16 +13,32 @@ import { tell } from "./messages.ts";
 import { valueOf } from "./options.ts";
 
 const FIELDS_MAX = 2;
+/** Names to suggest for `--by`. */
+const USUAL_NAMES = [
+  ...TIME_KEYS,
+  "session",
+  "agent",
+  "model",
+  "event",
+  "provider",
+  "status",
+  "tool",
+];
 
 /** The parser of `--by`: one or two names of fields, separated by a comma. */
 export const byOption: Parser<"sync", readonly string[], unknown> = option(
   "--by",
-  valueOf("FIELD[,FIELD]", parseFields, ["event"]),
+  { ...valueOf("FIELD[,FIELD]", parseFields, ["event"]), suggest: suggestedFields },
   {
     description:
       message`Group by one or two fields, such as agent or agent,model; also by hour, day or session`,
   },
 );
+
+/** Yields the usual names that begin with a prefix, for shell completions. */
+function* suggestedFields(prefix: string): Generator<Suggestion> {
+  for (const text of USUAL_NAMES) if (text.startsWith(prefix)) yield { kind: "literal", text };
+}
 
 function parseFields(input: string): readonly string[] {
   const names = input.split(",");
@@ -34,18 +50,6 @@ function parseFields(input: string): readonly string[] {
 export function labelOf(key: GroupKey): string {
   return key.map((value) => value ?? "-").join(", ");
 }
-
-/** Names to suggest if no event has a field of the given name. */
-const USUAL_NAMES = [
-  ...TIME_KEYS,
-  "session",
-  "agent",
-  "model",
-  "event",
-  "provider",
-  "status",
-  "tool",
-];
 
 /** Reports on standard error each field in `by` that none of the groups has, and suggests a similar name. */
 export function tellMissingFields(

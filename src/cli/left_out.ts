@@ -18,6 +18,8 @@ export interface LeftOut {
   readonly untimed: number;
   /** Events whose cost is not a number, in the time range of the command. */
   readonly badCosts?: number;
+  /** The name of the source that the figures are from, if the command reads several sources. */
+  readonly source?: string;
 }
 
 /**
@@ -43,10 +45,11 @@ export function isUntimed({ ts }: { readonly ts?: unknown }): boolean {
 }
 
 /** Reports on standard error how many events the figures do not include. Writes nothing if they include all events. */
-export function tellLeftOut({ untimed, badCosts = 0 }: LeftOut): void {
+export function tellLeftOut({ untimed, badCosts = 0, source }: LeftOut): void {
   const parts = [
     ...untimed === 0 ? [] : [`${counted(untimed, "event")} without a readable time`],
     ...badCosts === 0 ? [] : [`${counted(badCosts, "event")} whose cost is not a number`],
   ];
-  if (parts.length > 0) tell(`not counted: ${parts.join(", ")}`);
+  if (parts.length === 0) return;
+  tell(`not counted${source === undefined ? "" : ` in ${source}`}: ${parts.join(", ")}`);
 }

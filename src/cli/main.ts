@@ -16,7 +16,8 @@
  *     deno run --allow-read=DIR jsr:@vivarium/scout/cli query DIR/audit.jsonl --since 3h
  *
  * Data goes to standard output and messages to standard error. Exit codes: 0 for success; 1 for a failure,
- * such as a missing log or faults that `verify` finds; 2 for a usage or permission error; 130 if interrupted.
+ * such as a missing log, faults that `verify` finds, or a condition of `diff --fail-if` that holds; 2 for a
+ * usage or permission error; 130 if interrupted.
  *
  * @module
  */
@@ -29,6 +30,7 @@ import type { Run } from "./command.ts";
 import { tell } from "./messages.ts";
 import { asCommandError } from "./command_error.ts";
 import { budgetCommand } from "./budget.ts";
+import { diffCommand } from "./diff.ts";
 import { fleetCommand } from "./fleet.ts";
 import { headCommand } from "./head.ts";
 import { importCommand } from "./import.ts";
@@ -63,6 +65,7 @@ const reading: Parser<"sync", Run, unknown> = or(
   spendCommand,
   statsCommand,
   metricsCommand,
+  diffCommand,
   inflightCommand,
   budgetCommand,
   reportCommand,

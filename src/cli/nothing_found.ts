@@ -43,17 +43,26 @@ const VALUE_COLUMNS = 40;
 
 /** Reports on standard error that a query found nothing, and which events the log contains. */
 export async function tellNothingFound(
-  { path }: AuditReader,
+  reader: AuditReader,
   question: Question,
   now: Temporal.ZonedDateTime,
 ): Promise<void> {
+  tell(await nothingFoundIn(reader, question, now));
+}
+
+/** Resolves with the message that a query found nothing, and which events the log contains. */
+export async function nothingFoundIn(
+  { path }: AuditReader,
+  question: Question,
+  now: Temporal.ZonedDateTime,
+): Promise<string> {
   // The reader logs no warnings, because the query has already reported the damage.
   await using reader = await AuditReader.open({ path, logger: statusLogger });
   const [oldest] = await reader.query({ limit: 1 }).toArray();
   const [newest] = await reader.lastEvents(1);
   const asksForTypes = question.event !== undefined && question.event.length > 0;
   const types = asksForTypes ? await typesIn(reader) : new Set<string>();
-  tell(nothingFound(question, { oldest, newest, types, now }));
+  return nothingFound(question, { oldest, newest, types, now });
 }
 
 /** Returns the message for a query that found nothing. Pure. */

@@ -209,6 +209,14 @@ export const readingOptions: Parser<"sync", ReadingOptions, unknown> = object(LO
   ...shown,
 });
 
+/** The parser of `--where`. */
+export const whereOption: Parser<"sync", readonly Condition[], unknown> = multiple(
+  option("--where", condition, {
+    description:
+      message`Events whose field meets a condition: model=small, cost>0.5, tool!=search, error~timeout (a regular expression). Repeat for more conditions`,
+  }),
+);
+
 /** The parser of {@linkcode FieldOptions}. */
 export const fieldOptions: Parser<"sync", FieldOptions, unknown> = object("Event filters", {
   event: multiple(option("--event", string({ metavar: "TYPE" }), {
@@ -217,10 +225,7 @@ export const fieldOptions: Parser<"sync", FieldOptions, unknown> = object("Event
   session: optional(option("--session", string({ metavar: "ID" }), {
     description: message`Events of this session`,
   })),
-  where: multiple(option("--where", condition, {
-    description:
-      message`Events whose field meets a condition: model=small, cost>0.5, tool!=search, error~timeout (a regular expression). Repeat for more conditions`,
-  })),
+  where: whereOption,
 });
 
 /** The parser of `--since`. */

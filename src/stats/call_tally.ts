@@ -15,14 +15,19 @@ import { QuantileSketch } from "./quantile_sketch.ts";
 export interface QuantileFigure {
   /** The quantile, with a relative error of at most 1 %. */
   readonly value: number;
+  /** The lower end of the interval. */
   readonly low: number | null;
+  /** The upper end of the interval. */
   readonly high: number | null;
 }
 
 /** The durations of the calls that state `duration_ms`, in milliseconds. */
 export interface DurationFigures extends Sample {
+  /** The median. */
   readonly p50: QuantileFigure;
+  /** The 95th percentile. */
   readonly p95: QuantileFigure;
+  /** The 99th percentile. */
   readonly p99: QuantileFigure;
 }
 
@@ -41,14 +46,19 @@ export interface CallFigures {
   readonly aborted: number;
   /** Share of the calls that failed, in percent. */
   readonly errorPct: number | null;
+  /** The durations of the calls that state one. */
   readonly duration: DurationFigures | null;
-  /** Sum of `input_t`, and the number of calls that state it. */
+  /** Sum of `input_t`. */
   readonly inputTokens: number;
+  /** Number of calls that state `input_t`. */
   readonly inputCalls: number;
   /** Sum of `output_t`. */
   readonly outputTokens: number;
-  /** Output tokens per second of the calls that state `output_t` and a duration above 0, and the number of these calls. */
+  /** Number of calls that state `output_t`. */
+  readonly outputCalls: number;
+  /** Output tokens per second of the calls that state `output_t` and a duration above 0. */
   readonly tokensPerSecond: number | null;
+  /** Number of calls that state `output_t` and a duration above 0. */
   readonly speedCalls: number;
   /**
    * Share of the input tokens that came from the provider's cache, in percent: the sum of `cache_read_t` in the sum of
@@ -71,11 +81,15 @@ class Moments {
   #n = 0;
   #mean = 0;
   #squares = 0;
+  #min = Infinity;
+  #max = -Infinity;
 
   /** Adds a value (B. P. Welford, "Note on a Method for Calculating Corrected Sums of Squares and Products", 1962). */
   add(value: number): void {
     this.#sum.add(value);
     this.#n++;
+    this.#min = Math.min(this.#min, value);
+    this.#max = Math.max(this.#max, value);
     const distance = value - this.#mean;
     this.#mean += distance / this.#n;
     this.#squares += distance * (value - this.#mean);
@@ -91,7 +105,8 @@ class Moments {
     if (n === 0) return null;
     return {
       n,
-      mean: this.#sum.value / n,
+      // The quotient of equal values can differ from the value by a rounding error.
+      mean: this.#min === this.#max ? this.#min : this.#sum.value / n,
       deviation: n === 1 ? 0 : Math.sqrt(this.#squares / (n - 1)),
     };
   }
@@ -110,6 +125,7 @@ export class CallTally {
   #inputTokens = 0;
   #inputCalls = 0;
   #outputTokens = 0;
+  #outputCalls = 0;
   #timedOutputTokens = 0;
   #timedOutputMs = 0;
   #timedOutputCalls = 0;
@@ -150,6 +166,7 @@ export class CallTally {
     const output = amountOf(event.output_t);
     if (output === null) return;
     this.#outputTokens += output;
+    this.#outputCalls++;
     if (durationMs === null || durationMs === 0) return;
     this.#timedOutputTokens += output;
     this.#timedOutputMs += durationMs;
@@ -169,6 +186,7 @@ export class CallTally {
       inputTokens: this.#inputTokens,
       inputCalls: this.#inputCalls,
       outputTokens: this.#outputTokens,
+      outputCalls: this.#outputCalls,
       tokensPerSecond: ratio(1_000 * this.#timedOutputTokens, this.#timedOutputMs),
       speedCalls: this.#timedOutputCalls,
       cacheHitPct: this.#cachedTokens === null

@@ -18,9 +18,13 @@ export interface FailureReason {
 
 /** One failure, as an example of a group. Fields that the event lacks are null. */
 export interface FailureExample {
+  /** The reason, cut after 500 characters. */
   readonly text: string;
+  /** The time of the event. */
   readonly ts: string | null;
+  /** The type of the event. */
   readonly event: string | null;
+  /** The session of the event. */
   readonly session_id: string | null;
 }
 

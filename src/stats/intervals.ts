@@ -13,14 +13,19 @@ const EXACT_VARIANCE_MAX = 1_000;
 
 /** A confidence interval. */
 export interface Interval {
+  /** The lower end. */
   readonly low: number;
+  /** The upper end. */
   readonly high: number;
 }
 
 /** The number of values, their mean, and the standard deviation of the values. */
 export interface Sample {
+  /** Number of values. */
   readonly n: number;
+  /** The mean of the values. */
   readonly mean: number;
+  /** The standard deviation of the sample. */
   readonly deviation: number;
 }
 

@@ -11,7 +11,7 @@
  */
 
 /** Maximum relative error of a quantile. */
-const RELATIVE_ERROR = 0.01;
+export const RELATIVE_ERROR = 0.01;
 /** Ratio of the upper to the lower bound of a bucket. */
 const GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR);
 const LOG_GAMMA = Math.log(GAMMA);

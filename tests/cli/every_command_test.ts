@@ -1,12 +1,10 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { fromFileUrl } from "@std/path";
 import { testNeeding } from "../requirements.ts";
 import { runCommand } from "../run_command.ts";
-import { programArgs, runProgram } from "../run_program.ts";
+import { programArgs } from "../run_program.ts";
 import { tempDir } from "../temp_dir.ts";
+import { COMMANDS_PROGRAM, type EndedCommand, runCommands } from "./run_cli.ts";
 import { UNSAFE } from "./unsafe_text.ts";
-
-const PROGRAM = fromFileUrl(new URL("../programs/run_commands.ts", import.meta.url));
 
 /** Every command that needs a log, with the arguments that follow the log. */
 const COMMANDS: readonly (readonly string[])[] = [
@@ -15,6 +13,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["query", "--tz", "UTC"],
   ["spend", "--tz", "UTC"],
   ["metrics", "--tz", "UTC"],
+  ["diff", "--range", "..", "--range", "..", "--by", "model", "--tz", "UTC"],
   ["inflight", "--tz", "UTC"],
   ["budget", "--tz", "UTC"],
   ["report", "--out", "-", "--tz", "UTC"],
@@ -27,33 +26,13 @@ const COMMANDS: readonly (readonly string[])[] = [
 /** The commands that only read, so that they need no server and no write permission. */
 const READING = COMMANDS.filter(([name]) => name !== "rotate" && name !== "ship");
 
-interface Ended {
-  readonly command: string;
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 /** Runs each command on the log, with the same permissions. */
-async function runEach(
+function runEach(
   commands: readonly (readonly string[])[],
   log: string,
   flags: readonly string[],
-): Promise<Ended[]> {
-  const args = commands.map(([name = "", ...options]) => [name, log, ...options]);
-  const result = await runProgram(PROGRAM, { dir: "", args: [JSON.stringify(args)], flags });
-  assertEquals(result.code, 0, result.stderr);
-  const [stdout, stderr] = [result.stdout, result.stderr].map((text) =>
-    text.split(/\[exit \d\]\n/)
-  );
-  const codes = [...result.stdout.matchAll(/\[exit (\d)\]\n/g)].map(([, code]) => Number(code));
-  assertEquals(codes.length, commands.length);
-  return commands.map(([command = ""], n) => ({
-    command,
-    code: codes[n]!,
-    stdout: stdout![n]!,
-    stderr: stderr![n]!,
-  }));
+): Promise<EndedCommand[]> {
+  return runCommands(commands.map(([name = "", ...options]) => [name, log, ...options]), flags);
 }
 
 /** Files that are not logs, and the message with which every command rejects them. */
@@ -120,6 +99,8 @@ Deno.test("Every command that only reads succeeds on an empty log, and prints no
     );
     const expected = isQuestion
       ? "scout: the log has no events\n"
+      : command === "diff"
+      ? "scout: A: the log has no events\nscout: B: the log has no events\n"
       : command === "head"
       ? "scout: the anchor covers archives only, because the log has no chain; open the log with the option chain: true\n"
       : "";
@@ -154,6 +135,9 @@ Deno.test("No command prints control characters from a log, the name of a log or
     ["query", "--event", UNSAFE_TEXT, "--session", `${UNSAFE_TEXT}x`],
     ["query", "--session", UNSAFE_TEXT, "--where", `x=${UNSAFE_TEXT}`],
     ["query", "--since", UNSAFE_TEXT],
+    ["diff", "--session", UNSAFE_TEXT, "--session", `${UNSAFE_TEXT}x`, "--by", UNSAFE_TEXT],
+    ["diff", "--range", UNSAFE_TEXT],
+    ["diff", "--fail-if", `${UNSAFE_TEXT}>5`],
     ["query", "--tz", UNSAFE_TEXT],
     ["spend", "--by", UNSAFE_TEXT],
     ["tail", "-n", UNSAFE_TEXT],
@@ -178,7 +162,7 @@ await testNeeding(
     const path = dir.path("audit.jsonl");
     Deno.writeTextFileSync(path, `${JSON.stringify({ event: "nav", cost: 1 })}\n`.repeat(10));
     const commands = READING.map(([name = "", ...options]) => [name, path, ...options]);
-    const args = programArgs(PROGRAM, {
+    const args = programArgs(COMMANDS_PROGRAM, {
       dir: "",
       args: [JSON.stringify(commands)],
       flags: [`--allow-read=${dir.path("")}`],

@@ -133,11 +133,11 @@ await natsTest(
       outputOf(await scene.run("spend", ["--by", "log", "--json", ...since])),
     );
     assertEquals([spend.usd, spend.rows], [1.75, [
-      { key: "a", usd: 1.25, events: 2 },
-      { key: "b", usd: 0.5, events: 1 },
+      { key: ["a"], usd: 1.25, calls: 2, tokens: 0 },
+      { key: ["b"], usd: 0.5, calls: 1, tokens: 0 },
     ]]);
     const byEvent = outputOf(await scene.run("spend", ["--by", "event", ...since]));
-    assertMatch(byEvent, /^\$1\.75 for 3 events since .*\nevent .*\nbrief +\$1\.00 +1 /);
+    assertMatch(byEvent, /^\$1\.75 for 3 calls since .*\nevent .*\nbrief +\$1\.00 +57\.1 % +1 /);
     const out = scene.dir.path("report.html");
     const written = await scene.run("report", ["--out", out, "--title", "Fleet"], [
       `--allow-read=${out}`,
@@ -240,8 +240,8 @@ await natsTest(
     assertMatch(outputOf(await run("machine-1", ...shipping)), /^Shipped \d+ bytes in 1 block,/);
     for (const command of ["status", "query", "tail", "spend"]) {
       const answer = JSON.parse(outputOf(await run("reader", "fleet", command, "--json")));
-      const { n, logs, events } = answer;
-      assertEquals(n ?? logs?.length ?? events, command === "spend" ? 0 : 1);
+      const { n, logs, calls } = answer;
+      assertEquals(n ?? logs?.length ?? calls, command === "spend" ? 0 : 1);
     }
     const refused = await run("reader", ...shipping);
     assertEquals([refused.code, refused.stdout], [1, ""]);

@@ -8,7 +8,7 @@ function scout(...args: readonly string[]) {
 }
 
 const COMMANDS = [
-  ...["status", "tail", "query", "spend", "metrics", "inflight", "budget"],
+  ...["status", "tail", "query", "spend", "metrics", "diff", "inflight", "budget"],
   ...["rotate", "import", "verify", "head", "prune"],
   ...["report", "serve", "ship"],
 ];
@@ -65,8 +65,8 @@ const USAGE_ERRORS: [args: string[], message: string][] = [
   ],
   [["query", "a", "b"], 'Cannot run scout query: there are too many arguments, got "b"'],
   [
-    ["spend", "--by", "modl"],
-    'Cannot read --by: "modl" is not hour, day, model, event or session; did you mean model?',
+    ["spend", "--color", "alway"],
+    'Cannot read --color: "alway" is not auto, always or never; did you mean always?',
   ],
   [["tail", "-n", "-1"], 'Cannot read --lines: "-1" is not an integer >= 0'],
   [["query", "--since"], "Cannot run scout query: `--since` requires `TIME`"],

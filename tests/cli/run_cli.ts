@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import type { CommandResult } from "../run_command.ts";
 import { runProgram } from "../run_program.ts";
@@ -32,4 +33,38 @@ export function logWith(...lines: readonly (string | Record<string, unknown>)[])
 /** Runs the command line with only the permission to read one directory. */
 export function runCli(args: readonly string[], dir: string): Promise<CommandResult> {
   return runProgram(MAIN, { dir, args, flags: [`--allow-read=${dir}`] });
+}
+
+/** The program that runs several commands one after the other. */
+export const COMMANDS_PROGRAM: string = fromFileUrl(
+  new URL("../programs/run_commands.ts", import.meta.url),
+);
+
+/** The result of one of several commands. */
+export interface EndedCommand {
+  readonly command: string;
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs several command lines in one process, which takes less time than a process for each. */
+export async function runCommands(
+  commands: readonly (readonly string[])[],
+  flags: readonly string[],
+): Promise<EndedCommand[]> {
+  const args = [JSON.stringify(commands)];
+  const result = await runProgram(COMMANDS_PROGRAM, { dir: "", args, flags });
+  assertEquals(result.code, 0, result.stderr);
+  const [stdout, stderr] = [result.stdout, result.stderr].map((text) =>
+    text.split(/\[exit \d\]\n/)
+  );
+  const codes = [...result.stdout.matchAll(/\[exit (\d)\]\n/g)].map(([, code]) => Number(code));
+  assertEquals(codes.length, commands.length);
+  return commands.map(([command = ""], n) => ({
+    command,
+    code: codes[n]!,
+    stdout: stdout![n]!,
+    stderr: stderr![n]!,
+  }));
 }

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import stringWidth from "string-width";
 import { EventLines, USUAL_WIDTHS } from "../../src/cli/event_line.ts";
 import type { LogStatus } from "../../src/cli/log_status.ts";
+import { diffLines } from "../../src/cli/diff_table.ts";
 import { fleetStatusLines } from "../../src/cli/fleet_status.ts";
 import { metricsLines } from "../../src/cli/metrics.ts";
 import { spendTable } from "../../src/cli/spend.ts";
@@ -10,6 +11,8 @@ import { statusLines } from "../../src/cli/status.ts";
 import { verifyLines } from "../../src/cli/verify.ts";
 import type { AuditEvent } from "../../src/event.ts";
 import { stats } from "../../src/stats/stats.ts";
+import { compareStats } from "../../src/stats/compare_stats.ts";
+import { StatsTally } from "../../src/stats/stats.ts";
 import type { VerifyReport } from "../../src/verify/report.ts";
 import { UNSAFE } from "./unsafe_text.ts";
 
@@ -101,7 +104,42 @@ const REPORT: VerifyReport = {
   ],
 };
 
+/** Returns the statistics of calls with any models and reasons, whose amounts are multiplied by a factor. */
+function statsOf(factor: number, models: readonly string[]) {
+  const tally = new StatsTally({ by: "model", outcome: ({ event }) => event === "llm_call" });
+  for (let n = 0; n < 100 * models.length; n++) {
+    tally.add({
+      event: "llm_call",
+      model: models[n % models.length]!,
+      cost: factor * (n % 7),
+      duration_ms: factor * (n % 11),
+      input_t: Math.round(factor * n),
+      output_t: Math.round(factor * n),
+      cache_read_t: Math.round(factor * n / 3),
+      ...n % 9 > 0 ? {} : { status: "error", error: `${models[n % models.length]} ${factor}` },
+    });
+  }
+  return tally.stats();
+}
+
 for (const columns of WIDTHS) {
+  Deno.test(`scout diff fits ${columns} columns for any amounts, models and reasons`, () => {
+    const factors = [0, 1e-9, 0.123_456, 1, 123_456.789, 1e12, 1e300];
+    for (const [n, factor] of factors.entries()) {
+      const a = statsOf(factor, TEXTS.slice(0, 7));
+      for (
+        const [otherFactor, models] of [[factors.at(n - 1)!, TEXTS], [
+          factor,
+          TEXTS.slice(5),
+        ]] as const
+      ) {
+        const comparison = compareStats(a, statsOf(otherFactor, models));
+        const format = { hasOutcomes: true, hasGroups: true, timeZone: "UTC", columns };
+        assertFits(diffLines(comparison, format).filter((line) => line !== ""), columns);
+      }
+    }
+  });
+
   Deno.test(`EventLines fits ${columns} columns for events with any content`, () => {
     const lines = new EventLines({
       timeZone: "America/Argentina/Buenos_Aires",
