@@ -100,8 +100,15 @@
  *
  * ## Statistics
  *
- * {@linkcode stats} sums up the calls of a log, a reader or any events by one or two fields: how many failed, quantiles
- * of their durations, tokens, costs, and the reasons of the failures. `scout stats` shows the same figures.
+ * {@linkcode spend} sums up the costs of a log, a reader or any events by one or two fields. {@linkcode stats} also
+ * counts failures and their reasons, and computes quantiles of durations. {@linkcode compareStats} compares two results,
+ * with 95 % intervals. `scout spend`, `stats` and `diff` show the same figures.
+ *
+ * Beside each archive lies a file with its sums, so most questions about months read no archive. These are groups by type
+ * and model, by session, and by each field in {@linkcode AuditLogOptions.rollupFields}; of costs also by hour and day.
+ * Other questions decode the archives, and so does a time range that cuts an archive, unless it cuts between two quarters
+ * of an hour and asks for costs. The answers are the same; `verify()` compares the sums with the archives. The files can
+ * be deleted; the next `open()` of a writer computes them again.
  *
  * @example Compare the models of a run
  * ```ts
@@ -301,7 +308,7 @@ export type { UnfinishedSpan } from "./src/read/unfinished_span.ts";
 export type { UnfinishedOptions } from "./src/read/unfinished.ts";
 export type { RecoveryReport } from "./src/segments/recover.ts";
 export { getSessionId, SESSION_LOCK } from "./src/session.ts";
-export type { CallFigures, DurationFigures, QuantileFigure } from "./src/stats/call_tally.ts";
+export type { CallFigures, DurationFigures, QuantileFigure } from "./src/stats/call_figures.ts";
 export {
   type ComparedFigure,
   type ComparedGroup,
@@ -311,16 +318,12 @@ export {
   type FigureUnit,
   type StatsComparison,
 } from "./src/stats/compare_stats.ts";
-export type { FailureExample, FailureReason } from "./src/stats/failure_reasons.ts";
+export type { FailureExample, FailureReason } from "./src/rollup/failure_reasons.ts";
 export type { GroupKey } from "./src/stats/group_key.ts";
 export type { Interval, Sample } from "./src/stats/intervals.ts";
-export {
-  type Stats,
-  stats,
-  type StatsGroup,
-  type StatsOptions,
-  type StatsSource,
-} from "./src/stats/stats.ts";
+export type { GroupOptions, StatsSource } from "./src/stats/source.ts";
+export { type Spend, spend, type SpendRow, type SpendSums } from "./src/stats/spend.ts";
+export { type Stats, stats, type StatsGroup, type StatsOptions } from "./src/stats/stats.ts";
 export type { TimeLike } from "./src/time.ts";
 export type {
   ChainHead,

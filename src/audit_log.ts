@@ -4,7 +4,7 @@
  * @module
  */
 import { type AuditLogger, createLogger } from "./audit_logger.ts";
-import { type AuditReader, createReader } from "./audit_reader.ts";
+import { type AuditReader, createReader, offerSums } from "./audit_reader.ts";
 import type { AuditSpan } from "./audit_span.ts";
 import type { Budget } from "./budget/budget.ts";
 import type { BudgetOptions } from "./budget/budget_options.ts";
@@ -155,6 +155,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
       clock: parts.clock,
       beforeRead: () => parts.acknowledgements.decided(),
     });
+    offerSums(this, this.#reader);
     this.#serialize = lineSerializer({
       ...options,
       sessionId: this.sessionId,

@@ -8,6 +8,7 @@ import { AuditClosedError, pathFlag, withFlags } from "./errors.ts";
 import type { AuditEvent } from "./event.ts";
 import { type AccuracyMetrics, accuracyMetrics } from "./metrics/accuracy.ts";
 import { GATE_OPTION_CHECKS, type GateMetrics, gateMetrics } from "./metrics/gate.ts";
+import { registerSums } from "./read/sum_up.ts";
 import { checkOption, checkOptions, integer, texts, time } from "./options/option_checks.ts";
 import {
   type AuditReaderOptions,
@@ -48,6 +49,9 @@ export let createReader: (options: ResolvedOptions, parts: ReaderParts) => Audit
 /** Returns the {@linkcode ManifestReader} of an audit reader. It keeps the manifest lines that it has read. */
 export let manifestOf: (reader: AuditReader) => ManifestReader;
 
+/** Makes an object answer {@linkcode stats} and {@linkcode spend} from the sums of the reader's archives. */
+export let offerSums: (owner: object, reader: AuditReader) => void;
+
 /**
  * Makes a reader keep the text of the line of each event that it yields from now on. Returns the map of these texts.
  */
@@ -83,6 +87,7 @@ export class AuditReader implements AsyncDisposable {
   static {
     createReader = (options, parts) => new AuditReader(options, parts);
     manifestOf = (reader) => reader.#source.manifest;
+    offerSums = (owner, reader) => reader.#offerSums(owner);
     keepLineTexts = (reader) => {
       const texts: LineTexts = new WeakMap();
       reader.#source = { ...reader.#source, texts };
@@ -126,6 +131,7 @@ export class AuditReader implements AsyncDisposable {
     this.#now = now;
     this.#clock = clock;
     this.#spend = new SpendIndex({ ...this.#source, clock });
+    this.#offerSums(this);
   }
 
   /**
@@ -390,6 +396,13 @@ export class AuditReader implements AsyncDisposable {
     this.#source.logger.warn(
       `The figures leave out events up to ${until}, which retention has removed: ${this.path}`,
     );
+  }
+
+  #offerSums(owner: object): void {
+    registerSums(owner, () => {
+      this.#checkOpen();
+      return this.#source;
+    });
   }
 
   #checkOpen(): void {

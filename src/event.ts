@@ -374,7 +374,34 @@ export function fieldOf(event: AuditEvent, name: string): unknown {
   return value;
 }
 
+/** The text of a value that is nested too deep for `JSON.stringify()`. Another program may have written such a line. */
+const TOO_DEEP = "[Too deep]";
+
 /** Returns the value of a field as text: a string as it is, any other value as JSON. */
 export function fieldText(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
+  if (typeof value === "string") return value;
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    // The stack has overflowed. A parsed line has no cycle and no BigInt, so there is no other cause.
+    if (error instanceof RangeError) return TOO_DEEP;
+    throw error;
+  }
+}
+
+/** Returns the text by which events are grouped by a field; null if the field is missing or null. */
+export function groupText(event: AuditEvent, name: string): string | null {
+  const value = fieldOf(event, name);
+  return value === undefined || value === null ? null : fieldText(value);
+}
+
+/**
+ * Returns the type of the events that end a span, given the type of the event that begins it: `X` for `X_begin`. Returns
+ * null if events of the given type do not begin a span.
+ */
+export function typeBegunBy(type: string): string | null {
+  if (!type.endsWith(BEGIN_SUFFIX) || type === BEGIN_SUFFIX) return null;
+  const begun = type.slice(0, -BEGIN_SUFFIX.length);
+  // An event `X_begin_begin` does not begin a span, because the end of the span, `X_begin`, would begin another span.
+  return begun.endsWith(BEGIN_SUFFIX) ? null : begun;
 }

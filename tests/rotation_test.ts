@@ -119,7 +119,11 @@ Deno.test("AuditLog names a segment with the time of sealing, not with the time 
   await using log = await AuditLog.open({ path, now: () => Date.UTC(2026, 1, 14, 0, 0, 1) });
   await log.log("nav", { n: 1 });
   await log.rotate();
-  assertEquals(namesIn(dir), ["a.manifest.jsonl", "a_20260214_000001.jsonl.gz"]);
+  assertEquals(namesIn(dir), [
+    "a.manifest.jsonl",
+    "a_20260214_000001.jsonl.gz",
+    "a_20260214_000001.jsonl.rollup",
+  ]);
   assertEquals((await archivesIn(dir)).map(numbersIn), [[0, 1]]);
 });
 
@@ -201,9 +205,11 @@ Deno.test("AuditLogs on the same path in one isolate rotate as one log", async (
       Array.from({ length: 300 }, (_, n) => n),
     );
   }
+  const archives = namesIn(dir).filter((name) => name.endsWith(".gz"));
+  const rollups = archives.map((name) => name.replace(/\.gz$/, ".rollup"));
   assertEquals(
     namesIn(dir).filter((name) => !name.endsWith(".gz") && name !== "a.jsonl"),
-    ["a.manifest.jsonl", "x"],
+    ["a.manifest.jsonl", ...rollups, "x"],
   );
   assertEquals(linesOf(dir.path("a.manifest.jsonl")).length, (await archivesIn(dir)).length);
 });
@@ -222,7 +228,7 @@ for (const umask of ["000", "077"]) {
       });
       assertEquals(result.code, 0, result.stderr);
       const modes: Record<string, number> = JSON.parse(result.stdout);
-      const segment = ["", ".gz", ".gz.tmp", ".gz.tmp.lock"].map((end) =>
+      const segment = ["", ".gz", ".gz.tmp", ".gz.tmp.lock", ".rollup", ".rollup.tmp"].map((end) =>
         `a_19700101_000000.jsonl${end}`
       );
       const own = ["a.jsonl", "a.jsonl.lock", "a.jsonl.lock.*.new.tmp", "a.manifest.jsonl"];
@@ -295,7 +301,9 @@ Deno.test("AuditLog.recovery resolves with the repairs of open(), and the logger
     "a.jsonl",
     "a.manifest.jsonl",
     "a_20251231_235959.jsonl.gz",
+    "a_20251231_235959.jsonl.rollup",
     "a_20260101_000001.jsonl.gz",
+    "a_20260101_000001.jsonl.rollup",
   ]);
   const again = await AuditLog.open({ path, logger });
   const nothing = {

@@ -34,16 +34,14 @@ const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
  * @throws {RangeError} If the text is not a condition; the message says what to write.
  */
 export function parseCondition(input: string): Condition {
-  const [, name = "", operator, value = ""] = CONDITION.exec(input) ?? [];
-  if (operator === undefined) {
+  const [, before = "", operator, after = ""] = CONDITION.exec(input) ?? [];
+  const [name, value] = [before.trim(), after.trimStart()];
+  if (operator === undefined || name === "") {
     throw new RangeError(
       "not a condition; use FIELD=VALUE such as model=small, and quote > and <: 'cost>0.5'",
     );
   }
-  // `model==small` would otherwise search for the value "=small", and silently match nothing.
-  if (operator === "=" && /^[=~]/.test(value)) {
-    throw new RangeError(`not a condition; use ${name}${value[0]}${value.slice(1)}`);
-  }
+  checkValue({ name, operator, value });
   const isMet = testOf(operator as Operator, value);
   return {
     text: input,
@@ -53,6 +51,41 @@ export function parseCondition(input: string): Condition {
     },
   };
 }
+
+/**
+ * Rejects conditions that would silently match nothing or everything: with the operators of other languages, and
+ * comparisons with a number in another notation, which would be compared as text.
+ *
+ * @throws {RangeError} The message says what to write.
+ */
+function checkValue(
+  { name, operator, value }: {
+    readonly name: string;
+    readonly operator: string;
+    readonly value: string;
+  },
+): void {
+  const meant = OTHER_OPERATORS[`${operator}${value[0] ?? ""}`];
+  if (meant !== undefined) {
+    throw new RangeError(`not a condition; use ${name}${meant}${value.slice(1).trimStart()}`);
+  }
+  if (/^[<>]/.test(operator) && NEARLY_NUMBER.test(value) && !NUMBER.test(value)) {
+    throw new RangeError(
+      `not a condition, because "${value}" is not a number; use a number such as ${name}${operator}0.5`,
+    );
+  }
+}
+
+/** Operators of other languages, and the ones to use instead. */
+const OTHER_OPERATORS: Readonly<Record<string, string>> = {
+  "==": "=",
+  "=~": "~",
+  "=>": ">=",
+  "=<": "<=",
+  "<>": "!=",
+};
+/** Matches a number with a currency, a unit, a decimal comma or no digit before the point; but no time. */
+const NEARLY_NUMBER = /^[-+]?(?:[$€£]\s*[\d.]|\.\d|\d+(?:[.,]\d+)*\s*(?:[a-zµ%€]{0,3})$)/i;
 
 function testOf(operator: Operator, value: string): (found: unknown) => boolean {
   if (operator === "~") {

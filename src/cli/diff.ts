@@ -27,6 +27,7 @@ import {
   parseFailCondition,
 } from "./fail_condition.ts";
 import { cutMiddle } from "./fit.ts";
+import { tellMissingFields, tellMissingOutcomes } from "./groups.ts";
 import { tellLeftOut, untimedEvents } from "./left_out.ts";
 import { tell } from "./messages.ts";
 import { nothingFoundIn } from "./nothing_found.ts";
@@ -55,7 +56,9 @@ const field = valueOf("FIELD", parseField, DEFAULT_BY);
 const failCondition = valueOf("CONDITION", parseFailCondition, parseFailCondition("cost>+10%"));
 
 function parseField(name: string): string {
-  if (name === "") throw new RangeError("not the name of a field; use model, agent or day");
+  if (name === "" || name.includes(",")) {
+    throw new RangeError("not the name of one field; use model, agent or day");
+  }
   return name;
 }
 
@@ -86,7 +89,7 @@ export const diffCommand: Parser<"sync", Run, unknown> = command(
         })),
         outcome: optional(option("--outcome", condition, {
           description:
-            message`Count the events with this value as outcomes, such as finished tasks`,
+            message`Count the events that meet this condition as outcomes, such as event=done`,
         })),
         failIf: multiple(option("--fail-if", failCondition, {
           description:
@@ -101,7 +104,7 @@ export const diffCommand: Parser<"sync", Run, unknown> = command(
     description:
       message`Compares A and B: calls, errors, durations, tokens and costs, and the models and failure reasons that are new or gone. A 95 % interval that leaves out 0 is marked; one of twenty does so by chance. A CONDITION is a figure, > or <, and a number: +10% is the change of B relative to A, +0.5 is the difference, and 0.5 is the value of B. Figures: ${
         text(FIGURE_WORDS.join(", "))
-      }. Costs are in USD, durations in ms, and rates in percent.`,
+      }. Costs are in USD, durations in ms, and rates in percent. Exits with 1 if a condition of --fail-if holds or cannot be decided, or a log is missing.`,
     footer: message`Example: scout diff logs/before logs/after --fail-if ${"cost>+10%"}`,
   },
 );
@@ -128,6 +131,8 @@ async function runDiff(options: DiffCommandOptions, output: Output): Promise<num
       await tellGaps({ name: "AB"[n]!, reader: readers[n]!, source: sources[n]!, stats, now });
     }
     tellIncomplete(comparison);
+    if (options.by !== undefined) tellMissingFields([by], [...a.groups, ...b.groups]);
+    tellMissingOutcomes(outcome, [a, b]);
     for (const decision of decisions.map(decisionMessage)) if (decision !== null) tell(decision);
     return decisions.some(({ holds }) => holds !== false) ? 1 : 0;
   });

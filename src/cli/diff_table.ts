@@ -12,7 +12,7 @@ import type {
   FigureUnit,
   StatsComparison,
 } from "../stats/compare_stats.ts";
-import type { FailureReason } from "../stats/failure_reasons.ts";
+import type { FailureReason } from "../rollup/failure_reasons.ts";
 import type { Interval } from "../stats/intervals.ts";
 import type { StatsGroup } from "../stats/stats.ts";
 import { cut } from "./fit.ts";

@@ -84,7 +84,9 @@ const CONDITION = /^\s*([a-z][a-z0-9-]*)\s*([<>])\s*([+-]?)(\d+(?:\.\d+)?|\.\d+)
 export function parseFailCondition(text: string): FailCondition {
   const [, word, sign, signOfNumber, number = "", percent] = CONDITION.exec(text) ?? [];
   if (word === undefined) {
-    throw new RangeError("not a condition; use cost>+10%, error-rate>+0.5 or p95>2000");
+    throw new RangeError(
+      "not a condition; use cost>+10%, error-rate>+0.5 or p95>2000, in quotes because of the shell",
+    );
   }
   const figure = figureOf(word);
   if (percent === "%" && signOfNumber === "" && !PERCENTAGES.includes(figure)) {

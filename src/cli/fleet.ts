@@ -24,6 +24,7 @@ import {
 } from "./options.ts";
 import { type QuestionOptions, questionOptions, tellEvents } from "./query.ts";
 import { type ReportFileOptions, reportFileOptions, writeReport } from "./report.ts";
+import { spend } from "../stats/spend.ts";
 import { type SpendOptions, spendOptions, spendQuery, tellSpend } from "./spend.ts";
 import { type TailOptions, tailOptions, tellAtOnce } from "./tail.ts";
 import { chooseColor, columns, type Output } from "./terminal.ts";
@@ -87,7 +88,7 @@ const tail = command(
   },
 );
 
-const spend = command(
+const spendCommand = command(
   "spend",
   map(
     merge(spendOptions, fleetOptions),
@@ -118,7 +119,7 @@ const report = command(
 /** The `scout fleet` command. */
 export const fleetCommand: Parser<"sync", Run, unknown> = command(
   "fleet",
-  or(status, query, tail, spend, report, { errors: { unexpectedInput } }),
+  or(status, query, tail, spendCommand, report, { errors: { unexpectedInput } }),
   {
     brief: message`Reads the logs of a fleet: status, query, tail, spend, report`,
     footer: message`Show the help of a command: scout fleet COMMAND -h`,
@@ -189,7 +190,10 @@ async function runSpend(options: FleetOptions & SpendOptions, output: Output): P
   await withFleet(
     options,
     query,
-    (events) => tellSpend(events, { ...options, since }, output),
+    async (events) => {
+      const { by, timeZone } = options;
+      return await tellSpend(await spend(events, { by, timeZone }), { ...options, since }, output);
+    },
   );
   return 0;
 }

@@ -9,6 +9,8 @@ import { option } from "@optique/core/primitives";
 import { nearestName } from "../options/nearest_name.ts";
 import { shownUsd } from "../shown.ts";
 import { type GroupKey, TIME_KEYS } from "../stats/group_key.ts";
+import type { Stats } from "../stats/stats.ts";
+import type { Condition } from "./conditions.ts";
 import { tell } from "./messages.ts";
 import { valueOf } from "./options.ts";
 
@@ -41,7 +43,7 @@ function* suggestedFields(prefix: string): Generator<Suggestion> {
 }
 
 function parseFields(input: string): readonly string[] {
-  const names = input.split(",");
+  const names = input.split(",").map((name) => name.trim());
   if (names.length <= FIELDS_MAX && !names.includes("")) return names;
   throw new RangeError("not one or two names of fields; use model or agent,model");
 }
@@ -60,8 +62,20 @@ export function tellMissingFields(
   for (const [n, name] of by.entries()) {
     if (groups.some(({ key }) => key[n] !== null)) continue;
     const near = nearestName(name, USUAL_NAMES);
-    tell(`no event has the field ${name}${near === undefined ? "" : `; did you mean ${near}?`}`);
+    const hint = near === undefined || near === name ? "" : `; did you mean ${near}?`;
+    tell(`no event has the field ${name}${hint}`);
   }
+}
+
+/** Reports on standard error that no event meets the condition of `--outcome`, if it is set. */
+export function tellMissingOutcomes(
+  outcome: Condition | undefined,
+  found: readonly Pick<Stats, "total">[],
+): void {
+  const isMissing = found.some(({ total }) => total.events > 0) &&
+    found.every(({ total }) => total.outcomes === 0);
+  if (outcome === undefined || !isMissing) return;
+  tell(`no event is an outcome, because none meets the condition ${outcome.text}`);
 }
 
 /** Returns amounts in USD, padded at the end so that decimal points align in a right-aligned column. */

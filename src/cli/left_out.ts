@@ -20,6 +20,8 @@ export interface LeftOut {
   readonly badCosts?: number;
   /** The name of the source that the figures are from, if the command reads several sources. */
   readonly source?: string;
+  /** Calls that state tokens but no cost, in the time range of the command. */
+  readonly unknownCosts?: number;
 }
 
 /**
@@ -45,9 +47,14 @@ export function isUntimed({ ts }: { readonly ts?: unknown }): boolean {
 }
 
 /** Reports on standard error how many events the figures do not include. Writes nothing if they include all events. */
-export function tellLeftOut({ untimed, badCosts = 0, source }: LeftOut): void {
+export function tellLeftOut(
+  { untimed, badCosts = 0, unknownCosts = 0, source }: LeftOut,
+): void {
   const parts = [
     ...untimed === 0 ? [] : [`${counted(untimed, "event")} without a readable time`],
+    ...unknownCosts === 0
+      ? []
+      : [`${counted(unknownCosts, "call")} with tokens but without a cost`],
     ...badCosts === 0 ? [] : [`${counted(badCosts, "event")} whose cost is not a number`],
   ];
   if (parts.length === 0) return;

@@ -7,7 +7,7 @@ import { shownText } from "../shown.ts";
 
 /** Parses the names of fields, separated by commas. */
 export function parseFields(input: string): readonly string[] {
-  const names = input.split(",");
+  const names = input.split(",").map((name) => name.trim());
   if (!names.includes("")) return names;
   throw new RangeError("not a list of fields; use names such as ts,model,cost");
 }

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { type AuditEvent, BEGIN_SUFFIX } from "../event.ts";
-import { ENDED_BY, SpanLedger, spanOf, typeBegunBy } from "../segments/span_ledger.ts";
+import { type AuditEvent, BEGIN_SUFFIX, typeBegunBy } from "../event.ts";
+import { ENDED_BY, SpanLedger, spanOf } from "../segments/span_ledger.ts";
 import { shownDuration } from "../shown.ts";
 
 /** The status of a call without an end event. */

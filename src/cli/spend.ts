@@ -8,11 +8,9 @@ import { message } from "@optique/core/message";
 import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command } from "@optique/core/primitives";
-import type { AuditEvent } from "../event.ts";
-import { PreciseSum } from "../cost/precise_sum.ts";
 import type { QueryOptions } from "../read/query_options.ts";
-import { costOf, finite } from "../cost/spend.ts";
-import { compareKeys, type GroupKey, Groups, isTimeKey } from "../stats/group_key.ts";
+import type { GroupKey } from "../stats/group_key.ts";
+import { type Spend, spend, type SpendRow, type SpendSums } from "../stats/spend.ts";
 import { type Run, withLog } from "./command.ts";
 import { tellLeftOut, untimedEvents } from "./left_out.ts";
 import { tell } from "./messages.ts";
@@ -62,22 +60,6 @@ export const spendCommand: Parser<"sync", Run, unknown> = command(
   },
 );
 
-/** The costs and tokens of a group of events. */
-class Spent {
-  readonly sum = new PreciseSum();
-  calls = 0;
-  tokens = 0;
-
-  add(event: AuditEvent, usd: number): void {
-    this.sum.add(usd);
-    this.calls++;
-    this.tokens += (finite(event.input_t) ?? 0) + (finite(event.output_t) ?? 0);
-  }
-}
-
-/** Maximum number of groups with separate sums. Further groups are combined, so that the memory is bounded. */
-const GROUPS_MAX = 100_000;
-
 async function runSpend(options: SpendCommandOptions, output: Output): Promise<number> {
   const { timeZone } = options;
   const now = Temporal.Now.zonedDateTimeISO(timeZone);
@@ -91,7 +73,8 @@ async function runSpend(options: SpendCommandOptions, output: Output): Promise<n
     const { since } = asked;
     const untimed = await untimedEvents(reader);
     const shown = { ...options, since, untimed };
-    const count = await tellSpend(reader.query(asked.query), shown, output);
+    const found = await spend(reader, { ...asked.query, by: options.by, timeZone });
+    const count = await tellSpend(found, shown, output);
     if (count > 0) return;
     const question = { ...questionOf(options, now), kind: "events with a cost", since };
     await tellNothingFound(reader, question, now);
@@ -109,87 +92,42 @@ export function spendQuery(
 }
 
 /**
- * Sums up the costs of events, writes the sums to the output, and resolves with the number of events that have a cost.
- * Reports on standard error how many events have a cost that is not a number. Also reports `untimed`, the number of
- * events without a readable time.
+ * Writes sums of costs to the output, and resolves with the number of calls. Reports on standard error how many costs
+ * the sums do not include: those that are unknown, those that are not numbers, and those of the `untimed` events.
  */
 export async function tellSpend(
-  events: AsyncIterable<AuditEvent>,
-  { by, timeZone, json, since, untimed = 0 }: Pick<SpendOptions, "by"> & ShownOptions & {
+  { by, usd, calls, costs, tokens, rows, others, badCosts }: Spend,
+  { timeZone, json, since, untimed = 0 }: ShownOptions & {
     readonly since: Temporal.Instant;
     readonly untimed?: number;
   },
   output: Output,
 ): Promise<number> {
-  const total = new Spent();
-  const groups = new Groups(by, { timeZone, max: GROUPS_MAX, create: () => new Spent() });
-  let badCosts = 0;
-  for await (const event of events) {
-    const cost = costOf(event);
-    if (cost === null) {
-      if (Object.hasOwn(event, "cost")) badCosts++;
-      continue;
-    }
-    groups.of(event).add(event, cost.usd);
-    total.add(event, cost.usd);
-  }
-  const rows = rowsOf(by, groups);
-  const { sum: { value: usd }, calls, tokens } = total;
-  if (json) output.json({ by, since: since.toString(), usd, calls, tokens, rows });
-  else {
-    const amount = calls === 0 ? "-" : shownUsd(usd);
+  const total = { usd, calls, costs, tokens };
+  if (json) {
+    output.json({ by, since: since.toString(), ...total, rows, others });
+  } else {
+    const amount = costs === 0 ? "-" : shownUsd(usd);
     const head = `${amount} for ${counted(calls, "call")} since ${shownSince(since, timeZone)}`;
     for (const line of wrapped(head, columns())) output.line(line);
-    for (const line of spendTable({ by, rows, total: { usd, calls, tokens } }, columns())) {
-      output.line(line);
-    }
+    const shown = others === null ? rows : [...rows, { key: [OTHERS], ...others }];
+    for (const line of spendTable({ by, rows: shown, total }, columns())) output.line(line);
   }
   await output.flush();
-  tellLeftOut({ untimed, badCosts });
+  tellLeftOut({ untimed, badCosts, unknownCosts: calls - costs });
   tellMissingFields(by, rows);
   return calls;
-}
-
-/** The costs and tokens of events. */
-interface Sums {
-  readonly usd: number;
-  readonly calls: number;
-  /** Sum of the input and output tokens. */
-  readonly tokens: number;
-}
-
-/** A row of the table of `scout spend`: the costs and tokens of the events with the same key. */
-export interface Row extends Sums {
-  /** The values of the fields in `by`; null for a missing value. */
-  readonly key: GroupKey;
 }
 
 /** The label of the groups that are combined because there are too many. */
 const OTHERS = "(others)";
 
-/**
- * Returns the groups as rows. Hours and days are sorted by time, because the events of a log may be out of order. Other
- * groups are sorted by cost, the most expensive first.
- */
-function rowsOf(by: readonly string[], { groups, others }: Groups<Spent>): Row[] {
-  const rowOf = (key: GroupKey, { sum, calls, tokens }: Spent): Row => ({
-    key,
-    usd: sum.value,
-    calls,
-    tokens,
-  });
-  const rows = Array.from(groups, ({ key, figures }) => rowOf(key, figures));
-  const isByTime = by.some(isTimeKey);
-  rows.sort((a, b) => (isByTime ? 0 : b.usd - a.usd) || compareKeys(by, a.key, b.key));
-  return others === null ? rows : [...rows, rowOf([OTHERS], others)];
-}
-
 /** Returns the table of `scout spend` as lines that are at most `columns` wide. */
 export function spendTable(
   { by, rows, total }: {
     readonly by: readonly string[];
-    readonly rows: readonly Row[];
-    readonly total: Sums;
+    readonly rows: readonly SpendRow[];
+    readonly total: SpendSums;
   },
   columns: number,
 ): string[] {
@@ -202,8 +140,8 @@ export function spendTable(
       // A bar of the total would make all other bars too short to compare.
       value: row === total ? 0 : row.usd,
       cells: [
-        amounts[n]!,
-        share(row.usd, total.usd),
+        row.costs === 0 ? "-" : amounts[n]!,
+        row.costs === 0 ? "-" : share(row.usd, total.usd),
         shownNumber(row.calls),
         row.tokens === 0 ? "-" : shownNumber(row.tokens),
       ],
@@ -218,7 +156,7 @@ function share(usd: number, total: number): string {
 }
 
 /** Returns the labels of the rows. Hours are shown with their UTC offset only if an hour occurs twice. */
-function labelsOf(by: readonly string[], rows: readonly Row[]): string[] {
+function labelsOf(by: readonly string[], rows: readonly SpendRow[]): string[] {
   const short = (key: GroupKey) =>
     key.map((value, n) => by[n] === "hour" ? value?.slice(0, HOUR_LENGTH) ?? null : value);
   const labels = rows.map(({ key }) => labelOf(short(key)));

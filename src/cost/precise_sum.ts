@@ -27,6 +27,11 @@ export class PreciseSum {
     return sumPrecise([this.#sum, this.#rest, this.#restOfRest]) + 0;
   }
 
+  /** The three numbers whose exact sum is this sum. The rests have no meaning if the sum is infinite. */
+  get parts(): readonly [sum: number, rest: number, restOfRest: number] {
+    return [this.#sum, this.#rest, this.#restOfRest];
+  }
+
   /** Adds a number to the sum. */
   add(term: number): void {
     // An infinite sum stays as it is, because adding the opposite infinity would result in NaN.

@@ -75,7 +75,11 @@ export function joined(parts: readonly Uint8Array[], byteLength: number): Uint8A
 }
 
 /** Reads the bytes of a file from `start` to `end`, or to the end of the file. */
-export function readWhole(handle: FileHandle, start: number, end: number): Uint8Array {
+export function readWhole(
+  handle: FileHandle,
+  start: number,
+  end: number,
+): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(Math.max(0, end - start));
   let length = 0;
   while (length < bytes.byteLength) {

@@ -18,10 +18,12 @@ import type { FileHandle } from "../platform/file_system.ts";
 import { removeFile, syncData } from "../platform/regular_file.ts";
 import {
   type ArchiveContent,
+  contentIn,
   type ContentReading,
   digestOf,
   isSameContent,
   segmentChunks,
+  type SegmentContent,
   summarize,
   summaryOf,
 } from "./archive_content.ts";
@@ -30,7 +32,8 @@ import { compressed } from "./gzip.ts";
 import type { LogDirectory } from "./log_directory.ts";
 import type { Manifest, UnderLock } from "./manifest.ts";
 import type { Stamp } from "./segment_name.ts";
-import { SegmentScan, type SegmentSummary } from "./segment_summary.ts";
+import { keptRollup, writeRollup } from "./rollup_file.ts";
+import { SegmentScan } from "./segment_summary.ts";
 
 /** A log, and the objects that are needed to archive its segments. */
 export interface Archiving extends ContentReading {
@@ -94,7 +97,12 @@ export async function archiveSegment(archiving: Archiving, stamp: Stamp): Promis
   // its sync.
   await log.sync();
   const archive = basename(files.archive(stamp));
-  await archiving.manifest.add({ archive, ...content, rebuilt: false });
+  await archiving.manifest.add({
+    archive,
+    ...content,
+    rollup_sha256: await writeRollup(archiving, stamp, keptRollup(content)),
+    rebuilt: false,
+  });
   checkLength(segment, { byteLength, path });
   if (log.isAt(path, segment)) await removeSegment(log, stamp, stack);
   claim.release();
@@ -110,7 +118,7 @@ export async function archiveSegment(archiving: Archiving, stamp: Stamp): Promis
 export async function summarizeArchive(
   archiving: Archiving,
   stamp: Stamp,
-): Promise<ArchiveContent<SegmentSummary>> {
+): Promise<ArchiveContent<SegmentContent>> {
   using stack = new DisposableStack();
   return await summaryOf(existingArchive(archiving.log, stamp, stack), archiving);
 }
@@ -123,7 +131,7 @@ async function makeArchive(
   archiving: Archiving,
   stamp: Stamp,
   { segment, byteLength, claim }: { segment: FileHandle; byteLength: number; claim: Claim },
-): Promise<ArchiveContent<SegmentSummary>> {
+): Promise<ArchiveContent<SegmentContent>> {
   const { log } = archiving;
   const { fileSystem, files } = log;
   const path = files.unfinished(stamp);
@@ -136,10 +144,10 @@ async function makeArchive(
     throw new Error(`Cannot archive segment: another process archives it at the same time: ${at}`);
   };
   try {
-    const scan = new SegmentScan(archiving.maxLineBytes);
+    const scan = new SegmentScan(archiving.maxLineBytes, archiving.rollupFields);
     const chunks = scanned(segmentChunks(segment, byteLength, archiving), scan);
     await compressed(chunks).pipeTo(appending(unfinished));
-    const summary = scan.finish();
+    const summary = await contentIn(scan, archiving.rollupFields);
     await unfinished.syncData();
     const readBack = await digestOf(unfinished, archiving);
     if (summary.raw_bytes !== byteLength || !isSameContent(summary, readBack)) {
@@ -174,8 +182,8 @@ async function makeArchive(
 async function checkArchive(
   archiving: Archiving,
   stamp: Stamp,
-  segment: SegmentSummary,
-): Promise<ArchiveContent<SegmentSummary>> {
+  segment: SegmentContent,
+): Promise<ArchiveContent<SegmentContent>> {
   let reason = "the content differs";
   try {
     using stack = new DisposableStack();

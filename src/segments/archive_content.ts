@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { readChunks } from "../platform/chunks.ts";
 import type { FileHandle } from "../platform/file_system.ts";
 import type { Clock } from "../platform/clock.ts";
+import { type RollupBytes, rollupBytes } from "../rollup/rollup_text.ts";
 import { decompressed } from "./gzip.ts";
 import type { GzipFacts } from "./manifest_line.ts";
 import { SegmentScan, type SegmentSummary } from "./segment_summary.ts";
@@ -25,6 +26,13 @@ export interface InTurns {
 export interface ContentReading extends InTurns {
   /** Maximum length of a line in bytes; a longer line counts as malformed. */
   readonly maxLineBytes: number;
+  /** The fields by which rollups group events, besides type, model and session. By default none. */
+  readonly rollupFields?: readonly string[];
+}
+
+/** The summary of a segment, and its rollup; null if the segment has too many groups for a rollup. */
+export interface SegmentContent extends SegmentSummary {
+  readonly rollup: RollupBytes | null;
 }
 
 /** The length and the SHA-256 of the bytes that were read. */
@@ -56,7 +64,7 @@ export function segmentChunks(
 export function summaryOf(
   archive: FileHandle,
   reading: ContentReading,
-): Promise<ArchiveContent<SegmentSummary>> {
+): Promise<ArchiveContent<SegmentContent>> {
   return contentOf(archive, reading, (chunks) => summarize(chunks, reading));
 }
 
@@ -80,11 +88,24 @@ export function fileDigest(file: FileHandle, reading: InTurns): Promise<ContentD
 /** Resolves with the summary of the segment whose bytes the chunks contain. */
 export async function summarize(
   chunks: AsyncIterable<Bytes>,
-  { maxLineBytes }: ContentReading,
-): Promise<SegmentSummary> {
-  const scan = new SegmentScan(maxLineBytes);
+  { maxLineBytes, rollupFields }: ContentReading,
+): Promise<SegmentContent> {
+  const scan = new SegmentScan(maxLineBytes, rollupFields);
   for await (const chunk of chunks) scan.add(chunk);
-  return scan.finish();
+  return await contentIn(scan, rollupFields);
+}
+
+/** Ends a scan, and resolves with the summary and the rollup of the segment. */
+export async function contentIn(
+  scan: SegmentScan,
+  fields: readonly string[] = [],
+): Promise<SegmentContent> {
+  const summary = scan.finish();
+  const content_sha256 = summary.sha256;
+  const rollup = scan.rollup === null
+    ? null
+    : await rollupBytes(scan.rollup, { content_sha256, fields });
+  return { ...summary, rollup };
 }
 
 /** Checks whether two contents have the same length and digest. */

@@ -53,12 +53,18 @@ export class Manifest {
     return this.addAll([facts]);
   }
 
-  /** Appends the lines of archives that the manifest does not have, with one write. Syncs the manifest in any case. */
+  /**
+   * Appends the lines of archives that the manifest does not have, with one write. Syncs the manifest in any case. Appends
+   * no line for an archive whose removal the manifest records, because retention may remove an archive while recovery
+   * decodes it.
+   */
   async addAll(archives: readonly ArchiveFacts[]): Promise<void> {
-    await this.append(({ byArchive }) =>
+    await this.append(({ byArchive, pruned }) =>
       archives.filter((facts) => {
+        if (pruned.get(facts.archive)?.gzip_sha256 === facts.gzip_sha256) return false;
         const last = byArchive.get(facts.archive);
-        return last?.sha256 !== facts.sha256 || last.gzip_sha256 !== facts.gzip_sha256;
+        return last?.sha256 !== facts.sha256 || last.gzip_sha256 !== facts.gzip_sha256 ||
+          last.rollup_sha256 !== facts.rollup_sha256;
       })
     );
   }

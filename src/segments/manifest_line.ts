@@ -29,6 +29,11 @@ export interface ArchiveFacts extends Omit<SegmentSummary, "spans">, GzipFacts {
    */
   spans?: SpanSummary | null | undefined;
   /**
+   * SHA-256 of the first line of the archive's rollup, hexadecimal; null if the archive has no rollup, because it has too
+   * many groups. Lines that earlier versions of this library wrote do not have this member.
+   */
+  rollup_sha256?: string | null | undefined;
+  /**
    * Whether recovery has derived the line from an existing archive. Such a line does not prove that this library
    * created the archive.
    */
@@ -103,6 +108,7 @@ const archiveSchema = z.object({
   // A custom check, because z.record() drops an event type called "__proto__".
   events: z.custom<SegmentSummary["events"]>((value) => value === null || areFigures(value)),
   spans: spans.nullable().optional(),
+  rollup_sha256: digest.nullable().optional(),
   last_seq: count.nullable(),
   last_hash: digest.nullable(),
   sha256: digest,
@@ -155,9 +161,10 @@ function areFigures(value: unknown): boolean {
 const MEMBERS = Object.keys(archiveSchema.shape);
 /**
  * The member names of an archive's line, as one text: in lines of this version, and in lines of earlier versions, which
- * have no `spans`.
+ * have no `rollup_sha256`, or neither that nor `spans`.
  */
-const USUAL_MEMBERS = [MEMBERS, MEMBERS.filter((name) => name !== "spans")].map(String);
+const USUAL_MEMBERS = [[], ["rollup_sha256"], ["rollup_sha256", "spans"]]
+  .map((missing) => MEMBERS.filter((name) => !missing.includes(name)).join());
 
 /**
  * Checks whether a value is the line of an archive in the form in which this library usually writes it. The check is
@@ -174,6 +181,7 @@ function isUsualLine(value: unknown): value is ArchiveLine {
     isCount(line.gzip_bytes) && isUsualTime(line.first_ts) && isUsualTime(line.last_ts) &&
     isUsualTime(line.min_ts) && isUsualTime(line.max_ts) && haveUsualFigures(line.events) &&
     areUsualSpans(line.spans) &&
+    (line.rollup_sha256 === undefined || isDigestOrNull(line.rollup_sha256)) &&
     (line.last_seq === null || isCount(line.last_seq)) && isDigestOrNull(line.last_hash) &&
     SHA256.test(line.sha256) && SHA256.test(line.gzip_sha256) &&
     typeof line.rebuilt === "boolean" && isDigestOrNull(line.prev_sha256) && isPossible(line);
@@ -246,6 +254,7 @@ export function manifestText(
       max_ts: facts.max_ts,
       events: facts.events,
       spans: facts.spans,
+      rollup_sha256: facts.rollup_sha256,
       last_seq: facts.last_seq,
       last_hash: facts.last_hash,
       sha256: facts.sha256,

@@ -16,9 +16,11 @@ import { Turns } from "../platform/turns.ts";
 import { type Archiving, summarizeArchive } from "./archive.ts";
 import type { Archiver } from "./archiver.ts";
 import { tryClaim } from "./claim.ts";
+import { keptRollup, writeRollup } from "./rollup_file.ts";
+import type { SegmentName } from "./segment_name.ts";
 import type { Stamp } from "./segment_name.ts";
 import { removeUnfinishedShipped } from "./shipped_file.ts";
-import type { ArchiveFacts } from "./manifest_line.ts";
+import type { ArchiveFacts, ArchiveLine } from "./manifest_line.ts";
 
 /** The repairs that `open()` made after crashed writers, and the archives that it pruned. Files are listed by name. */
 export interface RecoveryReport {
@@ -31,7 +33,10 @@ export interface RecoveryReport {
   readonly archived: readonly string[];
   /** Names of the unfinished archives, empty segments and temporary files that were removed. */
   readonly removed: readonly string[];
-  /** Names of the archives for which a missing line was added to the manifest. */
+  /**
+   * Names of the archives for which a missing line was added to the manifest, or whose sums were computed again because
+   * their file was missing.
+   */
   readonly addedToManifest: readonly string[];
   /** Names of the archives that were deleted because a limit of the `retention` option was exceeded. */
   readonly pruned: readonly string[];
@@ -108,6 +113,19 @@ async function removeStrays(options: RecoveryOptions, removed: string[]): Promis
       if (removeTemporary(fileSystem, path)) removed.push(basename(path));
     });
   }
+  for (const { stamp, forms } of segments) {
+    if (forms.has("archive")) continue;
+    for (const form of ["rollup", "unfinishedRollup"] as const) {
+      if (!forms.has(form)) continue;
+      await orLogged(options, () => {
+        // An archive exists before its rollup, and its rollup is removed after it. So this rollup belongs to no archive.
+        const isStray = fileSystem.status(files.archive(stamp)) === null;
+        if (isStray && removeFile(fileSystem, files[form](stamp))) {
+          removed.push(basename(files[form](stamp)));
+        }
+      });
+    }
+  }
   await orLogged(options, () => void removed.push(...removeUnfinishedShipped(log)));
   if (removed.length > 0) await log.sync();
   return claims;
@@ -137,10 +155,13 @@ async function removeClaims(
  */
 const ADDED_AT_ONCE = 64;
 
-/** Adds missing lines to the manifest, for example for archives of another program or after the manifest was lost. */
+/**
+ * Adds missing lines to the manifest, for example for archives of another program or after the manifest was lost, and
+ * writes missing rollups.
+ */
 async function completeManifest(options: RecoveryOptions, added: string[]): Promise<void> {
   const { log, manifest } = options.archiving;
-  if ((await archivesWithoutLine(options.archiving)).length === 0) return;
+  if ((await incompleteArchives(options.archiving)).length === 0) return;
   using claim = tryClaim(log, log.files.completing);
   // Another process holds the claim, so it is already adding the lines.
   if (claim === null) return;
@@ -150,7 +171,7 @@ async function completeManifest(options: RecoveryOptions, added: string[]): Prom
     if (archives.length > 0) await manifest.addAll(archives);
     added.push(...archives.map(({ archive }) => archive));
   };
-  for (const stamp of await archivesWithoutLine(options.archiving)) {
+  for (const stamp of await incompleteArchives(options.archiving)) {
     const facts = await factsOf(options, stamp);
     if (facts === "aborted") break;
     if (facts !== null && found.push(facts) === ADDED_AT_ONCE) await add();
@@ -167,7 +188,21 @@ async function factsOf(
   const path = archiving.log.files.archive(stamp);
   try {
     const content = await summarizeArchive(archiving, stamp);
-    return { archive: basename(path), ...content, rebuilt: true };
+    const archive = basename(path);
+    const line = archiving.manifest.read().byArchive.get(archive);
+    // If an older line describes this content, it still proves who created the archive.
+    const isSame = line?.sha256 === content.sha256 && line.gzip_sha256 === content.gzip_sha256;
+    const rollup = keptRollup(content);
+    const rollup_sha256 = rollup?.digest ?? null;
+    const rebuilt = isSame ? line.rebuilt : true;
+    const facts = { archive, ...content, rollup_sha256, rebuilt };
+    // If the line states another rollup, for example of other fields, the new line comes before the file. Otherwise, if
+    // the process were killed in between, the file would not belong to the line, and no recovery would notice.
+    if (line?.rollup_sha256 && line.rollup_sha256 !== rollup_sha256) {
+      await archiving.manifest.add(facts);
+    }
+    await writeRollup(archiving, stamp, rollup);
+    return facts;
   } catch (error) {
     if (archiving.signal.aborted) return "aborted";
     // This is only a warning, because readers decode the intact part of an archive that has no manifest line.
@@ -181,10 +216,11 @@ async function factsOf(
 
 /**
  * Returns the stamps (the times in the names) of the archives that have no manifest line, or whose line states another
- * length than that of the file, oldest first. If the segment of an archive still exists, the archive is not included,
+ * length than that of the file, oldest first. Also those whose line states a rollup that does not exist, or none because
+ * an earlier version wrote the line. If the segment of an archive still exists, the archive is not included,
  * because the archiver of the segment adds the line.
  */
-async function archivesWithoutLine({ log, manifest, clock }: Archiving): Promise<Stamp[]> {
+async function incompleteArchives({ log, manifest, clock }: Archiving): Promise<Stamp[]> {
   const { fileSystem, files } = log;
   const turns = new Turns(clock);
   const segments = await log.segmentsInTurns(turns);
@@ -199,7 +235,16 @@ async function archivesWithoutLine({ log, manifest, clock }: Archiving): Promise
     // The manifest records the removal of the archive, so the archive needs no other line.
     if (pruned.has(name)) continue;
     const line = byArchive.get(name);
-    if (line?.gzip_bytes !== fileSystem.status(path)?.byteLength) found.push(stamp);
+    const isMissing = line?.gzip_bytes !== fileSystem.status(path)?.byteLength;
+    if (isMissing || lacksRollup(line, forms)) found.push(stamp);
   }
   return found;
+}
+
+function lacksRollup(
+  line: ArchiveLine | undefined,
+  forms: ReadonlySet<SegmentName["form"]>,
+): boolean {
+  const digest = line?.rollup_sha256;
+  return digest === undefined || (digest !== null && !forms.has("rollup"));
 }

@@ -20,6 +20,7 @@ import { messageOf } from "../errors.ts";
 import { BUDGET_STATE } from "../event.ts";
 import type { Logger } from "../logger.ts";
 import type { RetentionPolicy } from "../options/log_options.ts";
+import { removeFile } from "../platform/regular_file.ts";
 import { Turns } from "../platform/turns.ts";
 import { counted } from "../shown.ts";
 import { fileDigest, type InTurns } from "./archive_content.ts";
@@ -258,7 +259,26 @@ export class Retention {
       // Another process has removed the archive first.
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
+    this.#removeRollup(name);
     await log.sync();
+  }
+
+  /**
+   * Removes the rollup of a removed archive. Logs a failure, which must not keep the other archives. If the process is
+   * killed before the removal, or the removal fails, recovery removes the rollup.
+   */
+  #removeRollup(name: string): void {
+    const { log } = this.#options;
+    const path = log.files.rollup(log.files.parse(name)!.stamp);
+    try {
+      removeFile(log.fileSystem, path);
+    } catch (error) {
+      log.warnOnce(
+        `Cannot remove the sums of a deleted archive; the next open() retries this: ${
+          messageOf(error)
+        }: ${path}`,
+      );
+    }
   }
 
   #pathOf(name: string): string {

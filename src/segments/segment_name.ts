@@ -15,8 +15,11 @@ export type Stamp = string;
 /** The parts of a file name that belongs to a segment. */
 export interface SegmentName {
   readonly stamp: Stamp;
-  /** The form of the file: a sealed segment, an archive, or an archive that is being written. */
-  readonly form: "sealed" | "archive" | "unfinished";
+  /**
+   * The form of the file: a sealed segment, an archive, an archive that is being written, the rollup of an archive, or a
+   * rollup that is being written.
+   */
+  readonly form: "sealed" | "archive" | "unfinished" | "rollup" | "unfinishedRollup";
 }
 
 const STAMP = /^\d{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])_(?:[01]\d|2[0-3])[0-5]\d[0-5]\d$/;
@@ -27,6 +30,8 @@ const ERA_MS = 146_097 * 86_400_000;
 const STAMP_LENGTH = "20260213_143022".length;
 const ARCHIVE_SUFFIX = ".gz";
 const UNFINISHED_SUFFIX = ".gz.tmp";
+const ROLLUP_SUFFIX = ".rollup";
+const UNFINISHED_ROLLUP_SUFFIX = ".rollup.tmp";
 /** The suffix of a claim file. It follows the name of the unfinished archive that the owner of the claim writes. */
 const CLAIM_SUFFIX = ".lock";
 
@@ -93,6 +98,18 @@ export class LogFiles {
     return `${this.sealed(stamp)}${ARCHIVE_SUFFIX}`;
   }
 
+  /** Returns the path of the rollup of the archive with the stamp, which is the time in its name. */
+  rollup(stamp: Stamp): string {
+    return `${this.sealed(stamp)}${ROLLUP_SUFFIX}`;
+  }
+
+  /**
+   * Returns the path of the unfinished rollup (one that is being written) with the stamp, which is the time in its name.
+   */
+  unfinishedRollup(stamp: Stamp): string {
+    return `${this.sealed(stamp)}${UNFINISHED_ROLLUP_SUFFIX}`;
+  }
+
   /**
    * Returns the path of the unfinished archive (one that is being written) with the stamp, which is the time in its
    * name.
@@ -137,6 +154,8 @@ export class LogFiles {
 
 const FORM_BY_SUFFIX: ReadonlyMap<string, SegmentName["form"]> = new Map([
   ["", "sealed"],
+  [ROLLUP_SUFFIX, "rollup"],
+  [UNFINISHED_ROLLUP_SUFFIX, "unfinishedRollup"],
   [ARCHIVE_SUFFIX, "archive"],
   [UNFINISHED_SUFFIX, "unfinished"],
 ]);

@@ -10,6 +10,7 @@ import { PreciseSum } from "../cost/precise_sum.ts";
 import type { AuditEvent } from "../event.ts";
 import { LineSplitter, type RawLine } from "../line/line_splitter.ts";
 import { parseLine } from "../line/parse_line.ts";
+import { type RollupContent, RollupScan } from "../rollup/rollup.ts";
 import { eventEpochMs } from "../time.ts";
 import { SpanScan, type SpanSummary } from "./span_summary.ts";
 
@@ -65,6 +66,8 @@ export class SegmentScan {
   readonly #hash = createHash("sha256");
   readonly #types = new Map<string, { count: number; cost: PreciseSum }>();
   readonly #spans = new SpanScan();
+  readonly #rollupScan: RollupScan;
+  #rollup: RollupContent | null = null;
   #typeNamesLength = 0;
   #lines = 0;
   #malformed = 0;
@@ -77,9 +80,18 @@ export class SegmentScan {
   #maxMs = -Infinity;
   #lastChained: Uint8Array | undefined;
 
-  /** Creates the scan. A line of more than `maxLineBytes` bytes counts as malformed. */
-  constructor(maxLineBytes: number) {
+  /**
+   * Creates the scan. A line of more than `maxLineBytes` bytes counts as malformed. `rollupFields` are the fields by
+   * which the rollup groups events, besides type, model and session.
+   */
+  constructor(maxLineBytes: number, rollupFields: readonly string[] = []) {
     this.#splitter = new LineSplitter(maxLineBytes);
+    this.#rollupScan = new RollupScan(rollupFields);
+  }
+
+  /** The rollup of the segment; null if the segment has too many groups. Known after {@linkcode finish}. */
+  get rollup(): RollupContent | null {
+    return this.#rollup;
   }
 
   /** Adds the next bytes of the segment. The caller must not change the bytes afterwards. */
@@ -93,6 +105,7 @@ export class SegmentScan {
   finish(): SegmentSummary {
     for (const line of this.#splitter.end()) this.#addLine(line);
     const link = this.#lastChained === undefined ? null : linkOf(this.#lastChained);
+    this.#rollup = this.#rollupScan.finish();
     return {
       lines: this.#lines,
       malformed: this.#malformed,
@@ -118,13 +131,14 @@ export class SegmentScan {
     const parsed = bytes === null ? { reason: "too long" } : parseLine(bytes);
     if (parsed === null) return;
     if ("event" in parsed) {
-      this.#addEvent(parsed.event);
+      const epochMs = eventEpochMs(parsed.event.ts);
+      this.#addEvent(parsed.event, epochMs);
+      this.#rollupScan.add(parsed.event, epochMs, bytes!.byteLength + 1);
       this.#spans.add(parsed.event, bytes!);
     } else this.#malformed++;
   }
 
-  #addEvent({ ts, event, cost }: AuditEvent): void {
-    const epochMs = eventEpochMs(ts);
+  #addEvent({ event, cost }: AuditEvent, epochMs: number): void {
     if (Number.isNaN(epochMs)) {
       this.#untimed++;
       return;

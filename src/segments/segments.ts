@@ -19,6 +19,8 @@ export interface SegmentsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly maxLineBytes: number;
+  /** The fields by which the rollups of archives group events, besides type, model and session. */
+  readonly rollupFields: readonly string[];
   readonly underLock: UnderLock;
   /** The limits on the archives; empty to keep all archives. */
   readonly retention: RetentionPolicy;

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { type AuditEvent, BEGIN_SUFFIX } from "../event.ts";
+import { type AuditEvent, typeBegunBy } from "../event.ts";
 
 /** The type of the event that ends a span, and the ID of the span. */
 export type SpanEnd = readonly [type: string, span: string];
@@ -89,17 +89,6 @@ export function signOfLife(event: AuditEvent): { session: string; ts: string } |
   const { session_id: session, ts } = event;
   if (typeof session !== "string" || typeof ts !== "string") return null;
   return event[ENDED_BY] === undefined ? { session, ts } : null;
-}
-
-/**
- * Returns the type of the events that end a span, given the type of the event that begins it: `X` for `X_begin`. Returns
- * null if events of the given type do not begin a span.
- */
-export function typeBegunBy(type: string): string | null {
-  if (!type.endsWith(BEGIN_SUFFIX) || type === BEGIN_SUFFIX) return null;
-  const begun = type.slice(0, -BEGIN_SUFFIX.length);
-  // An event `X_begin_begin` does not begin a span, because the end of the span, `X_begin`, would begin another span.
-  return begun.endsWith(BEGIN_SUFFIX) ? null : begun;
 }
 
 function keyOf(type: string, span: string): string {

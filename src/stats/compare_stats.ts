@@ -4,8 +4,8 @@
  * @module
  */
 import { checkOption, type OptionCheck } from "../options/option_checks.ts";
-import { type CallFigures, intervalOf, type QuantileFigure } from "./call_tally.ts";
-import { type FailureReason, OTHER_REASONS } from "./failure_reasons.ts";
+import { type CallFigures, intervalOf, type QuantileFigure } from "./call_figures.ts";
+import { type FailureReason, OTHER_REASONS } from "../rollup/failure_reasons.ts";
 import type { GroupKey } from "./group_key.ts";
 import {
   differenceInterval,
@@ -15,7 +15,7 @@ import {
   welchInterval,
   wilsonInterval,
 } from "./intervals.ts";
-import { RELATIVE_ERROR } from "./quantile_sketch.ts";
+import { RELATIVE_ERROR } from "../rollup/quantile_sketch.ts";
 import type { Stats, StatsGroup } from "./stats.ts";
 
 /** The name of a figure that {@linkcode compareStats} compares. */

@@ -3,17 +3,12 @@
  *
  * @module
  */
-import { type AuditEvent, fieldOf, fieldText } from "../event.ts";
+import { type AuditEvent, groupText } from "../event.ts";
+import { QUARTER_MS } from "../rollup/rollup.ts";
 import { eventEpochMs } from "../time.ts";
 
 /** The values by which an event is grouped, one for each key. Null if the event has no value. */
 export type GroupKey = readonly (string | null)[];
-
-/**
- * A quarter of an hour in milliseconds. Every UTC offset in use today is a multiple of it, so all times in the same
- * quarter have the same hour and day.
- */
-const QUARTER_MS = 15 * 60_000;
 
 /** The keys that group events by their times, and are not names of fields. */
 export const TIME_KEYS = ["hour", "day"] as const;
@@ -31,20 +26,34 @@ export function isTimeKey(key: string): key is typeof TIME_KEYS[number] {
  */
 export function groupValue(key: string, timeZone: string): (event: AuditEvent) => string | null {
   if (isTimeKey(key)) return timeValue(key, timeZone);
-  const field = Object.hasOwn(ALIASES, key) ? ALIASES[key]! : key;
-  return (event) => {
-    const value = fieldOf(event, field);
-    return value === undefined || value === null ? null : fieldText(value);
-  };
+  const field = fieldNamed(key);
+  return (event) => groupText(event, field);
+}
+
+/** Returns the name of the field that a key stands for, if the key is not a time. */
+export function fieldNamed(key: string): string {
+  return Object.hasOwn(ALIASES, key) ? ALIASES[key]! : key;
 }
 
 function timeValue(
   key: typeof TIME_KEYS[number],
   timeZone: string,
 ): (event: AuditEvent) => string | null {
+  const textAt = timeTexts(key, timeZone);
+  return ({ ts }) => textAt(eventEpochMs(ts));
+}
+
+/**
+ * Returns a function that returns the hour or day of an instant in epoch milliseconds; null for NaN. The texts are
+ * cached for each quarter of an hour.
+ */
+export function timeTexts(
+  key: typeof TIME_KEYS[number],
+  timeZone: string,
+): (epochMs: number) => string | null {
   const byQuarter = new Map<number, string>();
-  return ({ ts }) => {
-    const quarter = Math.floor(eventEpochMs(ts) / QUARTER_MS);
+  return (epochMs) => {
+    const quarter = Math.floor(epochMs / QUARTER_MS);
     if (Number.isNaN(quarter)) return null;
     let text = byQuarter.get(quarter);
     if (text === undefined) {
@@ -106,7 +115,11 @@ export class Groups<T> {
 
   /** Returns the figures of the group to which an event belongs. */
   of(event: AuditEvent): T {
-    const key = this.#values.map((value) => value(event));
+    return this.at(this.#values.map((value) => value(event)));
+  }
+
+  /** Returns the figures of the group with a key. */
+  at(key: GroupKey): T {
     const id = key.length === 1 ? key[0]! : JSON.stringify(key);
     let group = this.#groups.get(id);
     if (group === undefined) {

@@ -4,71 +4,37 @@
  *
  * @module
  */
-import { finite } from "../cost/spend.ts";
 import type { AuditEvent } from "../event.ts";
 import {
-  abortSignal,
   callback,
   checkOption,
   checkOptions,
-  type OptionCheck,
   type OptionChecks,
-  texts,
-  time,
-  timeZone,
 } from "../options/option_checks.ts";
-import type { QueryOptions } from "../read/query_options.ts";
-import { eventEpochMs, type TimeLike, toEpochMs } from "../time.ts";
-import { type CallFigures, CallTally, isFailure } from "./call_tally.ts";
-import { type FailureReason, FailureReasons } from "./failure_reasons.ts";
+import { CALL_SUMS } from "../read/sum_up.ts";
+import { CallTally, isFailure } from "../rollup/call_tally.ts";
+import { type FailureReason, FailureReasons } from "../rollup/failure_reasons.ts";
+import { type CallFigures, figuresOf } from "./call_figures.ts";
 import { compareKeys, type GroupKey, Groups, isTimeKey } from "./group_key.ts";
+import {
+  addGrouped,
+  GROUP_OPTION_CHECKS,
+  type GroupOptions,
+  type GroupSink,
+  type StatsSource,
+  statsSource,
+} from "./source.ts";
 
 /** Options of {@linkcode stats}. */
-export interface StatsOptions {
-  /**
-   * One or two names of fields by whose values the events are grouped, such as `"agent"` or `["agent", "model"]`. Also
-   * `"hour"` and `"day"`, and `"session"` for the field `session_id`. By default only the total is computed.
-   *
-   * @default {[]}
-   */
-  by?: string | readonly string[];
-  /**
-   * Counts events from this time on. If `since` or `until` is set, events without a readable time are left out.
-   *
-   * @default {undefined}
-   */
-  since?: TimeLike;
-  /**
-   * Counts events before this time.
-   *
-   * @default {undefined}
-   */
-  until?: TimeLike;
+export interface StatsOptions extends GroupOptions {
   /**
    * Checks whether an event is an outcome that the calls are made for, such as a finished task. The figures then state
-   * the number of outcomes and the cost of one.
+   * the number of outcomes and the cost of one. With this option, archives are decoded.
    *
    * @default {undefined}
    */
   outcome?: (event: AuditEvent) => boolean;
-  /**
-   * The time zone of `"hour"` and `"day"`: an IANA name such as `Europe/Berlin`, or a UTC offset such as `+05:30`.
-   *
-   * @default {"UTC"}
-   */
-  timeZone?: string;
-  /**
-   * A signal that aborts the reading.
-   *
-   * @default {undefined}
-   */
-  signal?: AbortSignal;
 }
-
-/** The events of {@linkcode stats}: a log, a reader, or any events, such as the result of a query. */
-export type StatsSource =
-  | AsyncIterable<AuditEvent>
-  | { query(options: QueryOptions): AsyncIterable<AuditEvent> };
 
 /** The figures of the events with the same values. */
 export interface StatsGroup extends CallFigures {
@@ -95,32 +61,9 @@ export interface Stats {
   readonly badCosts: number;
 }
 
-const FIELDS_MAX = 2;
 const GROUPS_MAX = 10_000;
 
-const fields: OptionCheck = {
-  must: "one or two names of fields",
-  isOfType: texts.isOfType,
-  isInRange: (value: string | readonly string[]) =>
-    [value].flat().length <= FIELDS_MAX && ![value].flat().includes(""),
-};
-
-const CHECKS: OptionChecks<StatsOptions> = {
-  by: fields,
-  since: time,
-  until: time,
-  outcome: callback,
-  timeZone,
-  signal: abortSignal,
-};
-
-const sourceCheck: OptionCheck = {
-  must: "a log, a reader or an iterable of events, such as log.query()",
-  isOfType: (value) =>
-    typeof value === "object" && value !== null &&
-    (Symbol.asyncIterator in value || Symbol.iterator in value ||
-      typeof (value as { query?: unknown }).query === "function"),
-};
+const CHECKS: OptionChecks<StatsOptions> = { ...GROUP_OPTION_CHECKS, outcome: callback };
 
 /**
  * Sums up the calls of a log: how many there were and how many failed, quantiles of their durations, their tokens and
@@ -162,65 +105,66 @@ const sourceCheck: OptionCheck = {
  * ```
  */
 export async function stats(source: StatsSource, options: StatsOptions = {}): Promise<Stats> {
-  checkOption(source, sourceCheck, "Cannot compute statistics: source");
+  checkOption(source, statsSource, "Cannot compute statistics: source");
   checkOptions(options, CHECKS, "compute statistics");
-  const { signal } = options;
-  const tally = new StatsTally(options);
-  for await (const event of eventsOf(source, options)) {
-    signal?.throwIfAborted();
-    tally.add(event);
-  }
-  return tally.stats();
+  const { outcome, ...selection } = options;
+  const sink = new StatsTally(options);
+  // An outcome can be any event, so it must be looked for in the events themselves.
+  const where = outcome === undefined ? options.where : options.where ?? (() => true);
+  await addGrouped(source, { ...selection, ...where === undefined ? {} : { where } }, {
+    kind: CALL_SUMS,
+    sink,
+  });
+  return sink.stats();
 }
 
-function eventsOf(source: StatsSource, options: StatsOptions): AsyncIterable<AuditEvent> {
-  const { since, until, signal } = options;
-  if ("query" in source) {
-    return source.query({
-      ...since === undefined ? {} : { since },
-      ...until === undefined ? {} : { until },
-      ...signal === undefined ? {} : { signal },
-    });
-  }
-  return since === undefined && until === undefined ? source : eventsInRange(source, options);
-}
+/** The calls of a group, and the number of its outcomes. */
+class GroupTally {
+  readonly calls = new CallTally();
+  outcomes = 0;
 
-async function* eventsInRange(
-  source: AsyncIterable<AuditEvent>,
-  { since, until }: StatsOptions,
-): AsyncGenerator<AuditEvent> {
-  const sinceMs = since === undefined ? -Infinity : toEpochMs(since, "since");
-  const untilMs = until === undefined ? Infinity : toEpochMs(until, "until");
-  for await (const event of source) {
-    // The time of an event without a readable `ts` is NaN, so the event is left out.
-    const epochMs = eventEpochMs(event.ts);
-    if (epochMs >= sinceMs && epochMs < untilMs) yield event;
+  figures(): CallFigures {
+    return figuresOf(this.calls, this.outcomes);
   }
 }
 
-/** The figures of {@linkcode stats}, one event at a time. */
-export class StatsTally {
+/** The figures of {@linkcode stats}, one event or one group of events at a time. */
+export class StatsTally implements GroupSink<CallTally> {
   readonly #keys: readonly string[];
-  readonly #groups: Groups<CallTally> | null;
-  readonly #total: CallTally;
+  readonly #isOutcome: (event: AuditEvent) => boolean;
+  readonly #groups: Groups<GroupTally> | null;
+  readonly #total = new GroupTally();
   readonly #failures = new FailureReasons();
-  #badCosts = 0;
 
   /** Starts without events. The options must be valid. */
   constructor({ by = [], outcome = () => false, timeZone = "UTC" }: StatsOptions) {
     this.#keys = [by].flat();
-    this.#total = new CallTally(outcome);
+    this.#isOutcome = outcome;
     this.#groups = this.#keys.length === 0
       ? null
-      : new Groups(this.#keys, { timeZone, max: GROUPS_MAX, create: () => new CallTally(outcome) });
+      : new Groups(this.#keys, { timeZone, max: GROUPS_MAX, create: () => new GroupTally() });
   }
 
   /** Adds an event. */
   add(event: AuditEvent): void {
-    this.#total.add(event);
-    this.#groups?.of(event).add(event);
+    const isOutcome = this.#isOutcome(event);
+    const group = this.#groups?.of(event);
+    for (const tally of group === undefined ? [this.#total] : [this.#total, group]) {
+      tally.calls.add(event);
+      if (isOutcome) tally.outcomes++;
+    }
     if (isFailure(event)) this.#failures.add(event);
-    if (Object.hasOwn(event, "cost") && finite(event.cost) === null) this.#badCosts++;
+  }
+
+  /** Adds the sums of the events of a group. */
+  addSums(key: GroupKey, sums: CallTally): void {
+    this.#total.calls.addAll(sums);
+    this.#groups?.at(key).calls.addAll(sums);
+  }
+
+  /** Adds the failures of events whose sums were added. */
+  addFailures(failures: readonly FailureReason[]): void {
+    this.#failures.addAll(failures);
   }
 
   /** Returns the figures of the events added so far. */
@@ -231,7 +175,7 @@ export class StatsTally {
       groups: this.#sorted(),
       others: this.#groups?.others?.figures() ?? null,
       failures: this.#failures.list(),
-      badCosts: this.#badCosts,
+      badCosts: this.#total.calls.badCosts,
     };
   }
 

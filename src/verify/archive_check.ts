@@ -4,12 +4,15 @@
  * @module
  */
 import type { ArchiveLine, GzipFacts } from "../segments/manifest_line.ts";
+import type { RollupContent } from "../rollup/rollup.ts";
 import type { SegmentSummary } from "../segments/segment_summary.ts";
 import type { NumberedLine } from "./manifest_check.ts";
 
 /** The digests and figures of an archive, computed from its file. */
 export interface ArchiveContent extends GzipFacts {
   readonly summary: SegmentSummary;
+  /** The sums of the archive; null if it has too many groups. */
+  readonly rollup: RollupContent | null;
 }
 
 /**
@@ -26,9 +29,12 @@ export function reasonAgainst(
   if (line.gzip_bytes !== gzip_bytes || line.gzip_sha256 !== gzip_sha256) {
     return `the content of this archive matches line ${number} of the manifest, but the compressed bytes differ`;
   }
-  const doubled = lines.find(({ line }, index) =>
-    index > 0 && lines[index - 1]!.line.gzip_sha256 === line.gzip_sha256
-  );
+  // Recovery adds a line for the same file if the archive gets a rollup that the last line does not state.
+  const doubled = lines.find(({ line: { gzip_sha256, rollup_sha256 } }, index) => {
+    const last = lines[index - 1]?.line;
+    return last?.gzip_sha256 === gzip_sha256 &&
+      (rollup_sha256 === undefined || rollup_sha256 === last.rollup_sha256);
+  });
   if (doubled !== undefined) return `line ${doubled.number} of the manifest is a duplicate`;
   if (line.oversized !== summary.oversized) {
     return `line ${number} of the manifest counts ${line.oversized} lines as too long, but this check counts ` +

@@ -22,6 +22,8 @@ import { messageOf } from "../errors.ts";
 import { type SnapshotFile, takeSnapshot } from "../read/snapshot.ts";
 import { decompressed } from "../segments/gzip.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
+import { rollupBytes } from "../rollup/rollup_text.ts";
+import { storedRollup } from "../segments/rollup_file.ts";
 import { lastLinkOf, SegmentScan } from "../segments/segment_summary.ts";
 import { AnchorCheck } from "./anchor_check.ts";
 import { type ArchiveContent, isNotOf, reasonAgainst } from "./archive_check.ts";
@@ -227,6 +229,38 @@ class LogCheck {
     if (lines.at(-1)!.line.rebuilt) this.#rebuilt++;
     const reason = reasonAgainst(content, lines);
     if (reason !== undefined) fault(reason);
+    else await this.#checkRollup(file, lines.at(-1)!, content);
+  }
+
+  /**
+   * Checks the sums beside an archive. Missing sums are not a fault, because the next writer that opens the log computes
+   * them again.
+   */
+  async #checkRollup(
+    { path }: SnapshotFile,
+    { line, number }: NumberedLine,
+    { rollup, summary }: ArchiveContent,
+  ): Promise<void> {
+    const { log } = this.#source;
+    const { stamp } = log.files.parse(basename(path))!;
+    const digest = line.rollup_sha256;
+    if (digest === undefined) return;
+    const stored = await storedRollup(log, stamp);
+    if (stored === null) return;
+    const fault = (reason: string) => this.#faults.add({ path: log.files.rollup(stamp), reason });
+    if (stored.digest !== digest || !stored.isWhole) {
+      fault(
+        `the sums in this file differ from line ${number} of the manifest; delete the file, and the next writer that ` +
+          "opens the log computes them again",
+      );
+      return;
+    }
+    const { fields } = stored;
+    const expected = rollup === null
+      ? null
+      : await rollupBytes(rollup, { content_sha256: summary.sha256, fields });
+    if (expected?.digest === digest) return;
+    fault(`the sums in this file and in line ${number} of the manifest differ from the archive`);
   }
 
   /** Reads a whole archive and returns its digests and figures, or null if the archive no longer exists. */
@@ -235,7 +269,8 @@ class LogCheck {
     using stack = new DisposableStack();
     const handle = log.open(file.path, stack);
     if (handle === null) return null;
-    const scan = new SegmentScan(maxLineBytes);
+    const { stamp } = log.files.parse(basename(file.path))!;
+    const scan = new SegmentScan(maxLineBytes, (await storedRollup(log, stamp))?.fields);
     const check = this.#chain.file(file.path);
     const gzip = createHash("sha256");
     const { byteLength } = handle.status();
@@ -248,7 +283,9 @@ class LogCheck {
     const { lines, bytes } = check.end({ isVouchedFor });
     this.#lines += lines;
     this.#bytes += bytes;
-    return { summary: scan.finish(), gzip_bytes: byteLength, gzip_sha256: gzip.digest("hex") };
+    const summary = scan.finish();
+    const gzip_sha256 = gzip.digest("hex");
+    return { summary, rollup: scan.rollup, gzip_bytes: byteLength, gzip_sha256 };
   }
 
   /** Checks a segment that is not archived yet, or the active file. */

@@ -7,7 +7,7 @@ import { join } from "@std/path";
 
 const LINE_BREAK = 0x0a;
 /** Matches files in a log's directory that do not contain events. */
-const OTHERS = /\.(lock|txt)$|\.manifest\.jsonl$/;
+const OTHERS = /\.(lock|txt|rollup)$|\.manifest\.jsonl$/;
 
 /** Offset of the event type in a line of this library, and the event types whose lines do not count. */
 const TYPE_AT = '{"ts":"2026-02-13T14:30:22.123Z","event":"'.length;

@@ -191,6 +191,51 @@ const month: Workload = {
   },
 };
 
+/** Share of the events of an archive that the active file has, so that nearly all events are in archives. */
+const ACTIVE_SHARE = 0.01;
+
+const byModel: Workload = {
+  id: "R1",
+  name: "spend by model, 100 archives",
+  area: "read",
+  async run(stage) {
+    const history = await stage.history(stage.scaled(100), ACTIVE_SHARE);
+    const empty = stage.newLog();
+    Deno.writeTextFileSync(empty, "");
+    const { events } = history;
+    const byModel = (contender: ContenderName) => () =>
+      ask(stage, history, { contender, workload: "spendByModel" }, events);
+    const command = ({ path }: Pick<History, "path">) => () => timed(() => spendCommand(path));
+    const [ours = [], duckdb = [], whole = [], start = []] = await stage.inTurn([
+      byModel("scout"),
+      byModel("peers/duckdb"),
+      command(history),
+      command({ path: empty }),
+    ]);
+    stage.removeLog(empty);
+    const note = (times: readonly number[], base: readonly number[]) =>
+      `${median(times).toFixed(0)} to ${median(base).toFixed(0)} ms`;
+    return [
+      {
+        id: "R1",
+        name: "spend() by model of 100 archives / DuckDB",
+        unit: "x",
+        target: atLeast(30),
+        samples: ratios(duckdb, ours),
+        note: note(ours, duckdb),
+      },
+      {
+        id: "R2",
+        name: "scout spend --by model of 100 archives / of an empty log",
+        unit: "x",
+        target: atMost(1.5),
+        samples: ratios(whole, start),
+        note: note(whole, start),
+      },
+    ];
+  },
+};
+
 const memory: Workload = {
   id: "Q6",
   name: "query of 1 GB, memory",
@@ -251,6 +296,16 @@ const firstHold: Workload = {
     return [{ id: "B3", name: firstHold.name, unit: "ms", target: atMost(30), samples, note }];
   },
 };
+
+/** Runs `scout spend --by model --since 90d` on a log. */
+async function spendCommand(path: string): Promise<void> {
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", MAIN, "spend", path, "--by", "model", "--since", "90d", "--json"],
+    stdout: "null",
+    stderr: "null",
+  }).output();
+  if (!success) throw new Error("Cannot use round: scout spend failed");
+}
 
 const MAIN = fromFileUrl(new URL("../../src/cli/main.ts", import.meta.url));
 
@@ -313,6 +368,7 @@ export const readWorkloads: readonly Workload[] = [
   cold,
   again,
   month,
+  byModel,
   memory,
   opening,
   firstHold,

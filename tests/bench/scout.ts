@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { AuditLog, type AuditLogger, type AuditLogOptions, AuditReader } from "@vivarium/scout";
+import {
+  AuditLog,
+  type AuditLogger,
+  type AuditLogOptions,
+  AuditReader,
+  spend,
+} from "@vivarium/scout";
 import { openLogOn } from "../../src/audit_log.ts";
 import { type Outcome, takeTurns, timed, type Workloads } from "./contender.ts";
 import { type Fields, fieldsOf, SESSION_ID, turn } from "./event.ts";
@@ -277,6 +283,16 @@ const workloads: Workloads = {
       usd = await reader.hourlySpend(Number(hours));
     });
     return { elapsedMs, usd };
+  },
+  /** Measures spend() by model in a process that has done nothing else. */
+  async spendByModel({ path }) {
+    await using reader = await AuditReader.open({ path });
+    let events = 0;
+    const elapsedMs = await timed(async () => {
+      const { costs } = await spend(reader, { by: "model" });
+      events = costs;
+    });
+    return { elapsedMs, events };
   },
   async tail({ path, count }) {
     await using reader = await AuditReader.open({ path });

@@ -157,25 +157,29 @@ export class Stage implements AsyncDisposable {
     return { ours, theirs, ratios: ours.map((rate, round) => rate / theirs[round]!) };
   }
 
-  /** Resolves with a log of `archives` archives and half a segment, created once. Each archive spans 7.2 hours. */
-  history(archives: number): Promise<History> {
-    let history = this.#histories.get(archives);
+  /**
+   * Resolves with a log of `archives` archives and an active file, created once. Each archive spans 7.2 hours. The active
+   * file has the share `activeShare` of the events of an archive.
+   */
+  history(archives: number, activeShare = 0.5): Promise<History> {
+    const segments = archives + activeShare;
+    let history = this.#histories.get(segments);
     if (history === undefined) {
-      history = this.#makeHistory(archives);
-      this.#histories.set(archives, history);
+      history = this.#makeHistory(archives, segments);
+      this.#histories.set(segments, history);
     }
     return history;
   }
 
-  async #makeHistory(archives: number): Promise<History> {
+  async #makeHistory(archives: number, segments: number): Promise<History> {
     this.progress(`writing a history of ${archives} archives`);
     const path = this.newLog();
-    const events = Math.round((archives + 0.5) * EVENTS_PER_SEGMENT);
+    const events = Math.round(segments * EVENTS_PER_SEGMENT);
     await this.run("scout", {
       workload: "rotatingMemory",
       path,
       events,
-      spanHours: (archives + 0.5) * HOURS_PER_SEGMENT,
+      spanHours: segments * HOURS_PER_SEGMENT,
       rotationSizeBytes: SEGMENT_BYTES,
     });
     await this.checkLines(path, events);

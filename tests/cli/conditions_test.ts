@@ -37,6 +37,10 @@ const CONDITIONS: [condition: string, isMet: boolean][] = [
   ["n<10", true],
   ["n>10", false],
   // A text is not a number, so these are compared as text.
+  ["n > 8", true],
+  [" model = large", true],
+  ["ts>2026", true],
+  ["ts<2026-02-14", true],
   ["text<9", true],
   ["text=10", true],
   ["text=10.0", false],
@@ -71,6 +75,15 @@ const REFUSED: [text: string, message: string][] = [
   ["", "not a condition; use FIELD=VALUE"],
   ["model==large", "not a condition; use model=large"],
   ["error=~x", "not a condition; use error~x"],
+  ["cost<>0.5", "not a condition; use cost!=0.5"],
+  ["cost=>0.5", "not a condition; use cost>=0.5"],
+  ["cost=< 0.5", "not a condition; use cost<=0.5"],
+  ["cost>$0.005", 'because "$0.005" is not a number; use a number such as cost>0.5'],
+  ["cost>0,005", 'because "0,005" is not a number'],
+  ["cost>=.005", 'because ".005" is not a number'],
+  ["duration_ms<10s", 'because "10s" is not a number'],
+  ["cost<5%", 'because "5%" is not a number'],
+  [" =x", "not a condition; use FIELD=VALUE"],
   ["error~(", "not a condition; Invalid regular expression"],
 ];
 for (const [text, message] of REFUSED) {

@@ -280,7 +280,7 @@ const UNREADABLE: [args: string[], message: string][] = [
   [["--range", "3h"], 'Cannot read --range: "3h" is not a time range; use FROM..TO such as'],
   [["--range", "3h..x"], 'Cannot read --range: "3h..x" is not a time; use 3h, yesterday'],
   [["--range", "1h..2h..3h"], 'Cannot read --range: "1h..2h..3h" is not a time; use 3h'],
-  [["--by", ""], 'Cannot read --by: "" is not the name of a field; use model, agent or day'],
+  [["--by", ""], 'Cannot read --by: "" is not the name of one field; use model, agent or day'],
   [["--outcome", "done"], 'Cannot read --outcome: "done" is not a condition; use FIELD=VALUE'],
   [["--fail-if", "cots>5"], 'Cannot read --fail-if: "cots>5" is not a condition, because cots is'],
   [["--fail-if", "cots>5"], "not a figure; did you mean cost?"],

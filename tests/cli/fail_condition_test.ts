@@ -37,7 +37,10 @@ function failing(count: number, failed: number): AuditEvent[] {
 }
 
 const INVALID: [condition: string, reason: string][] = [
-  ["", "not a condition; use cost>+10%, error-rate>+0.5 or p95>2000"],
+  [
+    "",
+    "not a condition; use cost>+10%, error-rate>+0.5 or p95>2000, in quotes because of the shell",
+  ],
   ["cost", "not a condition; use"],
   ["cost>", "not a condition; use"],
   ["cost>=5", "not a condition; use"],

@@ -133,8 +133,8 @@ await natsTest(
       outputOf(await scene.run("spend", ["--by", "log", "--json", ...since])),
     );
     assertEquals([spend.usd, spend.rows], [1.75, [
-      { key: ["a"], usd: 1.25, calls: 2, tokens: 0 },
-      { key: ["b"], usd: 0.5, calls: 1, tokens: 0 },
+      { key: ["a"], usd: 1.25, calls: 2, costs: 2, tokens: 0 },
+      { key: ["b"], usd: 0.5, calls: 1, costs: 1, tokens: 0 },
     ]]);
     const byEvent = outputOf(await scene.run("spend", ["--by", "event", ...since]));
     assertMatch(byEvent, /^\$1\.75 for 3 calls since .*\nevent .*\nbrief +\$1\.00 +57\.1 % +1 /);

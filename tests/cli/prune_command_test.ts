@@ -68,7 +68,7 @@ Deno.test("scout spend, status and metrics state up to which time scout prune ha
   using log = await archivedLog();
   await log.run("--max-archives", "1");
   const spend = await log.ask("spend", "--since", "2026-02-01");
-  assertMatch(spend.stdout, /^\$3\.00 for 1 event since/);
+  assertMatch(spend.stdout, /^\$3\.00 for 1 call since/);
   const until = "until 2026-02-13 00:00 (UTC)";
   assertEquals(
     spend.stderr,

@@ -65,8 +65,10 @@ for (const [by, rows] of BY) {
       since: "2026-02-13T00:00:00Z",
       usd: 2.1,
       calls: 4,
+      costs: 4,
       tokens: 1_200,
-      rows: rows.map(([key, usd, calls, tokens]) => ({ key, usd, calls, tokens })),
+      rows: rows.map(([key, usd, calls, tokens]) => ({ key, usd, calls, costs: calls, tokens })),
+      others: null,
     });
   });
 }
@@ -85,8 +87,8 @@ Deno.test("scout spend shows the hour that clocks repeat in autumn as two hours"
     "Europe/Berlin",
   );
   assertEquals(JSON.parse(stdout).rows, [
-    { key: ["2026-10-25 02:00+02:00"], usd: 1, calls: 1, tokens: 0 },
-    { key: ["2026-10-25 02:00+01:00"], usd: 2, calls: 1, tokens: 0 },
+    { key: ["2026-10-25 02:00+02:00"], usd: 1, calls: 1, costs: 1, tokens: 0 },
+    { key: ["2026-10-25 02:00+01:00"], usd: 2, calls: 1, costs: 1, tokens: 0 },
   ]);
 });
 

@@ -100,6 +100,11 @@ Deno.test("scout stats names a missing field, events it leaves out, and what the
     "scout: no event has the field agnet; did you mean agent?",
     "",
   ]);
+  const outcome = await log.run("stats", "--outcome", "event=doen", ...SINCE);
+  assertStringIncludes(
+    outcome.stderr,
+    "scout: no event is an outcome, because none meets the condition event=doen\n",
+  );
   const nothing = await log.run("stats", "--event", "llm_cal", ...SINCE);
   assertEquals([nothing.code, nothing.stdout], [
     0,

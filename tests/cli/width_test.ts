@@ -153,7 +153,7 @@ for (const columns of WIDTHS) {
   });
 
   Deno.test(`The table of scout spend fits ${columns} columns with any labels`, () => {
-    const sums = { calls: 123_456, tokens: 1_234_567 };
+    const sums = { calls: 123_456, costs: 123_456, tokens: 1_234_567 };
     const amounts = [1e-7, 0, 0.5, 12_345.678];
     for (const by of [["model"], ["agent", "model"]]) {
       const rows = TEXTS.flatMap((text) =>

@@ -10,15 +10,18 @@ import { errorsOf } from "./errors.ts";
 import type { FaultKind, Findings, Harness } from "./harness.ts";
 import {
   dropsOneSync,
+  forgesRollups,
   forgetsSpans,
   hidesAppendErrors,
   keepsFiles,
   removesTooEarly,
   skipsDirectorySyncs,
+  stale,
   writesBehind,
 } from "./planted_faults.ts";
 import { LogFiles } from "../../src/segments/segment_name.ts";
 import { powerLossOf } from "./power_loss.ts";
+import { withoutLastEvent } from "./rollup_bytes.ts";
 import { simulatedKillsOf } from "./simulated_kills.ts";
 import { PATH, type Plant, prunedSpans } from "./workloads.ts";
 
@@ -29,7 +32,11 @@ const dropOneSync: Plant = (disk) => dropsOneSync(disk, PATH);
 const writeBehind: Plant = (disk) => writesBehind(disk, PATH);
 const hideAppendErrors: Plant = (disk) => hidesAppendErrors(disk, PATH);
 
-const forgetSpans: Plant = (disk) => forgetsSpans(disk, new LogFiles(PATH).manifest);
+const { manifest } = new LogFiles(PATH);
+const forgetSpans: Plant = (disk) => forgetsSpans(disk, manifest);
+const omitEvents: Plant = (disk) =>
+  forgesRollups(disk, manifest, (_rollup, raw) => withoutLastEvent(raw));
+const writeStale: Plant = (disk) => forgesRollups(disk, manifest, stale());
 
 /**
  * The planted faults, each with the harness that must find it, and with the kind and a part of the text of the finding.
@@ -46,6 +53,8 @@ const CANARIES: [fault: string, harness: Harness, kind: FaultKind, text?: string
     "other",
     "unfinished spans",
   ],
+  ["the sums beside an archive lack an event", powerLossOf(omitEvents), "other", "stats() by"],
+  ["the sums beside an archive are older", powerLossOf(writeStale), "other", "other content"],
 ];
 // Files on Windows have no owner.
 if (RULES === "POSIX") {

@@ -12,16 +12,23 @@ import { type Archive, archive, archiveBytes, archiveLines } from "./fuzz_archiv
 import { type Bytes, lines, MAX_LINE_BYTES } from "./fuzz_lines.ts";
 import { type FuzzedManifest, manifest, manifestBytes, tellsTruth } from "./fuzz_manifest.ts";
 import { type Claim, linesFound } from "./fuzz_oracle.ts";
+import { rollupOf } from "./rollup_bytes.ts";
 import { SimulatedDisk } from "./simulated_disk.ts";
 
 /** The entry at a path: none, one that is not a regular file, or a file with these bytes. */
 export type Entry = "directory" | "symlink" | "other" | Bytes | null;
 
-/** A segment: its sealed file, its archive and its unfinished archive, of which any may be missing. */
+/** The rollup of a segment: that of its archive, or of these lines instead, or any entry. */
+export type FuzzedRollup = "own" | { readonly of: Bytes } | Entry;
+
+/**
+ * A segment: its sealed file, its archive, its rollup, and its unfinished archive and rollup. Any of them may be missing.
+ */
 export interface FuzzedSegment {
   readonly stamp: Stamp;
   readonly sealed: Entry;
   readonly archive: Archive | Exclude<Entry, Bytes>;
+  readonly rollup: FuzzedRollup;
   readonly unfinished: Entry;
   /** Whether the sealed file has a lock file, so that it is the active file of another log. */
   readonly isLocked: boolean;
@@ -71,6 +78,12 @@ const segment = fc.record({
     { weight: 5, arbitrary: fc.constant(null) },
     { weight: 1, arbitrary: odd },
   ),
+  rollup: fc.oneof(
+    { weight: 12, arbitrary: fc.constant("own" as const) },
+    { weight: 3, arbitrary: fc.constant(null) },
+    { weight: 2, arbitrary: fc.record({ of: lines({ maxLength: 6 }) }) },
+    { weight: 1, arbitrary: entry(fc.uint8Array({ maxLength: 60 })) },
+  ),
   unfinished: fc.oneof(
     { weight: 8, arbitrary: fc.constant(null) },
     { weight: 1, arbitrary: entry(fc.uint8Array({ maxLength: 20 })) },
@@ -115,17 +128,30 @@ export function diskOf(fuzzed: FuzzedDirectory): SimulatedDisk {
   disk.plant(FILES.directory, "directory");
   put(FILES.active, fuzzed.active);
   put(FILES.lock, fuzzed.lock);
-  for (const { stamp, sealed, archive, unfinished, isLocked } of fuzzed.segments) {
+  for (const { stamp, sealed, archive, rollup, unfinished, isLocked } of fuzzed.segments) {
     if (isLocked) put(`${FILES.sealed(stamp)}.lock`, new Uint8Array());
     put(FILES.sealed(stamp), sealed);
     put(FILES.archive(stamp), isArchive(archive) ? archiveBytes(archive) : archive);
+    put(FILES.rollup(stamp), entryOfRollup(rollup, archive));
     put(FILES.unfinished(stamp), unfinished);
+    put(FILES.unfinishedRollup(stamp), unfinished);
   }
   put(FILES.manifest, entryOfManifest(fuzzed));
   for (const name of fuzzed.strangers) {
     disk.writeFile(`${FILES.directory}/${name}`, '{"event":"nav","cost":1000,"stranger":true}\n');
   }
   return disk;
+}
+
+function entryOfRollup(rollup: FuzzedRollup, archive: FuzzedSegment["archive"]): Entry {
+  if (rollup === "own") return isArchive(archive) ? rollupBytesOf(archive.raw) : null;
+  return rollup !== null && typeof rollup === "object" && "of" in rollup
+    ? rollupBytesOf(rollup.of)
+    : rollup;
+}
+
+function rollupBytesOf(raw: Bytes): Bytes | null {
+  return rollupOf(raw, { maxLineBytes: MAX_LINE_BYTES })?.bytes ?? null;
 }
 
 function isArchive(archive: FuzzedSegment["archive"]): archive is Archive {

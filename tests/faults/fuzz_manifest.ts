@@ -9,6 +9,7 @@ import { ManifestLines } from "../../src/segments/manifest_lines.ts";
 import { SegmentScan } from "../../src/segments/segment_summary.ts";
 import { type Archive, archiveBytes } from "./fuzz_archive.ts";
 import { type Bytes, damage, MAX_LINE_BYTES } from "./fuzz_lines.ts";
+import { rollupOf } from "./rollup_bytes.ts";
 import { gzipFacts, joined } from "../bytes.ts";
 
 /** A manifest for the archives of a log. */
@@ -41,7 +42,7 @@ const VALUES: readonly unknown[] = [
 const NAMES = [
   ...["archive", "lines", "malformed", "oversized", "untimed", "raw_bytes", "gzip_bytes"],
   ...["first_ts", "last_ts", "min_ts", "max_ts", "sha256", "rebuilt", "events"],
-  ...["last_seq", "last_hash", "gzip_sha256", "spans"],
+  ...["last_seq", "last_hash", "gzip_sha256", "spans", "rollup_sha256"],
 ];
 
 const figures = fc.dictionary(
@@ -126,5 +127,7 @@ function factsOf({ name, archive }: NamedArchive): ArchiveFacts {
   const scan = new SegmentScan(MAX_LINE_BYTES);
   scan.add(archive.raw);
   const gzip = gzipFacts(archiveBytes(archive));
-  return { archive: name, ...scan.finish(), ...gzip, rebuilt: false };
+  const summary = scan.finish();
+  const rollup_sha256 = rollupOf(archive.raw, { maxLineBytes: MAX_LINE_BYTES })?.digest ?? null;
+  return { archive: name, ...summary, ...gzip, rollup_sha256, rebuilt: false };
 }

@@ -5,7 +5,9 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { AuditEvent } from "../../src/event.ts";
+import type { StatsSource } from "../../src/stats/source.ts";
 import { Violation } from "./harness.ts";
+import { sumFaults } from "./rollup_check.ts";
 
 /** The events and the damage in the lines of a file. */
 export interface LinesFound {
@@ -183,4 +185,14 @@ export function checkSome(actual: readonly unknown[], all: readonly unknown[], w
     }
     from = at + 1;
   }
+}
+
+/** Checks that the sums of a log can be read, and that they are those of its events if they must be right. */
+export async function checkSums(
+  log: StatsSource,
+  events: readonly AuditEvent[],
+  areCertain: boolean,
+): Promise<void> {
+  const [fault] = await sumFaults(log, events);
+  if (fault !== undefined && areCertain) throw new Violation("other", fault);
 }

@@ -22,7 +22,7 @@ import {
   latin1,
 } from "./fuzz_directory.ts";
 import { type Bytes, lines, MAX_LINE_BYTES } from "./fuzz_lines.ts";
-import { checkClaims, checkSame } from "./fuzz_oracle.ts";
+import { checkClaims, checkSame, checkSums } from "./fuzz_oracle.ts";
 import { type Answers, checkAnswers, NOW_MS, type Questions, questions } from "./fuzz_questions.ts";
 import { fuzzRecovery } from "./fuzz_recovery.ts";
 import { anyFuzz, checkUnpolluted, type Fuzz, harnessOf, limitCalls } from "./fuzz_run.ts";
@@ -154,6 +154,7 @@ async function checkWhole(
   }
   const isCertain = isManifestTrue(directory);
   await checkAnswers(reader, questions, { events, isCertain, eventsMax });
+  await checkSums(reader, events, isCertain);
 }
 
 async function collected(query: AuditQuery): Promise<AuditEvent[]> {

@@ -13,11 +13,12 @@ import {
   diskOf,
   FILES,
   type FuzzedDirectory,
+  isManifestTrue,
   isOdd,
   isSameContents,
 } from "./fuzz_directory.ts";
 import { MAX_LINE_BYTES } from "./fuzz_lines.ts";
-import { checkClaims, checkSame } from "./fuzz_oracle.ts";
+import { checkClaims, checkSame, checkSums } from "./fuzz_oracle.ts";
 import { NOW_MS } from "./fuzz_questions.ts";
 import { checkUnpolluted, type Fuzz, limitCalls } from "./fuzz_run.ts";
 import { Violation } from "./harness.ts";
@@ -100,6 +101,7 @@ async function checkRecovered(log: AuditLog, directory: FuzzedDirectory): Promis
   const after = await log.query().toArray();
   checkClaims(after, [...claims, { path: FILES.active, events: [next], isAll: true }]);
   checkSame(await log.lastEvents(1), [next], "lastEvents(1) after an append");
+  await checkSums(log, after, isManifestTrue(directory));
 }
 
 /** Checks that opening the log again changes nothing. */

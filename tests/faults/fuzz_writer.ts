@@ -118,7 +118,10 @@ function logNow(log: Writer, type: string, fields: EventFields): Promise<void> {
 function linesOf(disk: SimulatedDisk): string[] {
   const { directory } = FILES;
   const names = disk.process().list(directory);
-  const segments = names.filter((name) => FILES.parse(name) !== null).sort();
+  const segments = names.filter((name) => {
+    const form = FILES.parse(name)?.form;
+    return form === "sealed" || form === "archive";
+  }).sort();
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   const texts = [...segments.map((name) => `${directory}/${name}`), FILES.active].map((path) => {
     if (disk.process().status(path) === null) return "";

@@ -13,6 +13,7 @@ import {
   type Budget,
   type BudgetHold,
   type HoldOptions,
+  spend,
 } from "@vivarium/scout";
 import { openReaderOn } from "../../src/audit_reader.ts";
 import { LogDirectory } from "../../src/segments/log_directory.ts";
@@ -21,6 +22,7 @@ import { verifyLog } from "../../src/verify/verify_log.ts";
 import { silent } from "../loggers.ts";
 import { SimulatedClock } from "../platform.ts";
 import { Violation } from "./harness.ts";
+import { rollupFaults } from "./rollup_check.ts";
 import { SERVICE, type SimulatedDisk } from "./simulated_disk.ts";
 
 /** The outcomes that one writer received for its events, which are numbered from 0. */
@@ -228,6 +230,7 @@ export async function checkRecovered(
     await checkSpansWithoutManifest(disk, { path, ledgers, ...allowance });
   }
   checkTidy(disk, path);
+  await checkRollups(disk, path);
   checkOwner(disk);
   await checkSettled(disk, open);
 }
@@ -340,10 +343,24 @@ function checkTidy(disk: SimulatedDisk, path: string): void {
   const { files } = log;
   const forms = process.list(files.directory).map((name) => files.parse(name))
     .filter((parsed) => parsed !== null);
-  expectSame(forms.filter(({ form }) => form !== "archive"), [], "recovery left work undone");
+  const undone = forms.filter(({ form }) => form !== "archive" && form !== "rollup");
+  expectSame(undone, [], "recovery left work undone");
   const { byArchive } = new ManifestReader(log).read();
   const isListed = forms.map(({ stamp }) => byArchive.has(files.archive(stamp).split("/").at(-1)!));
   expectSame(isListed.filter((is) => !is), [], "archives without a manifest line");
+}
+
+/** Checks that each archive has a true rollup, and that sums come from the rollups and not from the archives. */
+async function checkRollups(disk: SimulatedDisk, path: string): Promise<void> {
+  const process = disk.process();
+  const platform = { fileSystem: process, clock: new SimulatedClock() };
+  await using reader = await openReaderOn(platform, { path, logger: silent });
+  expectSame(await rollupFaults(new LogDirectory(process, path), reader), [], "rollups");
+  const { length } = process.calls;
+  await spend(reader, { by: "model" });
+  const decoded = process.calls.slice(length)
+    .filter(({ name, path }) => name === "read" && path.endsWith(".gz"));
+  expectSame(decoded, [], "archives that were decoded despite their rollups");
 }
 
 /** Checks that the owner of the directory owns each file, and that all files but the lock file have the same mode. */

@@ -4,7 +4,9 @@
  *
  * @module
  */
+import { gunzipSync } from "node:zlib";
 import type { FileAccess, FileHandle, FileSystem } from "../../src/platform/file_system.ts";
+import { rollupDigest } from "./rollup_bytes.ts";
 
 /** Returns a proxy of the object in which some methods are replaced. */
 export function overriding<T extends object>(object: T, methods: Partial<T>): T {
@@ -90,6 +92,71 @@ export function forgetsSpans(fileSystem: FileSystem, manifest: string): FileSyst
         return bytes.byteLength;
       },
     }));
+}
+
+/** Returns the text of the rollup to write in place of the true text. `raw` is the content of the archive. */
+export type RollupForger = (rollup: Uint8Array, raw: Uint8Array) => Uint8Array;
+
+/** Plants: the rollups of archives are forged, and the lines of the manifest have the digests of the forged ones. */
+export function forgesRollups(
+  fileSystem: FileSystem,
+  manifest: string,
+  forge: RollupForger,
+): FileSystem {
+  const forgedDigests = new Map<string, string>();
+  const forgedRollup = (rollup: Uint8Array, archive: string) => {
+    const forged = forge(rollup, contentOf(fileSystem, archive));
+    forgedDigests.set(rollupDigest(rollup), rollupDigest(forged));
+    return forged;
+  };
+  return overriding(fileSystem, {
+    open(at: string, access: FileAccess) {
+      const handle = fileSystem.open(at, access);
+      return overriding(handle, {
+        appendSync(bytes: Uint8Array) {
+          if (at.endsWith(".rollup.tmp")) {
+            handle.appendSync(forgedRollup(bytes, archiveOf(at)));
+            return bytes.byteLength;
+          }
+          if (at !== manifest) return handle.appendSync(bytes);
+          const forged = decoder.decode(bytes).replaceAll(
+            /(?<="rollup_sha256":")\w+/g,
+            (digest) => forgedDigests.get(digest) ?? digest,
+          );
+          return handle.appendSync(encoder.encode(forged));
+        },
+      });
+    },
+  });
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Returns the path of the archive whose rollup is written at the path. */
+function archiveOf(path: string): string {
+  return path.replace(/\.rollup\.tmp$/, ".gz");
+}
+
+function contentOf(fileSystem: FileSystem, archive: string): Uint8Array {
+  const handle = fileSystem.open(archive, "read");
+  try {
+    const bytes = new Uint8Array(handle.status().byteLength);
+    handle.readSync(bytes, 0);
+    return gunzipSync(bytes);
+  } finally {
+    handle.close();
+  }
+}
+
+/** Returns a forger that writes the rollup of the previous archive. */
+export function stale(): RollupForger {
+  let previous: Uint8Array | undefined;
+  return (rollup) => {
+    const forged = previous ?? rollup;
+    previous = rollup.slice();
+    return forged;
+  };
 }
 
 /** Plants: files that a process creates for another user stay its own. */

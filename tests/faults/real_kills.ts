@@ -120,13 +120,20 @@ class Kills {
     if (dry === undefined) return false;
     const before = this.count;
     const drawn = dry.points.filter(this.#isDrawn);
-    const left = (drawn.length > 0 ? drawn : dry.points.slice(-1)).values();
+    const left = drawn.values();
+    const kill = async (point: KillPoint) => {
+      await this.#kill(aCase, { ...point, files: dry.files });
+      progress();
+    };
     await Promise.all(Array.from({ length: AT_A_TIME }, async () => {
-      for (const point of left) {
-        await this.#kill(aCase, { ...point, files: dry.files });
-        progress();
-      }
+      for (const point of left) await kill(point);
     }));
+    // If threads share the calls of a kind, a writer may not reach a point. So the few points of a small share may all
+    // be missed.
+    for (const point of dry.points.toReversed()) {
+      if (this.count > before) break;
+      if (!drawn.includes(point)) await kill(point);
+    }
     if (this.count > before) return true;
     this.#findings.add(
       aCase.place,

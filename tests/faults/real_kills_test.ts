@@ -171,7 +171,7 @@ Deno.test("checkRecovered() finds no fault in the logs of crashed writers that l
     for (let n = 0; n < leftovers.events; n++) promised.keep(n);
     await checkRecovered(dir.path(""), promised, leftovers);
   }
-  assertEquals(what.size, 8, [...what].join(", "));
+  assertEquals(what.size, 12, [...what].join(", "));
 });
 
 Deno.test("Promised.take() ignores an unfinished line, and counts all events before a flush as promised", () => {

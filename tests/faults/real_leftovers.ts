@@ -16,6 +16,7 @@ const UNLISTED = {
   "segment alone": ({ directory, archive }) => {
     leaveSegment(directory, archive);
     Deno.removeSync(join(directory, archive));
+    Deno.removeSync(join(directory, rollupOf(archive)));
   },
   /** As after a kill while the archive was written. */
   "half an archive": ({ directory, archive, random }) => {
@@ -24,16 +25,33 @@ const UNLISTED = {
     const half = bytes.subarray(0, random.below(bytes.byteLength));
     Deno.writeFileSync(join(directory, `${archive}.tmp`), half, { mode: 0o600 });
     Deno.removeSync(join(directory, archive));
+    Deno.removeSync(join(directory, rollupOf(archive)));
   },
   /** As after a kill between link() to the archive's final name and unlink() of its temporary name. */
   "archive with two names": ({ directory, archive }) => {
     leaveSegment(directory, archive);
     Deno.linkSync(join(directory, archive), join(directory, `${archive}.tmp`));
+    Deno.removeSync(join(directory, rollupOf(archive)));
+  },
+  /** As after a kill while the rollup was written. */
+  "half a rollup": ({ directory, archive, random }) => {
+    leaveSegment(directory, archive);
+    const bytes = Deno.readFileSync(join(directory, rollupOf(archive)));
+    const half = bytes.subarray(0, random.below(bytes.byteLength));
+    Deno.writeFileSync(join(directory, `${rollupOf(archive)}.tmp`), half, { mode: 0o600 });
+    Deno.removeSync(join(directory, rollupOf(archive)));
   },
   /** As after a kill before the manifest line was written. */
   "segment and archive": ({ directory, archive }) => leaveSegment(directory, archive),
   /** As if the archive's manifest had been lost. */
   "archive alone": () => {},
+  /** As if the archive's manifest had been lost, and another program had put the rollup of another archive beside it. */
+  "archive and another rollup": ({ directory, archive, random }) => {
+    const rollups = Array.from(Deno.readDirSync(directory), ({ name }) => name)
+      .filter((name) => name.endsWith(".rollup") && name !== rollupOf(archive)).sort();
+    const other = rollups[random.below(rollups.length)] ?? "";
+    Deno.copyFileSync(join(directory, other), join(directory, rollupOf(archive)));
+  },
   /** As if the archive's manifest had been lost, with an unfinished archive whose segment does not exist. */
   "archive and half an archive": ({ directory, archive }) => {
     Deno.writeTextFileSync(join(directory, `${archive}.tmp`), "half", { mode: 0o600 });
@@ -47,7 +65,7 @@ interface Segment {
   readonly random: SeededRandom;
 }
 
-const SEGMENTS = 4;
+const SEGMENTS = 6;
 
 /** The contents of a log that needs recovery. */
 export interface Leftovers {
@@ -70,10 +88,13 @@ export async function leaveBehind(
   const events = await fill(directory, random);
   const archives = Array.from(Deno.readDirSync(directory), ({ name }) => name)
     .filter((name) => name.endsWith(".gz")).sort();
-  cutManifest(directory, 1, random);
+  cutManifest(directory, 2, random);
   // This segment is left as after a kill between writing its manifest line and removing the segment.
-  const [listed = "", ...unlisted] = archives;
+  const [listed = "", withoutRollup = "", ...unlisted] = archives;
   leaveSegment(directory, listed);
+  // As after a failure to write this rollup.
+  Deno.removeSync(join(directory, rollupOf(withoutRollup)));
+  leaveStrayRollup(directory, listed);
   const kinds = Object.keys(UNLISTED) as (keyof typeof UNLISTED)[];
   const left = unlisted.map((archive, index) => {
     const kind = kinds[(nth * unlisted.length + index) % kinds.length] ?? "segment alone";
@@ -84,7 +105,8 @@ export async function leaveBehind(
   return {
     events,
     tornLines: [tornLine],
-    what: ["torn tail", "listed segment", ...left].join(", "),
+    what: ["torn tail", "listed segment", "listed archive without rollup", "rollup alone", ...left]
+      .join(", "),
   };
 }
 
@@ -109,6 +131,16 @@ async function fill(directory: string, random: SeededRandom): Promise<number> {
 function leaveSegment(directory: string, archive: string): void {
   const bytes = gunzipSync(Deno.readFileSync(join(directory, archive)));
   Deno.writeFileSync(join(directory, archive.slice(0, -".gz".length)), bytes, { mode: 0o600 });
+}
+
+function rollupOf(archive: string): string {
+  return archive.replace(/\.gz$/, ".rollup");
+}
+
+/** Leaves a rollup as after a kill between the removal of an old archive and that of its rollup. */
+function leaveStrayRollup(directory: string, archive: string): void {
+  const stray = "audit_20260101_000000.jsonl.rollup";
+  Deno.copyFileSync(join(directory, rollupOf(archive)), join(directory, stray));
 }
 
 /** Keeps the first `lines` lines of the manifest and, at random, a part of the next line. */

@@ -8,9 +8,12 @@ import { createHash } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { join } from "@std/path";
 import { messageOf } from "../../src/errors.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { decodeLog, readManifest } from "../decoded_log.ts";
 import { fieldsOf } from "../programs/killed_writer.ts";
 import { Violation } from "./harness.ts";
+import { rollupFaults } from "./rollup_check.ts";
 
 /** Name of the active file. */
 export const ACTIVE = "audit.jsonl";
@@ -82,6 +85,7 @@ export async function checkRecovered(
     throw new Violation("torn", `${damaged.length} damaged regions after recovery: ${damaged}`);
   });
   await checkFiles(directory, promised, tornLines);
+  await checkRollups(path);
 
   const before = snapshotOf(directory);
   const found = await reopen(path, () => Promise.resolve());
@@ -130,7 +134,8 @@ async function checkFiles(
   if (torn !== tornLines.length) {
     throw new Violation("torn", `${torn} of ${tornLines.length} torn lines were kept as evidence`);
   }
-  const known = [ACTIVE, `${ACTIVE}.lock`, "audit.manifest.jsonl", ...archives];
+  const rollups = archives.map((archive) => archive.replace(/\.gz$/, ".rollup"));
+  const known = [ACTIVE, `${ACTIVE}.lock`, "audit.manifest.jsonl", ...archives, ...rollups];
   const names = Array.from(Deno.readDirSync(directory), ({ name }) => name);
   const untidy = new Set([
     ...sealed,
@@ -147,6 +152,14 @@ function parsed(line: string): unknown {
   } catch {
     throw new Violation("torn", `the files contain a line that is not JSON: ${line.slice(0, 200)}`);
   }
+}
+
+/** Checks that each archive has a rollup whose sums are those of its events. */
+async function checkRollups(path: string): Promise<void> {
+  const logger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+  await using reader = await AuditReader.open({ path, logger });
+  const [fault] = await rollupFaults(new LogDirectory(denoFileSystem, path), reader);
+  if (fault !== undefined) throw new Violation("other", `rollups: ${fault}`);
 }
 
 /** Checks that each archive is complete and matches its manifest line. */

@@ -36,6 +36,7 @@ Deno.test("resolveOptions() fills in the defaults", () => {
     maxLineBytes: 16 * 1024 * 1024,
     chain: false,
     retention: {},
+    rollupFields: [],
     redact: undefined,
   });
 });

@@ -30,9 +30,9 @@ for (let round = 0; round < Number(rounds); round++) {
   const query = log.query();
   for await (const event of query) found.push(event.n as number);
   damage += query.damage.length;
-  // These events have been read. Deleting their archives makes room for the next round.
+  // These events have been read. Deleting their archives and rollups makes room for the next round.
   for (const { name } of Deno.readDirSync(directory)) {
-    if (name.endsWith(".gz")) Deno.removeSync(join(directory, name));
+    if (/\.(?:gz|rollup)$/.test(name)) Deno.removeSync(join(directory, name));
   }
 }
 await log.close();

@@ -1,5 +1,5 @@
 /**
- * Logs, rotates and closes a log at the path. Prints, as JSON, the mode of each file and directory at its creation.
+ * Logs, rotates and closes a log at the path. Prints, as JSON, the mode of each file and directory when it gets its name.
  *
  * @module
  */
@@ -25,6 +25,10 @@ const watched: FileSystem = {
   },
   link(path, newPath) {
     denoFileSystem.link(path, newPath);
+    note(newPath);
+  },
+  rename(path, newPath) {
+    denoFileSystem.rename(path, newPath);
     note(newPath);
   },
   makeDirectory(path) {

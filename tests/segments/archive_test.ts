@@ -1,5 +1,5 @@
 import { sampledTest } from "../extent.ts";
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { basename } from "@std/path";
 import { createHash } from "node:crypto";
 import {
@@ -12,17 +12,28 @@ import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import type { FileAccess, FileHandle, FileSystem } from "../../src/platform/file_system.ts";
 import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { Manifest } from "../../src/segments/manifest.ts";
+import { type RollupBytes, rollupBytes } from "../../src/rollup/rollup_text.ts";
+import { readRollup } from "../../src/segments/rollup_file.ts";
+import { SegmentScan } from "../../src/segments/segment_summary.ts";
 import { systemClock } from "../../src/platform/clock.ts";
-import { type Call, Killed, type SimulatedDisk, systemErrors } from "../faults/simulated_disk.ts";
+import {
+  type Call,
+  Killed,
+  noSpace,
+  type SimulatedDisk,
+  systemErrors,
+} from "../faults/simulated_disk.ts";
 import { WatchedFileSystem } from "../platform.ts";
 import { SeededRandom } from "../seeded_random.ts";
 import { RULES } from "../rules.ts";
 import { gunzipped, gzipped, tempDir } from "../temp_dir.ts";
 import {
+  assertRollups,
   claim,
   diskWith,
   files,
   linesFrom,
+  logOn,
   LogProcess,
   namesOn,
   ODDITIES,
@@ -35,6 +46,7 @@ const [SEALED, ARCHIVE, TEMP] = [
   files.archive(STAMP),
   files.unfinished(STAMP),
 ];
+const [ROLLUP, ROLLUP_TEMP] = [files.rollup(STAMP), files.unfinishedRollup(STAMP)];
 const CLAIM = files.claim(STAMP);
 const CONTENT = linesFrom(1);
 const MANIFEST = files.manifest;
@@ -45,6 +57,9 @@ const FROM_SYNC_ON = [
   `link ${TEMP} ${ARCHIVE}`,
   `remove ${TEMP}`,
   `syncDirectory ${files.directory}`,
+  `append ${ROLLUP_TEMP}`,
+  `syncData ${ROLLUP_TEMP}`,
+  `rename ${ROLLUP_TEMP} ${ROLLUP}`,
   `append ${MANIFEST}`,
   `syncData ${MANIFEST}`,
   `rename ${SEALED} ${TEMP}`,
@@ -52,21 +67,72 @@ const FROM_SYNC_ON = [
   `syncDirectory ${files.directory}`,
 ];
 
-const NAMES_WHEN_DONE = ["audit.manifest.jsonl", "audit_20260213_143022.jsonl.gz"];
+const NAMES_WHEN_DONE = [
+  "audit.manifest.jsonl",
+  "audit_20260213_143022.jsonl.gz",
+  "audit_20260213_143022.jsonl.rollup",
+];
 
 function archive(process: LogProcess) {
   return archiveSegment(process.archiving, STAMP);
 }
 
-/** Checks that the whole segment is archived and removed, with one line in the manifest. */
-async function assertArchived(disk: SimulatedDisk, text = CONTENT): Promise<void> {
-  assertEquals(namesOn(disk), NAMES_WHEN_DONE);
-  assertEquals(await textOfArchive(disk, STAMP), text);
+/** Resolves with the rollup of a segment with the text. */
+async function rollupOf(text: string): Promise<RollupBytes> {
+  const scan = new SegmentScan(10_000);
+  scan.add(new TextEncoder().encode(text));
+  const { sha256: content_sha256 } = scan.finish();
+  return (await rollupBytes(scan.rollup!, { content_sha256, fields: [] }))!;
+}
+
+/** The digest of the rollup of the content, which the manifest line states. */
+const { digest: DIGEST, bytes: ROLLUP_BYTES } = await rollupOf(CONTENT);
+
+/**
+ * Checks that the whole segment is archived and removed, with one line in the manifest.
+ *
+ * @param names The names of all files. If they include a rollup, it must be that of the segment.
+ */
+async function assertArchived(
+  disk: SimulatedDisk,
+  names: readonly string[] = NAMES_WHEN_DONE,
+): Promise<void> {
+  assertEquals(namesOn(disk), names);
+  assertEquals(await textOfArchive(disk, STAMP), CONTENT);
   const { count, byteLength, byArchive } = new LogProcess(disk).manifest.read();
   assertEquals([count, byteLength], [1, disk.readFile(MANIFEST).byteLength]);
   const line = byArchive.get("audit_20260213_143022.jsonl.gz")!;
-  assertEquals(line.sha256, createHash("sha256").update(text).digest("hex"));
+  assertEquals(line.sha256, createHash("sha256").update(CONTENT).digest("hex"));
   assertEquals(line.gzip_bytes, disk.readFile(ARCHIVE).byteLength);
+  assertEquals(line.rollup_sha256, DIGEST);
+  if (!names.includes(basename(ROLLUP))) return;
+  assertEquals(disk.readFile(ROLLUP), ROLLUP_BYTES);
+  await assertRollups(disk);
+}
+
+/**
+ * Checks that a process has archived the whole segment although the rollup could not be written: that it has logged one
+ * warning, and that the next recovery writes the rollup and comes to rest.
+ *
+ * @param left The names of the files that the process could not remove.
+ */
+async function assertOnlyWarned(
+  disk: SimulatedDisk,
+  { told, system }: LogProcess,
+  left: readonly string[] = [],
+): Promise<void> {
+  assertEquals(system.openHandles, 0);
+  assertEquals(told.length, 1);
+  assertStringIncludes(told[0]!, "Cannot write the sums of an archive");
+  assertStringIncludes(told[0]!, ROLLUP);
+  await assertArchived(disk, [...NAMES_WHEN_DONE.slice(0, -1), ...left]);
+  const next = new LogProcess(disk);
+  const { addedToManifest } = await next.recover();
+  assertEquals([addedToManifest, next.told], [[basename(ARCHIVE)], []]);
+  await assertArchived(disk);
+  const last = new LogProcess(disk);
+  await last.recover();
+  assertEquals(last.changes, []);
 }
 
 Deno.test("archiveSegment() removes the segment after its archive and manifest line are durable", async () => {
@@ -187,7 +253,7 @@ Deno.test("archiveSegment() uses an existing archive of the segment, and writes 
     // handle.
     ...Array<string>(RULES === "Windows" ? 2 : 1).fill(`syncData ${ARCHIVE}`),
     `syncDirectory ${files.directory}`,
-    ...FROM_SYNC_ON.slice(-5),
+    ...FROM_SYNC_ON.slice(-8),
   ]);
   await assertArchived(disk);
 });
@@ -331,7 +397,8 @@ Deno.test("archiveSegment() removes an unfinished archive that is a hard link, b
   disk.process().link("/log/precious", TEMP);
   assertEquals(await archive(new LogProcess(disk)), "archived");
   assertEquals(disk.snapshot()["/log/precious"], "precious");
-  assertEquals(namesOn(disk), [...NAMES_WHEN_DONE, "precious"]);
+  disk.process().remove("/log/precious");
+  await assertArchived(disk);
 });
 
 for (const name of ["open", "append", "syncData", "link", "syncDirectory", "read"] as const) {
@@ -341,13 +408,25 @@ for (const name of ["open", "append", "syncData", "link", "syncDirectory", "read
         const disk = diskWith({ [SEALED]: CONTENT });
         const process = new LogProcess(disk);
         let seen = 0;
-        process.system.failOn((call) => call.name === name && seen++ === nth, error);
+        let failed: string | undefined;
+        process.system.failOn((call) => {
+          if (call.name !== name || seen++ !== nth) return false;
+          failed = call.path;
+          return true;
+        }, error);
         const outcome = await archive(process).catch((failure: Error) => failure.message);
-        if (seen <= nth) break;
+        if (failed === undefined) break;
         const at = `${code} at ${name} ${nth}`;
         assertEquals(disk.process().status(TEMP), null, at);
         assertEquals(process.system.openHandles, 0, at);
-        assertEquals(outcome, error().message, at);
+        // The rollup is derived from the archive. So if its file cannot be created, written or synced, archiving still
+        // succeeds, with a warning.
+        if (failed === ROLLUP_TEMP) {
+          assertEquals(outcome, "archived", at);
+          await assertOnlyWarned(disk, process);
+          continue;
+        }
+        assertEquals([outcome, process.told], [error().message, []], at);
         // The last sync of the directory follows the removal of the segment.
         const isKept = disk.snapshot()[SEALED] === CONTENT;
         assert(isKept || (name === "syncDirectory" && nth === 2), at);
@@ -356,6 +435,107 @@ for (const name of ["open", "append", "syncData", "link", "syncDirectory", "read
       }
     }
   });
+}
+
+Deno.test("archiveSegment() only warns if any call on the rollup fails, and leaves no part of a rollup", async () => {
+  const start = { [SEALED]: CONTENT, [ROLLUP]: "old", [ROLLUP_TEMP]: "half" };
+  const dry = new LogProcess(diskWith(start));
+  await archive(dry);
+  const first = dry.system.calls.findIndex(({ path }) => path === ROLLUP);
+  const last = dry.system.calls.findIndex(({ to }) => to === ROLLUP);
+  const calls = dry.system.calls.slice(first, last + 1);
+  const removed = calls.find(({ name, path }) => name === "remove" && path === ROLLUP_TEMP)!.index;
+  const names = new Set(calls.map(({ name }) => name));
+  assertEquals([...names].sort(), [
+    "append",
+    "open",
+    "remove",
+    "rename",
+    "status",
+    "syncData",
+    "syncDirectory",
+  ]);
+  for (const [code, error] of Object.entries(systemErrors)) {
+    for (const { index, name, path } of calls) {
+      const disk = diskWith(start);
+      const process = new LogProcess(disk);
+      process.system.failOn((call) => call.index === index, error);
+      assertEquals(await archive(process), "archived", `${code} at ${name} ${path}`);
+      // If the old rollup of a killed process cannot be removed, it stays. Readers do not believe it, and verify() asks
+      // the user to delete it.
+      if (path === ROLLUP) {
+        assertEquals(disk.snapshot()[ROLLUP], "old");
+        assertEquals(readRollup(logOn(disk.process()), STAMP, DIGEST), null);
+        disk.process().remove(ROLLUP);
+      }
+      // If a call before the creation fails, the old unfinished rollup may stay. Recovery removes it.
+      const isLeft = disk.process().status(ROLLUP_TEMP) !== null;
+      if (isLeft) assertEquals([disk.snapshot()[ROLLUP_TEMP], index <= removed], ["half", true]);
+      await assertOnlyWarned(disk, process, isLeft ? [basename(ROLLUP_TEMP)] : []);
+    }
+  }
+});
+
+Deno.test("archiveSegment() leaves no part of a rollup if the disk is full, and recovery writes the rollup", async () => {
+  const disk = diskWith({ [SEALED]: CONTENT });
+  const process = new LogProcess(disk);
+  process.system.onCall = ({ name, path }) => {
+    if (path !== ROLLUP_TEMP) return;
+    if (name === "append") disk.bytesLeft = 10;
+    if (name === "remove") disk.bytesLeft = Infinity;
+  };
+  assertEquals(await archive(process), "archived");
+  assertStringIncludes(process.told[0]!, "the disk may be full");
+  await assertOnlyWarned(disk, process);
+});
+
+Deno.test("archiveSegment() replaces the rollup and the unfinished rollup of a dead owner", async () => {
+  for (const old of ["", "half", (await rollupOf(linesFrom(2))).bytes, ROLLUP_BYTES]) {
+    const disk = diskWith({ [SEALED]: CONTENT, [ROLLUP]: old, [ROLLUP_TEMP]: old });
+    const process = new LogProcess(disk);
+    assertEquals([await archive(process), process.told], ["archived", []]);
+    await assertArchived(disk);
+  }
+});
+
+Deno.test("archiveSegment() removes an old rollup if the archive has too many groups for a rollup", async () => {
+  const text = Array.from({ length: 64 }, (_, n) => `{"event":"${n}${"x".repeat(9_900)}"}\n`).join(
+    "",
+  );
+  const disk = diskWith({
+    [SEALED]: text,
+    [ROLLUP]: ROLLUP_BYTES,
+    [ROLLUP_TEMP]: "half",
+  });
+  const process = new LogProcess(disk);
+  assertEquals([await archive(process), process.told], ["archived", []]);
+  assertEquals(namesOn(disk), NAMES_WHEN_DONE.slice(0, -1));
+  assertEquals(await textOfArchive(disk, STAMP), text);
+  const { byArchive } = process.manifest.read();
+  assertEquals(byArchive.get(basename(ARCHIVE))?.rollup_sha256, null);
+  const next = new LogProcess(disk);
+  await next.recover();
+  assertEquals([next.changes, next.told], [[], []]);
+});
+
+for (const [what, kind] of ODDITIES) {
+  for (
+    const [where, path] of [["rollup", ROLLUP], ["unfinished rollup", ROLLUP_TEMP]] as const
+  ) {
+    Deno.test(`archiveSegment() keeps ${what} at the path of the ${where}, and only warns`, async () => {
+      const disk = diskWith({ [SEALED]: CONTENT });
+      disk.plant(path, kind);
+      const process = new LogProcess(disk);
+      assertEquals(await archive(process), "archived");
+      assertEquals(disk.process().status(path)?.kind, kind);
+      assertEquals(namesOn(disk), [...NAMES_WHEN_DONE.slice(0, -1), basename(path)]);
+      assertEquals([process.told.length, process.system.openHandles], [1, 0]);
+      assertStringIncludes(process.told[0]!, "Cannot write the sums of an archive");
+      assertEquals(await textOfArchive(disk, STAMP), CONTENT);
+      const line = process.manifest.read().byArchive.get(basename(ARCHIVE));
+      assertEquals(line?.rollup_sha256, DIGEST);
+    });
+  }
 }
 
 Deno.test("archiveSegment() rejects if a removal or a rename fails, and succeeds at the next attempt", async () => {
@@ -440,6 +620,36 @@ Deno.test("archiveSegment() loses no line if the power fails at any file system 
         assertEquals(await archive(new LogProcess(left)), "archived");
       }
       assertEquals(await textOfArchive(left, STAMP), CONTENT, `call ${index}`);
+      // The power loss may also have undone the rollup, the manifest line or the removal of the segment.
+      await new LogProcess(left).recover();
+      await assertArchived(left);
+      const last = new LogProcess(left);
+      await last.recover();
+      assertEquals(last.changes, [], `call ${index}`);
+    }
+  }
+});
+
+Deno.test("archiveSegment() leaves a whole rollup or none if its sync fails and the power fails later", async () => {
+  const random = new SeededRandom(1);
+  const rollupFails = (process: LogProcess) =>
+    process.system.failOn(({ name, path }) => name === "syncData" && path === ROLLUP_TEMP, noSpace);
+  const dry = new LogProcess(diskWith({ [SEALED]: CONTENT }));
+  rollupFails(dry);
+  await archive(dry);
+  for (let index = 0; index <= dry.system.calls.length; index++) {
+    const disk = diskWith({ [SEALED]: CONTENT });
+    const process = new LogProcess(disk);
+    rollupFails(process);
+    process.system.killAt(index, "before");
+    await archive(process).catch(() => {});
+    for (let n = 0; n < 4; n++) {
+      const left = disk.afterPowerLoss(
+        () => random.below(2) === 0,
+        ({ bytes }) => random.below(bytes.byteLength + 1),
+      );
+      await new LogProcess(left).recover();
+      await assertArchived(left);
     }
   }
 });
@@ -503,7 +713,7 @@ Deno.test("archiveSegment() creates files with the mode of the segment (real dis
   assertEquals(await archiveSegment(archiving, STAMP), "archived");
   assertEquals(denoFileSystem.list(dir.path("")).sort(), NAMES_WHEN_DONE);
   assertEquals(await gunzipped(Deno.readFileSync(files.archive(STAMP))), text);
-  for (const path of [files.archive(STAMP), files.manifest]) {
+  for (const path of [files.archive(STAMP), files.rollup(STAMP), files.manifest]) {
     // Files on Windows have no mode.
     const { ownership } = denoFileSystem.status(path)!;
     if (ownership !== null) assertEquals(ownership.mode, 0o640, path);

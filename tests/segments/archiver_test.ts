@@ -9,6 +9,7 @@ import {
 } from "../faults/simulated_disk.ts";
 import { gzipped } from "../temp_dir.ts";
 import {
+  assertRollups,
   claim,
   diskWith,
   files,
@@ -42,11 +43,12 @@ async function settled({ archiver }: LogProcess): Promise<void> {
   await archiver.archived(none);
 }
 
-/** Returns the stamps (the times in the names) of the segments whose only file is an archive. */
+/** Returns the stamps (the times in the names) of the segments whose only files are an archive and its rollup. */
 function archivedOn(disk: SimulatedDisk): string[] {
-  const names = namesOn(disk).join("\n");
-  return STAMPS.filter((stamp) => [...names.matchAll(new RegExp(stamp, "g"))].length === 1)
-    .filter((stamp) => names.includes(`${stamp}.jsonl.gz`));
+  return STAMPS.filter((stamp) => {
+    const names = namesOn(disk).filter((name) => name.includes(stamp));
+    return names.join() === `audit_${stamp}.jsonl.gz,audit_${stamp}.jsonl.rollup`;
+  });
 }
 
 /** Stops the archiver, and checks that no timer and no open file handle remain. */
@@ -211,6 +213,83 @@ for (const [what, kind] of ODDITIES) {
       const after = namesOn(disk).filter((name) => name.includes(FIRST));
       assertEquals([after, process.told.length], [before, 1]);
       for (const stamp of [SECOND, THIRD]) assert(archivedOn(disk).includes(stamp));
+      await assertAtRest(process);
+    });
+  }
+}
+
+for (const name of ["open", "append", "syncData", "rename"] as const) {
+  Deno.test(`Archiver only warns if ${name} of a rollup fails, and the next recovery writes the rollup`, async () => {
+    const disk = diskWithSegments();
+    const process = new LogProcess(disk);
+    const isOfRollup = (call: Call) =>
+      call.name === name && call.path === files.unfinishedRollup(SECOND);
+    process.system.failOn(isOfRollup, ioError);
+    const swept = await process.archiver.sweep();
+    assertEquals(swept, STAMPS.map((stamp) => ({ stamp, outcome: "archived" })));
+    await assertOnlyWarned(process, disk, ioError().message);
+  });
+}
+
+Deno.test("Archiver only warns if a rollup is only partly written, and the next recovery writes the rollup", async () => {
+  const disk = diskWithSegments();
+  const process = new LogProcess(disk);
+  let bytesLeft = 0;
+  process.system.onCall = ({ name, path }) => {
+    if (path === files.unfinishedRollup(SECOND) && name === "append") {
+      [bytesLeft, disk.bytesLeft] = [disk.bytesLeft, 100];
+    }
+    if (path === files.manifest && name === "open" && bytesLeft > 0) disk.bytesLeft = bytesLeft;
+  };
+  await process.archiver.sweep();
+  await assertOnlyWarned(process, disk, "only a part of it was written; the disk may be full");
+});
+
+/**
+ * Checks that the process has archived every segment, although it has written no rollup for the second, and that the
+ * next recovery writes this rollup.
+ */
+async function assertOnlyWarned(
+  process: LogProcess,
+  disk: SimulatedDisk,
+  reason: string,
+): Promise<void> {
+  await assertAtRest(process);
+  assertEquals(process.told, [
+    `Cannot write the sums of an archive, so queries decode the archive until the next open(): ${reason}: ${
+      files.rollup(SECOND)
+    }`,
+  ]);
+  assertEquals(archivedOn(disk), [FIRST, THIRD]);
+  const second = `audit_${SECOND}.jsonl.gz`;
+  assertEquals(namesOn(disk).filter((name) => name.includes(SECOND)), [second]);
+  for (const [index, stamp] of STAMPS.entries()) {
+    assertEquals(await textOfArchive(disk, stamp), TEXTS[index]);
+  }
+  assertEquals(process.manifest.read().count, 3);
+  const next = new LogProcess(disk);
+  assertEquals((await next.recover()).addedToManifest, [second]);
+  assertEquals(archivedOn(disk), [...STAMPS]);
+  await assertRollups(disk);
+  assertEquals([next.manifest.read().count, next.told], [3, []]);
+  await assertAtRest(next);
+}
+
+for (const [what, kind] of ODDITIES) {
+  for (const form of ["rollup", "unfinishedRollup"] as const) {
+    Deno.test(`Archiver archives every segment if ${what} has the name of the ${form} file of one segment`, async () => {
+      const disk = diskWithSegments();
+      disk.plant(files[form](FIRST), kind);
+      const process = new LogProcess(disk);
+      await process.archiver.sweep();
+      assertEquals(process.told.length, 1);
+      assertStringIncludes(process.told[0]!, "Cannot write the sums of an archive");
+      assertEquals(process.system.status(files[form](FIRST))?.kind, kind);
+      for (const [index, stamp] of STAMPS.entries()) {
+        assertEquals(await textOfArchive(disk, stamp), TEXTS[index]);
+      }
+      assertEquals(process.manifest.read().count, 3);
+      assertEquals(archivedOn(disk).filter((stamp) => stamp !== FIRST), [SECOND, THIRD]);
       await assertAtRest(process);
     });
   }

@@ -3,13 +3,16 @@
  *
  * @module
  */
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { basename } from "@std/path";
 import type { FileSystem } from "../../src/platform/file_system.ts";
 import { Archiver } from "../../src/segments/archiver.ts";
 import type { Archiving } from "../../src/segments/archive.ts";
 import { LogDirectory } from "../../src/segments/log_directory.ts";
 import { Manifest } from "../../src/segments/manifest.ts";
+import { ManifestReader } from "../../src/segments/manifest_reader.ts";
 import { recoverSegments, type RecoveryReport } from "../../src/segments/recover.ts";
+import { readRollup, storedRollup } from "../../src/segments/rollup_file.ts";
 import { LogFiles, type Stamp } from "../../src/segments/segment_name.ts";
 import { type Call, SimulatedDisk, type SimulatedProcess } from "../faults/simulated_disk.ts";
 import { SimulatedClock } from "../platform.ts";
@@ -64,6 +67,35 @@ export function namesOn(disk: SimulatedDisk): string[] {
   return disk.process().list(files.directory).sort();
 }
 
+/**
+ * Checks that each archive whose manifest line states a rollup has this rollup, and that there are no other rollups.
+ *
+ * @param place The place in the test, for the message of a failure.
+ */
+export async function assertRollups(disk: SimulatedDisk, place?: string): Promise<void> {
+  const log = logOn(disk.process());
+  const { byArchive } = new ManifestReader(log).read();
+  const expected: Record<string, unknown> = {};
+  for (const { stamp, forms } of log.segments()) {
+    const line = byArchive.get(basename(files.archive(stamp)));
+    if (!forms.has("archive") || !line?.rollup_sha256) continue;
+    const { rollup_sha256: digest, sha256: content_sha256 } = line;
+    expected[stamp] = { digest, content_sha256, isWhole: true };
+  }
+  const found: Record<string, unknown> = {};
+  for (const name of namesOn(disk).filter((name) => /\.rollup(?:\.tmp)?$/.test(name))) {
+    const { stamp = name, form } = files.parse(name) ?? {};
+    const stored = form === "rollup" ? await storedRollup(log, stamp) : null;
+    const read = stored === null ? null : readRollup(log, stamp, stored.digest);
+    found[stamp] = {
+      digest: stored?.digest,
+      content_sha256: read?.content_sha256,
+      isWhole: stored?.isWhole,
+    };
+  }
+  assertEquals(found, expected, place);
+}
+
 /** Resolves with the decoded text of an archive on the disk. */
 export function textOfArchive(disk: SimulatedDisk, stamp: Stamp): Promise<string> {
   return gunzipped(new Uint8Array(disk.readFile(files.archive(stamp))));
@@ -102,14 +134,15 @@ export class LogProcess {
     error: (...data: unknown[]) => void this.told.push(data.join(" ")),
   };
 
-  /** Starts a process on the disk. */
-  constructor(disk: SimulatedDisk) {
-    const log = logOn(this.system = disk.process());
+  /** Starts a process on the disk. `rollupFields` are the declared fields, by which its rollups group events. */
+  constructor(disk: SimulatedDisk, rollupFields: readonly string[] = []) {
+    this.system = disk.process();
+    const log = new LogDirectory(this.system, files.active, this.#logger);
     // The functions that run under the lock are synchronous, and the processes share a thread. So they never overlap.
     const underLock = async <T>(section: () => T) => await Promise.resolve().then(section);
     this.manifest = new Manifest({ log, logger: this.#logger, underLock });
     const { manifest, clock } = this;
-    const parts = { log, manifest, underLock, maxLineBytes: 10_000, clock };
+    const parts = { log, manifest, underLock, maxLineBytes: 10_000, rollupFields, clock };
     this.archiver = new Archiver({
       ...parts,
       logger: this.#logger,

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { type SimulatedDisk, systemErrors } from "../faults/simulated_disk.ts";
 import { gzipped } from "../temp_dir.ts";
 import {
+  assertRollups,
   claim,
   diskWith,
   files,
@@ -49,9 +50,11 @@ async function diskWithRemains(): Promise<SimulatedDisk> {
   });
 }
 
-/** Checks that there are three archives, their manifest, the active file, and no other files. */
+/** Checks that there are three archives, their rollups, their manifest, the active file, and no other files. */
 async function assertInOrder(disk: SimulatedDisk): Promise<void> {
-  const names = [files.manifest, files.active, ...STAMPS.map((stamp) => files.archive(stamp))];
+  const names = [files.manifest, files.active];
+  for (const stamp of STAMPS) names.push(files.archive(stamp), files.rollup(stamp));
+  await assertRollups(disk);
   assertEquals(namesOn(disk).map((name) => `${files.directory}/${name}`), names.sort());
   for (const [index, stamp] of STAMPS.entries()) {
     assertEquals(await textOfArchive(disk, stamp), TEXTS[index]);
@@ -212,6 +215,186 @@ Deno.test("recoverSegments() adds new lines for damaged manifest lines, and keep
     assertEquals(process.told, []);
     await assertChangesNothing(disk);
   }
+});
+
+/** Returns a disk with three archives and their lines, but without rollups. The lines state rollups of the fields. */
+async function diskWithoutRollups(fields: readonly string[] = []): Promise<SimulatedDisk> {
+  const sealed = STAMPS.map((stamp, index) => [files.sealed(stamp), TEXTS[index]!]);
+  const disk = diskWith(Object.fromEntries(sealed));
+  const process = new LogProcess(disk, fields);
+  await process.recover();
+  await process.archiver.finish();
+  const user = disk.process();
+  for (const stamp of STAMPS) user.remove(files.rollup(stamp));
+  user.syncDirectorySync(files.directory);
+  return disk;
+}
+
+Deno.test("recoverSegments() writes missing rollups, and adds no lines for them", async () => {
+  const disk = await diskWithoutRollups();
+  const before = disk.snapshot()[files.manifest];
+  const { recovery, process } = await recovered(disk);
+  assertEquals(recovery, {
+    ...NOTHING,
+    addedToManifest: STAMPS.map((stamp) => nameOf(stamp)),
+  });
+  assertEquals([process.told, disk.snapshot()[files.manifest]], [[], before]);
+  for (const stamp of STAMPS) assert(namesOn(disk).includes(nameOf(stamp, ".jsonl.rollup")));
+  await assertRollups(disk);
+  await assertChangesNothing(disk);
+});
+
+for (const [what, fields] of [["the same", []], ["other", ["stage"]]] as const) {
+  for (const how of ["is killed", "fails", "loses power"] as const) {
+    Deno.test(`recoverSegments() that ${how} at any call while it writes the missing rollups of ${what} fields is completed by the next run`, async () => {
+      const start = await diskWithoutRollups(fields);
+      const dry = new LogProcess(start.afterKill());
+      await dry.recover();
+      const { length } = dry.system.calls;
+      assert(length > 100);
+      for (let index = 0; index < length; index++) {
+        for (const when of ["before", "after"] as const) {
+          const disk = start.afterKill();
+          const process = new LogProcess(disk);
+          if (how === "fails") {
+            process.system.failOn((call) => call.index === index, systemErrors.EIO);
+          } else process.system.killAt(index, when);
+          await process.recover();
+          await process.archiver.finish();
+          const left = how === "loses power" ? disk.afterPowerLoss(() => when === "after") : disk;
+          const next = await recovered(left);
+          const at = `call ${index}, ${when}`;
+          assertEquals(next.process.told, [], at);
+          await assertRollups(left, at);
+          const { byArchive } = next.process.manifest.read();
+          assertEquals([...byArchive.values()].map(({ rebuilt }) => rebuilt), [
+            false,
+            false,
+            false,
+          ], at);
+          await assertChangesNothing(left);
+        }
+      }
+    });
+  }
+}
+
+Deno.test("recoverSegments() adds a rollup to an archive whose line an earlier version wrote, and keeps the proof of its origin", async () => {
+  const disk = await diskWithoutRollups();
+  const { manifest } = new LogProcess(disk);
+  const lines = [...manifest.read().byArchive.values()];
+  disk.writeFile(files.manifest, "");
+  await new LogProcess(disk).manifest.addAll(
+    lines.map((line) => ({ ...line, rollup_sha256: undefined })),
+  );
+  const { recovery, process } = await recovered(disk);
+  assertEquals(recovery.addedToManifest, STAMPS.map((stamp) => nameOf(stamp)));
+  const { count, byArchive } = process.manifest.read();
+  const found = [...byArchive.values()].map(({ archive, rollup_sha256, rebuilt }) => ({
+    archive,
+    rollup_sha256,
+    rebuilt,
+  }));
+  const expected = lines.map(({ archive, rollup_sha256 }) => ({
+    archive,
+    rollup_sha256,
+    rebuilt: false,
+  }));
+  assertEquals([count, found, process.told], [6, expected, []]);
+  await assertRollups(disk);
+  await assertChangesNothing(disk);
+});
+
+Deno.test("recoverSegments() replaces old rollups, which a power loss does not bring back", async () => {
+  const disk = await diskWithArchives();
+  await recovered(disk);
+  disk.process().syncDirectorySync(files.directory);
+  disk.writeFile(files.archive(SECOND), await gzipped("something else\n"));
+  const { process } = await recovered(disk);
+  assertEquals(process.told, []);
+  await assertRollups(disk);
+  const left = disk.afterPowerLoss(() => false);
+  await recovered(left);
+  await assertRollups(left);
+  await assertChangesNothing(left);
+});
+
+Deno.test("recoverSegments() removes rollups without an archive, and reports them", async () => {
+  const disk = await diskWithArchives();
+  await recovered(disk);
+  disk.process().remove(files.archive(FIRST));
+  disk.writeFile(files.unfinishedRollup(FIRST), "half");
+  const { recovery, process } = await recovered(disk);
+  assertEquals(recovery, {
+    ...NOTHING,
+    removed: [nameOf(FIRST, ".jsonl.rollup"), nameOf(FIRST, ".jsonl.rollup.tmp")],
+  });
+  assertEquals(process.told, []);
+  assertEquals(namesOn(disk).filter((name) => name.includes(FIRST)), []);
+  await assertChangesNothing(disk);
+});
+
+Deno.test("recoverSegments() removes the rollup of a sealed segment without an archive, and archives the segment", async () => {
+  const disk = await diskWithoutRollups();
+  disk.process().remove(files.archive(SECOND));
+  disk.writeFile(files.rollup(SECOND), "the sums of another archive\n");
+  disk.writeFile(files.sealed(SECOND), TEXTS[2]);
+  const { recovery, process } = await recovered(disk);
+  assertEquals(recovery.archived, [nameOf(SECOND)]);
+  assertEquals([await textOfArchive(disk, SECOND), process.told], [TEXTS[2], []]);
+  await assertRollups(disk);
+  await assertChangesNothing(disk);
+});
+
+for (const [what, kind] of ODDITIES) {
+  Deno.test(`recoverSegments() writes the other rollups if ${what} is at the path of a rollup`, async () => {
+    for (const form of ["rollup", "unfinishedRollup"] as const) {
+      const disk = await diskWithArchives();
+      disk.plant(files[form](FIRST), kind);
+      const { process } = await recovered(disk);
+      assertEquals(process.told.length, 1);
+      assert(process.told[0]!.startsWith("Cannot write the sums of an archive"), process.told[0]);
+      assertEquals(process.system.status(files[form](FIRST))?.kind, kind);
+      assertEquals(process.manifest.read().count, 3);
+      for (const stamp of [SECOND, THIRD]) {
+        assertEquals(process.system.status(files.rollup(stamp))?.kind, "file");
+      }
+      const again = await recovered(disk);
+      assertEquals(again.process.manifest.read().count, 3);
+    }
+  });
+}
+
+Deno.test("recoverSegments() adds no line for an archive that retention removes while recovery decodes it", async () => {
+  const disk = await diskWithoutRollups();
+  const other = new LogProcess(disk);
+  const name = nameOf(FIRST);
+  const { gzip_sha256 } = other.manifest.read().byArchive.get(name)!;
+  const process = new LogProcess(disk, ["stage"]);
+  let pruning: Promise<void> | undefined;
+  process.system.onCall = ({ name: call, path }) => {
+    if (call !== "read" || path !== files.archive(FIRST) || pruning !== undefined) return;
+    const pruned_ts = new Date(0).toISOString();
+    pruning = other.manifest.append(() => [{
+      pruned: name,
+      gzip_sha256,
+      reason: "age",
+      pruned_ts,
+    }]);
+    other.system.remove(files.archive(FIRST));
+  };
+  await process.recover();
+  await process.archiver.finish();
+  await pruning;
+  const { byArchive, pruned } = new LogProcess(disk).manifest.read();
+  assertEquals([...byArchive.keys()], [nameOf(SECOND), nameOf(THIRD)]);
+  assertEquals([...pruned.keys()], [name]);
+  assertEquals(process.told, []);
+  // Recovery wrote the rollup after the removal, so the next recovery removes it.
+  const { recovery } = await recovered(disk);
+  assertEquals(recovery, { ...NOTHING, removed: [nameOf(FIRST, ".jsonl.rollup")] });
+  await assertRollups(disk);
+  await assertChangesNothing(disk);
 });
 
 Deno.test("recoverSegments() adds a line for an archive that was replaced by an archive of a different length", async () => {

@@ -10,7 +10,7 @@ import { sampledTest } from "../extent.ts";
 import { silent } from "../loggers.ts";
 import { SimulatedClock } from "../platform.ts";
 import { SeededRandom } from "../seeded_random.ts";
-import { diskWith, files, linesFrom, logOn, namesOn } from "./log_on_disk.ts";
+import { assertRollups, diskWith, files, linesFrom, logOn, namesOn } from "./log_on_disk.ts";
 
 const NOW_MS = Date.UTC(2026, 1, 13, 12);
 const KEEP_TWO: RetentionPolicy = { maxArchives: 2 };
@@ -52,6 +52,10 @@ function archivesOn(disk: SimulatedDisk): string[] {
   return namesOn(disk).filter((name) => name.endsWith(".gz"));
 }
 
+function rollupOf(archive: string): string {
+  return basename(files.rollup(files.parse(archive)!.stamp));
+}
+
 function manifestOf(disk: SimulatedDisk) {
   return new ManifestReader(logOn(disk.process())).read();
 }
@@ -77,6 +81,7 @@ Deno.test("AuditLog keeps at most maxArchives archives after each rotation", asy
     await log.log("nav", { n });
     await log.rotate();
     assertEquals(archivesOn(disk).length, Math.min(n + 1, 2));
+    await assertRollups(disk);
   }
   await log.close();
   const { faults, numbers } = await read(disk);
@@ -173,7 +178,10 @@ Deno.test("AuditLog does not prune modified archives, segments without an archiv
   disk.plant(files.archive("20250601_000000"), "directory");
   const before = namesOn(disk);
   await reopened(disk, { maxArchives: 1, maxBytes: 0, maxAgeSec: 0 });
-  assertEquals(before.filter((name) => !namesOn(disk).includes(name)), ours.slice(0, -1));
+  assertEquals(
+    before.filter((name) => !namesOn(disk).includes(name)),
+    ours.slice(0, -1).flatMap((name) => [name, rollupOf(name)]),
+  );
 });
 
 await sampledTest(
@@ -243,6 +251,7 @@ async function assertPrunes(disk: SimulatedDisk, before: readonly string[], plac
   assertEquals(gone.filter((name) => !pruned.has(name)), [], place);
   await reopened(disk, KEEP_TWO);
   assertEquals(archivesOn(disk), before.slice(3), place);
+  await assertRollups(disk, place);
   const { faults, numbers } = await read(disk);
   assertEquals([faults, numbers], [[], [6, 7, 8, 9, 10]], place);
   // The manifest has one line for each of the five archives, and one for each of the three pruned archives.
@@ -274,6 +283,39 @@ for (const name of ["read", "append", "syncData", "remove", "syncDirectory"] as 
   });
 }
 
+Deno.test("AuditLog continues pruning if it cannot remove a rollup, and the next open() removes the rollup", async () => {
+  const disk = await diskWithLog(5);
+  const before = archivesOn(disk);
+  const process = disk.process();
+  process.failOn(
+    ({ name, path }) => name === "remove" && path.endsWith(".rollup"),
+    () => new Error("EIO"),
+    Infinity,
+  );
+  const logged: string[] = [];
+  const note = (...data: unknown[]) => void logged.push(data.join(" "));
+  const log = await open(process, {
+    retention: KEEP_TWO,
+    logger: { ...silent, warn: note, error: note },
+  });
+  assertEquals((await log.recovery).pruned, before.slice(0, 3));
+  await log.close();
+  const strays = before.slice(0, 3).map(rollupOf);
+  assertEquals(
+    logged,
+    strays.map((name) =>
+      `Cannot remove the sums of a deleted archive; the next open() retries this: EIO: ${files.directory}/${name}`
+    ),
+  );
+  assertEquals(strays.filter((name) => !namesOn(disk).includes(name)), []);
+  const next = await open(disk.process(), { retention: KEEP_TWO });
+  const { removed, pruned } = await next.recovery;
+  await next.close();
+  assertEquals([removed, pruned], [strays, []]);
+  assertEquals(archivesOn(disk), before.slice(3));
+  await assertRollups(disk);
+});
+
 Deno.test("AuditLogs of two processes prune each archive of one log once", async () => {
   const disk = await diskWithLog(6);
   const [one, other] = await Promise.all([
@@ -284,6 +326,7 @@ Deno.test("AuditLogs of two processes prune each archive of one log once", async
   await Promise.all([one.close(), other.close()]);
   assertEquals([pruned.length, new Set(pruned).size], [4, 4]);
   assertEquals(archivesOn(disk).length, 2);
+  await assertRollups(disk);
   assertEquals(manifestOf(disk).pruned.size, 4);
   assertEquals((await read(disk)).faults, []);
   assertEquals(basename(files.manifest), "audit.manifest.jsonl");

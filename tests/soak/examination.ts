@@ -12,6 +12,9 @@ import {
   type Tally,
   tally,
 } from "../decoded_log.ts";
+import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
+import { LogDirectory } from "../../src/segments/log_directory.ts";
+import { rollupFaults } from "../faults/rollup_check.ts";
 import type { Played } from "./supervisor.ts";
 import type { Account } from "./writer.ts";
 
@@ -36,6 +39,7 @@ export type Fault =
   | "files left over"
   | "damaged archives"
   | "manifest faults"
+  | "rollup faults"
   | "faults found by verify()"
   | "work left for a second recovery"
   | "unexpected failures";
@@ -62,6 +66,7 @@ export async function examine(
       "files left over": [...onDisk.sealed, ...onDisk.leftovers],
       "damaged archives": await brokenArchives(directory, onDisk.archives),
       "manifest faults": manifest,
+      "rollup faults": await rollupFaultsIn(path),
       "faults found by verify()": await verifyFaults(path),
       "work left for a second recovery": left,
       "unexpected failures": [
@@ -74,6 +79,12 @@ export async function examine(
       ],
     },
   };
+}
+
+async function rollupFaultsIn(path: string): Promise<string[]> {
+  const logger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+  await using reader = await AuditReader.open({ path, logger });
+  return await rollupFaults(new LogDirectory(denoFileSystem, path), reader);
 }
 
 async function verifyFaults(path: string): Promise<string[]> {

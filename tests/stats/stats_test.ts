@@ -151,9 +151,10 @@ function assertFigures(
   const failed = (event: AuditEvent) =>
     event.status === "error" || event.event === "validation_fail";
   const calls = events.filter((event) =>
+    number(event.cost) ||
     event.event !== "budget_state" && !(event.event === "tool_call_begin" && event.span === "s") &&
-    (failed(event) || typeof event.status === "string" || number(event.cost) ||
-      amount(event.duration_ms) || amount(event.input_t) || amount(event.output_t))
+      (failed(event) || typeof event.status === "string" || amount(event.duration_ms) ||
+        amount(event.input_t) || amount(event.output_t))
   );
   assertEquals([figures.events, figures.calls], [events.length, calls.length]);
   assertEquals(figures.errors, calls.filter(failed).length);

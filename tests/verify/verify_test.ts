@@ -13,6 +13,7 @@ import { ManifestLines } from "../../src/segments/manifest_lines.ts";
 import { SegmentScan } from "../../src/segments/segment_summary.ts";
 import { gzipFacts, joined } from "../bytes.ts";
 import { sampledTest } from "../extent.ts";
+import { rollupDigest, rollupOf, withoutLastEvent } from "../faults/rollup_bytes.ts";
 import {
   files,
   type LogContent,
@@ -27,7 +28,13 @@ const LOG = await writtenLog(COUNTS);
 const [ACTIVE, MANIFEST] = ["audit.jsonl", "audit.manifest.jsonl"];
 const [FIRST = "", SECOND = "", ...OTHERS] = [...LOG.content.keys()]
   .filter((name) => name.endsWith(".gz"));
+const [FIRST_ROLLUP, SECOND_ROLLUP] = [rollupName(FIRST), rollupName(SECOND)];
 const encoder = new TextEncoder();
+
+/** Returns the name of the file with the sums of an archive. */
+function rollupName(archive: string): string {
+  return archive.replace(/\.gz$/, ".rollup");
+}
 
 function bytesOf(name: string, content = LOG.content): Uint8Array {
   return content.get(name)!;
@@ -41,18 +48,23 @@ async function assertFound(content: LogContent, names: readonly string[], what: 
   assert(names.includes(first), `${what}: found in ${first}`);
 }
 
-/** Returns the content with a matching manifest, as an attacker who can write all files would forge it. */
+/** Returns the content with a matching manifest and rollups, as an attacker who can write all files would forge them. */
 function withTrueManifest(content: LogContent): LogContent {
   const lines = new ManifestLines();
+  const forged = new Map(content);
   const parts = [...content.keys()].filter((name) => name.endsWith(".gz")).sort().map((archive) => {
     const scan = new SegmentScan(10_000);
     const gzip = bytesOf(archive, content);
     scan.add(gunzipSync(gzip));
-    const bytes = lines.next({ archive, ...scan.finish(), ...gzipFacts(gzip), rebuilt: false });
+    const summary = scan.finish();
+    const { digest: rollup_sha256, bytes: rollup } = rollupOf(gunzipSync(gzip))!;
+    forged.set(rollupName(archive), rollup);
+    const facts = { archive, ...summary, ...gzipFacts(gzip), rollup_sha256, rebuilt: false };
+    const bytes = lines.next(facts);
     lines.take(bytes);
     return bytes;
   });
-  return withFile(content, MANIFEST, joined(...parts));
+  return withFile(forged, MANIFEST, joined(...parts));
 }
 
 /** Returns the content with other lines in a file, which may be an archive. */
@@ -80,7 +92,7 @@ Deno.test("verify() finds no fault in a chained log of three segments", async ()
   assertEquals([LOG.head.archives, LOG.head.seq, OTHERS], [2, 49, []]);
 });
 
-for (const name of [ACTIVE, MANIFEST, FIRST, SECOND]) {
+for (const name of [ACTIVE, MANIFEST, FIRST, SECOND, FIRST_ROLLUP, SECOND_ROLLUP]) {
   await sampledTest(`verify() finds every flipped bit in ${name}`, 1 / 16, async (extent) => {
     const bytes = bytesOf(name);
     assert(bytes.byteLength > 500, `only ${bytes.byteLength} bytes`);
@@ -92,14 +104,40 @@ for (const name of [ACTIVE, MANIFEST, FIRST, SECOND]) {
         const { ok, faults } = await verified(withFile(LOG.content, name, flipped));
         const what = `bit ${bit} of byte ${index}`;
         assert(!ok, `${what} is not found`);
-        // If the flip changes the name of an archive in the manifest, that archive is reported as missing.
+        // If the flip changes the name of an archive in the manifest, that archive is reported as missing. If it changes
+        // the digest of a rollup, the rollup is reported as different from the manifest.
         const isNamed = faults.some(({ path }) => path === `/log/${name}`) ||
-          name === MANIFEST && faults.every(({ path }) => path.endsWith(".gz"));
+          name === MANIFEST && faults.every(({ path }) => /\.(?:gz|rollup)$/.test(path));
         assert(isNamed, `${what} is found in ${faults.map(({ path }) => path)}`);
       }
     }
   });
 }
+
+Deno.test("verify() finds rollups that differ from their archives, and allows that they are missing", async () => {
+  const { content } = LOG;
+  const [rollup, other] = [bytesOf(SECOND_ROLLUP), bytesOf(FIRST_ROLLUP)];
+  const short = withoutLastEvent(gunzipSync(bytesOf(SECOND)));
+  // The last line of the manifest is not covered by the chain of the manifest.
+  const forgedWith = (bytes: Uint8Array): LogContent => {
+    const manifest = new TextDecoder().decode(bytesOf(MANIFEST));
+    const forged = manifest.replace(rollupDigest(rollup), rollupDigest(bytes));
+    return withFile(withFile(content, SECOND_ROLLUP, bytes), MANIFEST, encoder.encode(forged));
+  };
+  const changes: [what: string, content: LogContent][] = [
+    ["an event missing", withFile(content, SECOND_ROLLUP, short)],
+    ["that of the first", withFile(content, SECOND_ROLLUP, other)],
+    ["cut", withFile(content, SECOND_ROLLUP, rollup.slice(0, -1))],
+    ["empty", withFile(content, SECOND_ROLLUP, new Uint8Array())],
+    ["longer", withFile(content, SECOND_ROLLUP, joined(rollup, encoder.encode("\n")))],
+    ["an event missing, with a forged manifest", forgedWith(short)],
+    ["that of the first, with a forged manifest", forgedWith(other)],
+  ];
+  for (const [what, changed] of changes) await assertFound(changed, [SECOND_ROLLUP], what);
+  const withoutRollups = withFile(withFile(content, FIRST_ROLLUP, null), SECOND_ROLLUP, null);
+  assertEquals((await verified(withoutRollups)).faults, []);
+  assertEquals((await verified(withTrueManifest(content))).faults, []);
+});
 
 /** Yields the possible changes to the lines of a file: a description, and the changed lines. */
 function* lineChanges(
@@ -221,6 +259,38 @@ Deno.test("verify() finds lines of the manifest that are removed, swapped, dupli
     const facts = lines.byArchive.get(SECOND)!;
     const forged = joined(a, b, lines.next({ ...facts, archive }));
     await assertFound(withFile(content, MANIFEST, forged), [archive], `a line for ${archive}`);
+  }
+});
+
+Deno.test("verify() accepts a second line for an archive only if recovery adds such a line for a new rollup", async () => {
+  const { content } = LOG;
+  const written = new ManifestLines();
+  written.take(bytesOf(MANIFEST));
+  const facts = written.byArchive.get(FIRST)!;
+  const digest = facts.rollup_sha256!;
+  const other = "0".repeat(64);
+  const changes: [digests: (string | undefined)[], isFound: boolean][] = [
+    // An earlier version of this library wrote the first line.
+    [[undefined, digest], false],
+    // The first line states the rollup of a writer that declared other fields.
+    [[other, digest], false],
+    [[digest, digest], true],
+    [[digest, undefined], true],
+    [[digest, other], true],
+    [[undefined, undefined], true],
+  ];
+  for (const [digests, isFound] of changes) {
+    const lines = new ManifestLines();
+    const parts = [
+      ...digests.map((rollup_sha256) => ({ ...facts, rollup_sha256 })),
+      written.byArchive.get(SECOND)!,
+    ].map((line) => {
+      const bytes = lines.next(line);
+      lines.take(bytes);
+      return bytes;
+    });
+    const { ok, faults } = await verified(withFile(content, MANIFEST, joined(...parts)));
+    assertEquals([ok, faults.length], [!isFound, isFound ? 1 : 0], digests.join(" then "));
   }
 });
 

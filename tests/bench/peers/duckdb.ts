@@ -39,6 +39,19 @@ const workloads: Workloads = {
     });
     return { elapsedMs, events };
   },
+  async spendByModel({ path }) {
+    const stem = path.slice(0, -".jsonl".length);
+    const columns = "{model: 'VARCHAR', cost: 'DOUBLE'}";
+    const files = `['${stem}_*.jsonl.gz', '${path}']`;
+    let events = 0;
+    const elapsedMs = await timed(async () => {
+      const sums = await connection.runAndReadAll(
+        `select model, count(*) as events, sum(cost) as usd from read_ndjson(${files}, columns = ${columns}) group by model`,
+      );
+      for (const row of sums.getRowObjects()) events += Number(row["events"]);
+    });
+    return { elapsedMs, events };
+  },
   async queryType({ path, eventType }) {
     let events = 0;
     const elapsedMs = await timed(async () => {

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { QuantileSketch } from "../../src/stats/quantile_sketch.ts";
+import { QuantileSketch } from "../../src/rollup/quantile_sketch.ts";
 import { SeededRandom } from "../seeded_random.ts";
 
 const RANDOM_MAX = 2 ** 30;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { AuditEvent } from "../event.ts";
+import { type AuditEvent, fieldText } from "../event.ts";
 
 /** The failures with the same reason, apart from numbers and IDs. */
 export interface FailureReason {
@@ -52,10 +52,33 @@ export class FailureReasons {
     else this.#groups.set(name, { count: 1, example: exampleOf(event, text) });
   }
 
+  /** Whether some reasons have no separate group, so that they cannot be told apart in another sum. */
+  get isCut(): boolean {
+    return this.#groups.size > REASONS_MAX;
+  }
+
+  /** Returns the groups in the order of their first failures. */
+  inOrder(): FailureReason[] {
+    return Array.from(this.#groups, ([reason, { count, example }]) => ({ reason, count, example }));
+  }
+
+  /**
+   * Adds groups that {@linkcode inOrder} has returned. Their failures must be newer than those added before. As the
+   * groups are in the order of their first failures, the result is the same as if each failure were added.
+   */
+  addAll(groups: readonly FailureReason[]): void {
+    for (const { reason, count, example } of groups) {
+      const isKnown = this.#groups.has(reason) || this.#groups.size < REASONS_MAX;
+      const name = isKnown ? reason : OTHER_REASONS;
+      const group = this.#groups.get(name);
+      if (group !== undefined) group.count += count;
+      else this.#groups.set(name, { count, example });
+    }
+  }
+
   /** Returns the groups, the largest first. Groups of the same size are sorted by reason. */
   list(): FailureReason[] {
-    return [...this.#groups]
-      .map(([reason, { count, example }]) => ({ reason, count, example }))
+    return this.inOrder()
       .sort((a, b) => b.count - a.count || (a.reason < b.reason ? -1 : 1));
   }
 }
@@ -74,7 +97,7 @@ function textOf(value: unknown): string | null {
   if (typeof value === "string") return value;
   if (typeof value !== "object") return String(value);
   const { name, message } = value as { name?: unknown; message?: unknown };
-  if (typeof message !== "string") return JSON.stringify(value);
+  if (typeof message !== "string") return fieldText(value);
   // Nearly every error has the name "Error", which says nothing.
   return typeof name === "string" && name !== "Error" && name !== ""
     ? `${name}: ${message}`

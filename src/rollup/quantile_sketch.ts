@@ -56,6 +56,43 @@ export class QuantileSketch {
   }
 
   /**
+   * Returns the content as numbers: the least value, the greatest, the zeros, then each bucket and its count. Without
+   * values, there are no numbers.
+   */
+  state(): number[] {
+    if (this.#count === 0) return [];
+    const buckets = [...this.#counts].sort(([a], [b]) => a - b);
+    // Each bucket is stored as its distance from the one before, because small numbers have few digits.
+    let last = 0;
+    return [
+      this.#min,
+      this.#max,
+      this.#zeros,
+      ...buckets.flatMap(([bucket, count]) => {
+        const distance = bucket - last;
+        last = bucket;
+        return [distance, count];
+      }),
+    ];
+  }
+
+  /** Returns the sketch whose content {@linkcode state} has returned. */
+  static from([min, max = 0, zeros = 0, ...buckets]: readonly number[]): QuantileSketch {
+    const sketch = new QuantileSketch();
+    if (min === undefined) return sketch;
+    sketch.#min = min;
+    sketch.#max = max;
+    sketch.#zeros = sketch.#count = zeros;
+    let bucket = 0;
+    for (let n = 0; n + 1 < buckets.length; n += 2) {
+      bucket += buckets[n]!;
+      sketch.#counts.set(bucket, buckets[n + 1]!);
+      sketch.#count += buckets[n + 1]!;
+    }
+    return sketch;
+  }
+
+  /**
    * Returns the values that have the given ranks if all values are sorted in ascending order, each with a relative error
    * of at most 1 %. The smallest value has rank 1. The ranks must be from 1 to {@linkcode count}.
    */

@@ -4,7 +4,7 @@ import {
   OTHER_REASONS,
   reasonOf,
   withoutNumbers,
-} from "../../src/stats/failure_reasons.ts";
+} from "../../src/rollup/failure_reasons.ts";
 
 const REASONS: [text: string, normalized: string][] = [
   ["timeout after 30000 ms", "timeout after <n> ms"],
@@ -79,4 +79,25 @@ Deno.test("FailureReasons combines the reasons after the first 1,000", () => {
   for (let n = 0; n < 1_500; n++) reasons.add({ error: letters(n) });
   const list = reasons.list();
   assertEquals([list.length, list[0]?.reason, list[0]?.count], [1_001, OTHER_REASONS, 500]);
+});
+
+Deno.test("FailureReasons.addAll() yields the same groups as adding each failure, also above 1,000 reasons", () => {
+  const word = (n: number) => n.toString(26).replaceAll(/\d/g, (digit) => "QRSTUVWXYZ"[+digit]!);
+  for (
+    const parts of [[["zz"], [...Array(1_000).keys()].map(word).concat("zz")], [[..."abc"], [
+      ..."cab",
+    ]]]
+  ) {
+    const [whole, merged] = [new FailureReasons(), new FailureReasons()];
+    for (const part of parts) {
+      const one = new FailureReasons();
+      for (const error of part) {
+        whole.add({ error });
+        one.add({ error });
+      }
+      assertEquals(one.isCut, part.length > 1_000);
+      merged.addAll(one.inOrder());
+    }
+    if (parts[1]!.length <= 1_000) assertEquals(merged.list(), whole.list());
+  }
 });

@@ -1,0 +1,180 @@
+/**
+ * Sums up the calls among events: how many there were and how many failed, how long they took, their tokens and their
+ * costs. Tallies can be merged, and stored as numbers. Pure.
+ *
+ * @module
+ */
+import { finite } from "../cost/spend.ts";
+import { type AuditEvent, isReservedType, typeBegunBy } from "../event.ts";
+import { Moments, type MomentsState } from "./moments.ts";
+import { QuantileSketch } from "./quantile_sketch.ts";
+import { SpendTally } from "./spend_tally.ts";
+
+/** The counts and sums of a tally, in the order in which they are stored. The least used are last. */
+const COUNTS = [
+  "events",
+  "calls",
+  "paid",
+  "inputTokens",
+  "inputCalls",
+  "outputTokens",
+  "outputCalls",
+  "timedOutputTokens",
+  "timedOutputMs",
+  "timedOutputCalls",
+  "errors",
+  "aborted",
+  "cachedCalls",
+  "cachedTokens",
+  "badCosts",
+] as const;
+
+/** The content of a {@linkcode CallTally} as numbers, without its sketch. */
+export type CallState = readonly [
+  counts: readonly number[],
+  costs: MomentsState | 0,
+  durations: MomentsState | 0,
+];
+
+/** The figures of a group of events. */
+export class CallTally {
+  events = 0;
+  /** Number of calls, see {@linkcode isCall}. */
+  calls = 0;
+  /** Number of calls that state a cost or tokens. */
+  paid = 0;
+  inputTokens = 0;
+  /** Number of calls that state input tokens. */
+  inputCalls = 0;
+  outputTokens = 0;
+  /** Number of calls that state output tokens. */
+  outputCalls = 0;
+  /** The output tokens, durations (milliseconds) and number of the calls that state both, with a duration above 0. */
+  timedOutputTokens = 0;
+  timedOutputMs = 0;
+  timedOutputCalls = 0;
+  errors = 0;
+  aborted = 0;
+  /** Number of calls that state input tokens from the cache, and the sum of these tokens. */
+  cachedCalls = 0;
+  cachedTokens = 0;
+  /** Number of events whose cost is not a number. */
+  badCosts = 0;
+  costs: Moments = new Moments();
+  durations: Moments = new Moments();
+  sketch: QuantileSketch = new QuantileSketch();
+
+  /** Adds an event. */
+  add(event: AuditEvent): void {
+    this.events++;
+    const usd = finite(event.cost);
+    if (usd === null && event.cost !== undefined) this.badCosts++;
+    if (!isCall(event)) return;
+    this.calls++;
+    if (isFailure(event)) this.errors++;
+    else if (event.status === "aborted") this.aborted++;
+    const durationMs = amountOf(event.duration_ms);
+    if (durationMs !== null) {
+      this.sketch.add(durationMs);
+      this.durations.add(durationMs);
+    }
+    const hasTokens = this.#addTokens(event, durationMs);
+    if (usd !== null) this.costs.add(usd);
+    if (hasTokens || usd !== null) this.paid++;
+  }
+
+  /** Adds the tokens of a call, and returns whether it states any. */
+  #addTokens(event: AuditEvent, durationMs: number | null): boolean {
+    const input = amountOf(event.input_t);
+    const output = amountOf(event.output_t);
+    if (input !== null) {
+      this.inputTokens += input;
+      this.inputCalls++;
+      const cached = amountOf(event.cache_read_t);
+      if (cached !== null) {
+        this.cachedTokens += cached;
+        this.cachedCalls++;
+      }
+    }
+    if (output !== null) {
+      this.outputTokens += output;
+      this.outputCalls++;
+      if (durationMs !== null && durationMs > 0) {
+        this.timedOutputTokens += output;
+        this.timedOutputMs += durationMs;
+        this.timedOutputCalls++;
+      }
+    }
+    return input !== null || output !== null;
+  }
+
+  /** Adds the events of another tally. */
+  addAll(other: CallTally): void {
+    for (const name of COUNTS) this[name] += other[name];
+    this.costs.addAll(other.costs);
+    this.durations.addAll(other.durations);
+    this.sketch.addAll(other.sketch);
+  }
+
+  /** Returns the content as numbers, without the sketch. */
+  state(): CallState {
+    const counts = COUNTS.map((name) => this[name]);
+    // A text without the zeros at the end is a third shorter.
+    const length = counts.findLastIndex((count) => count !== 0) + 1;
+    return [
+      counts.slice(0, length),
+      this.costs.n === 0 ? 0 : this.costs.state(),
+      this.durations.n === 0 ? 0 : this.durations.state(),
+    ];
+  }
+
+  /** Returns the tally with the content that {@linkcode state} has returned, and with a sketch. */
+  static from([counts, costs, durations]: CallState, sketch: QuantileSketch): CallTally {
+    const tally = new CallTally();
+    for (const [n, count] of counts.entries()) {
+      const name = COUNTS[n];
+      if (name !== undefined) tally[name] = count;
+    }
+    if (costs !== 0) tally.costs = Moments.from(costs);
+    if (durations !== 0) tally.durations = Moments.from(durations);
+    tally.sketch = sketch;
+    return tally;
+  }
+}
+
+/** Returns the costs and tokens of a tally. */
+export function spendIn(calls: CallTally): SpendTally {
+  const tally = new SpendTally();
+  const { events, paid, inputTokens, outputTokens, costs, badCosts } = calls;
+  Object.assign(tally, { events, paid, inputTokens, outputTokens, costs: costs.n, badCosts });
+  costs.addTo(tally.sum);
+  return tally;
+}
+
+/** Checks whether a call failed. */
+export function isFailure({ status, event }: AuditEvent): boolean {
+  return status === "error" || event === "validation_fail";
+}
+
+/**
+ * Checks whether an event is a call: it states a status, a duration, a cost or tokens, or has the type
+ * `validation_fail`. The event that begins a span, and the lines of budgets, are calls only if they have a cost.
+ */
+export function isCall(event: AuditEvent): boolean {
+  // Whatever the type of an event is, its cost was spent.
+  if (finite(event.cost) !== null) return true;
+  const { event: type, span } = event;
+  if (typeof type === "string") {
+    if (isReservedType(type)) return false;
+    if (typeof span === "string" && typeBegunBy(type) !== null) return false;
+  }
+  return isFailure(event) || typeof event.status === "string" ||
+    amountOf(event.duration_ms) !== null || amountOf(event.input_t) !== null ||
+    amountOf(event.output_t) !== null;
+}
+
+/** Returns the value if it is a finite number >= 0; null otherwise. A log can hold any value in any field. */
+function amountOf(value: unknown): number | null {
+  const amount = finite(value);
+  return amount !== null && amount >= 0 ? amount : null;
+}

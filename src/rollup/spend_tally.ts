@@ -1,0 +1,88 @@
+/**
+ * Sums up the costs and tokens of events. Tallies can be merged, and stored as numbers. Pure.
+ *
+ * @module
+ */
+import { PreciseSum } from "../cost/precise_sum.ts";
+import { finite } from "../cost/spend.ts";
+import type { AuditEvent } from "../event.ts";
+
+/**
+ * The content of a {@linkcode SpendTally} as numbers: events, paid calls, input and output tokens, number of costs, the
+ * three parts of their sum, and the number of costs that are not numbers. Zeros at the end are left out.
+ */
+export type SpendState = readonly number[];
+
+/** The costs and tokens of a group of events. */
+export class SpendTally {
+  /** Number of events. */
+  events = 0;
+  /** Number of events that state a cost or tokens. */
+  paid = 0;
+  inputTokens = 0;
+  outputTokens = 0;
+  /** Number of events that state a cost. */
+  costs = 0;
+  /** Number of events whose cost is not a number. */
+  badCosts = 0;
+  readonly sum: PreciseSum = new PreciseSum();
+
+  /** Adds an event. */
+  add({ cost, input_t, output_t }: AuditEvent): void {
+    this.events++;
+    const usd = finite(cost);
+    const input = tokensOf(input_t);
+    const output = tokensOf(output_t);
+    if (usd !== null) {
+      this.costs++;
+      this.sum.add(usd);
+    } else if (cost !== undefined) this.badCosts++;
+    if (usd !== null || input !== null || output !== null) this.paid++;
+    this.inputTokens += input ?? 0;
+    this.outputTokens += output ?? 0;
+  }
+
+  /** Adds the events of another tally. */
+  addAll(other: SpendTally): void {
+    this.events += other.events;
+    this.paid += other.paid;
+    this.inputTokens += other.inputTokens;
+    this.outputTokens += other.outputTokens;
+    this.costs += other.costs;
+    this.badCosts += other.badCosts;
+    this.sum.addSum(other.sum);
+  }
+
+  /** Returns the content as numbers. */
+  state(): SpendState {
+    const { events, paid, inputTokens, outputTokens, costs, sum, badCosts } = this;
+    const numbers = [events, paid, inputTokens, outputTokens, costs, ...sum.parts, badCosts];
+    return numbers.slice(0, numbers.findLastIndex((number) => number !== 0) + 1);
+  }
+
+  /** Returns the tally whose content {@linkcode state} has returned. */
+  static from(
+    [
+      events = 0,
+      paid = 0,
+      inputTokens = 0,
+      outputTokens = 0,
+      costs = 0,
+      sum = 0,
+      rest = 0,
+      restOfRest = 0,
+      badCosts = 0,
+    ]: SpendState,
+  ): SpendTally {
+    const tally = new SpendTally();
+    Object.assign(tally, { events, paid, inputTokens, outputTokens, costs, badCosts });
+    for (const part of [sum, rest, restOfRest]) tally.sum.add(part);
+    return tally;
+  }
+}
+
+/** Returns a number of tokens if it is a finite number >= 0; null otherwise. A log can hold any value in any field. */
+function tokensOf(value: unknown): number | null {
+  const tokens = finite(value);
+  return tokens !== null && tokens >= 0 ? tokens : null;
+}

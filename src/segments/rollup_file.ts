@@ -1,0 +1,202 @@
+/**
+ * The files with the rollups of archives: `audit_20260213_143022.jsonl.rollup` beside the archive.
+ *
+ * A rollup is derived from its archive. The manifest line of the archive has the digest of the rollup's head, and the
+ * head has the digests of the other parts. A reader believes a part only if it has the expected digest; otherwise the
+ * reader decodes the archive. So a rollup that is missing, torn, old or forged makes answers slower, but never wrong.
+ *
+ * Recovery writes a rollup only if its file is missing, because a check of each file would delay `open()`. Therefore a
+ * rollup is written under another name, synced, and then renamed: after a crash, its file is whole or missing.
+ *
+ * @module
+ */
+import { messageOf } from "../errors.ts";
+import { sha256 } from "../line/digest.ts";
+import { readWhole } from "../platform/chunks.ts";
+import type { Ownership } from "../platform/file_system.ts";
+import { removeFile } from "../platform/regular_file.ts";
+import { ROLLUP_FIELDS_MAX } from "../options/log_options.ts";
+import type { RollupContent } from "../rollup/rollup.ts";
+import {
+  areIntact,
+  parseHead,
+  parsePart,
+  ROLLUP_BYTES_MAX,
+  type RollupBytes,
+  type RollupHead,
+} from "../rollup/rollup_text.ts";
+import type { LogDirectory } from "./log_directory.ts";
+import type { Stamp } from "./segment_name.ts";
+
+const LINE_BREAK = 0x0a;
+/** Number of bytes to read at first. The first lines of most rollups are shorter. */
+const FIRST_BYTES = 16 * 1024;
+
+/** Maximum length of a rollup in relation to its archive, so that retention by bytes keeps its meaning. */
+const SHARE_MAX = 1 / 4;
+/** Length of a rollup in bytes up to which this relation does not matter. */
+const ANY_SHARE_BYTES = 16 * 1024;
+
+/** Returns the rollup of an archive, or null if it is too long to be worth its space. */
+export function keptRollup(
+  { rollup, gzip_bytes }: { readonly rollup: RollupBytes | null; readonly gzip_bytes: number },
+): RollupBytes | null {
+  const max = Math.max(ANY_SHARE_BYTES, SHARE_MAX * gzip_bytes);
+  return rollup === null || rollup.bytes.byteLength > max ? null : rollup;
+}
+
+/**
+ * Writes the rollup of an archive, and resolves with its digest for the manifest line; null if `rollup` is null. If the
+ * file cannot be written, logs a warning and leaves no file: the next `open()` writes it.
+ *
+ * The caller must be the owner of the segment, or of the manifest's completion, so that only one process writes the file.
+ */
+export async function writeRollup(
+  { log }: { readonly log: LogDirectory },
+  stamp: Stamp,
+  rollup: RollupBytes | null,
+): Promise<string | null> {
+  const { fileSystem, files } = log;
+  const path = files.rollup(stamp);
+  const unfinished = files.unfinishedRollup(stamp);
+  try {
+    // The rollup of a process that was killed or groups by other fields, or one that was damaged. It is removed first, so
+    // that it does not stay if a later step fails. Without the sync, a power loss could bring it back, although the
+    // manifest states the new one.
+    if (removeFile(fileSystem, path)) await log.sync();
+    removeFile(fileSystem, unfinished);
+    if (rollup === null) return null;
+    await writeSynced(log, unfinished, {
+      bytes: rollup.bytes,
+      ownership: fileSystem.status(files.archive(stamp))?.ownership ?? null,
+    });
+    fileSystem.rename(unfinished, path);
+  } catch (error) {
+    log.warnOnce(
+      `Cannot write the sums of an archive, so queries decode the archive until the next open(): ${
+        messageOf(error)
+      }: ${path}`,
+    );
+    removeUnfinished(log, unfinished);
+  }
+  return rollup?.digest ?? null;
+}
+
+async function writeSynced(
+  log: LogDirectory,
+  path: string,
+  { bytes, ownership }: {
+    readonly bytes: Uint8Array<ArrayBuffer>;
+    readonly ownership: Ownership | null;
+  },
+): Promise<void> {
+  using stack = new DisposableStack();
+  const handle = log.create(path, ownership);
+  stack.defer(() => handle.close());
+  if (handle.appendSync(bytes) < bytes.byteLength) {
+    throw new Error("only a part of it was written; the disk may be full");
+  }
+  await handle.syncData();
+}
+
+function removeUnfinished({ fileSystem }: LogDirectory, unfinished: string): void {
+  try {
+    removeFile(fileSystem, unfinished);
+  } catch {
+    // The caller has logged why the rollup was not written. The next attempt removes the file first.
+  }
+}
+
+/** A rollup whose head has the digest that the manifest states. */
+export interface ReadRollup extends RollupHead {
+  /**
+   * Resolves with the sketches or the cells of each table; null if they are damaged, or if the file is now another one.
+   */
+  readonly part: <Name extends "sketches" | "cells">(
+    name: Name,
+  ) => Promise<RollupContent[Name] | null>;
+}
+
+/**
+ * Reads the head of the rollup of an archive. Returns null if the file is missing, is not a regular file, or does not
+ * have the digest that the manifest line of the archive states.
+ *
+ * @throws {Deno.errors.NotCapable} If the read permission for the file is missing.
+ */
+export function readRollup(log: LogDirectory, stamp: Stamp, digest: string): ReadRollup | null {
+  const line = headOf(log, stamp);
+  if (line === null || sha256(line) !== digest) return null;
+  const head = parseHead(line);
+  if (head === null) return null;
+  return {
+    ...head,
+    async part(name) {
+      const rest = restOf(log, stamp, line);
+      return rest === null ? null : await parsePart(name, rest, head);
+    },
+  };
+}
+
+/** The facts about the file with a rollup that are known without the manifest. */
+export interface StoredRollup {
+  /** SHA-256 of the head, hexadecimal. */
+  readonly digest: string;
+  /** The declared fields, by each of which a table groups the events. */
+  readonly fields: readonly string[];
+  /** Whether the head can be read, both parts belong to it, and no bit of them was changed. */
+  readonly isWhole: boolean;
+}
+
+const DAMAGED: StoredRollup = { digest: "", fields: [], isWhole: false };
+
+/** Reads the file with the rollup of an archive. Resolves with null if it does not exist. */
+export async function storedRollup(log: LogDirectory, stamp: Stamp): Promise<StoredRollup | null> {
+  if (log.fileSystem.status(log.files.rollup(stamp)) === null) return null;
+  const line = headOf(log, stamp);
+  if (line === null) return DAMAGED;
+  const digest = sha256(line);
+  const rollup = readRollup(log, stamp, digest);
+  const rest = restOf(log, stamp, line);
+  if (rollup === null || rest === null) return { ...DAMAGED, digest };
+  const isWhole = areIntact(rest) && await rollup.part("sketches") !== null &&
+    await rollup.part("cells") !== null;
+  return { digest, fields: fieldsIn(rollup), isWhole };
+}
+
+/** Returns the declared fields of a rollup that may have been modified. */
+function fieldsIn({ fields }: RollupHead): string[] {
+  return fields.filter((field) => typeof field === "string").slice(0, ROLLUP_FIELDS_MAX);
+}
+
+/** Returns the bytes after the head and its line break; null if the file can no longer be read. */
+function restOf(log: LogDirectory, stamp: Stamp, head: Uint8Array): Uint8Array<ArrayBuffer> | null {
+  return bytesOf(log, stamp, head.byteLength + 1, ROLLUP_BYTES_MAX);
+}
+
+/** Returns the head without its line break; null if the file is missing, is not a regular file, or has no head. */
+function headOf(log: LogDirectory, stamp: Stamp): Uint8Array | null {
+  for (const length of [FIRST_BYTES, ROLLUP_BYTES_MAX]) {
+    const bytes = bytesOf(log, stamp, 0, length);
+    const end = bytes?.indexOf(LINE_BREAK) ?? -1;
+    if (end >= 0) return bytes!.subarray(0, end);
+  }
+  return null;
+}
+
+function bytesOf(
+  log: LogDirectory,
+  stamp: Stamp,
+  from: number,
+  to: number,
+): Uint8Array<ArrayBuffer> | null {
+  try {
+    using stack = new DisposableStack();
+    const handle = log.open(log.files.rollup(stamp), stack);
+    if (handle === null) return null;
+    return readWhole(handle, from, Math.min(to, handle.status().byteLength));
+  } catch (error) {
+    // If the file cannot be read, or a directory is at its path, the archive still has the events.
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    return null;
+  }
+}

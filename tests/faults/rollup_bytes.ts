@@ -1,0 +1,67 @@
+/**
+ * Encodes rollups without waiting, for simulated disks and planted faults. The library compresses in streams, which takes
+ * several turns of the event loop.
+ *
+ * @module
+ */
+import { gzipSync } from "node:zlib";
+import { sha256 } from "../../src/line/digest.ts";
+import type { RollupBytes } from "../../src/rollup/rollup_text.ts";
+import { SegmentScan } from "../../src/segments/segment_summary.ts";
+import { joined } from "../bytes.ts";
+
+const LINE_BREAK = 0x0a;
+const encoder = new TextEncoder();
+
+/** Options of {@linkcode rollupOf}. */
+export interface RollupOptions {
+  /** The lines from which the sums are computed, by default `raw`. A forged rollup has the sums of other lines. */
+  readonly events?: Uint8Array;
+  /** Maximum length of a line in bytes. The sums leave out longer lines. */
+  readonly maxLineBytes?: number;
+}
+
+/** Returns the rollup of an archive with the content `raw`; null if it has none. */
+export function rollupOf(
+  raw: Uint8Array,
+  { events = raw, maxLineBytes = 10_000 }: RollupOptions = {},
+): RollupBytes | null {
+  const scan = new SegmentScan(maxLineBytes);
+  scan.add(events.slice());
+  scan.finish();
+  if (scan.rollup === null) return null;
+  const { tables, failures, longest, sketches, cells } = scan.rollup;
+  const texts = [sketches, cells].map((part) => encoder.encode(JSON.stringify(part)));
+  const [sketches_sha256, cells_sha256] = texts.map(sha256);
+  const content_sha256 = sha256(raw);
+  const head = {
+    v: 1,
+    content_sha256,
+    fields: [],
+    tables,
+    failures,
+    longest,
+    sketches_sha256,
+    cells_sha256,
+  };
+  const headText = encoder.encode(JSON.stringify(head));
+  const parts = texts.map((text) => new Uint8Array(gzipSync(text)));
+  const facts = [...parts.map(({ byteLength }) => byteLength), sha256(joined(...parts))];
+  const bytes = joined(
+    headText,
+    encoder.encode(`\n${JSON.stringify(facts)}\n`),
+    ...parts,
+  );
+  return { digest: sha256(headText), bytes };
+}
+
+/** Returns the digest by which the manifest identifies a rollup. */
+export function rollupDigest(rollup: Uint8Array): string {
+  return sha256(rollup.subarray(0, rollup.indexOf(LINE_BREAK)));
+}
+
+/** Returns the rollup of an archive with the content `raw` that lacks the archive's last event. */
+export function withoutLastEvent(raw: Uint8Array): Uint8Array<ArrayBuffer> {
+  const events = raw.subarray(0, raw.lastIndexOf(LINE_BREAK, -2) + 1);
+  return rollupOf(raw, { events })!.bytes;
+}

@@ -1,0 +1,55 @@
+/**
+ * The checks of rollups find faults that are planted in a copy of the source.
+ *
+ * @module
+ */
+import { type Fault, testPlantedFaults } from "../mutant.ts";
+
+const TESTS = ["tests/faults/rollup_check_test.ts"];
+
+const FAULTS: readonly Fault[] = [
+  {
+    name: "a rollup lacks the first event of its archive",
+    file: "src/segments/segment_summary.ts",
+    from: "this.#rollupScan.add(parsed.event, epochMs, bytes!.byteLength + 1);",
+    to: "if (this.#lines > 1) this.#rollupScan.add(parsed.event, epochMs, bytes!.byteLength + 1);",
+    tests: TESTS,
+  },
+  {
+    name: "a reader believes the rollup of other content",
+    file: "src/read/sum_up.ts",
+    from: "if (rollup === null || rollup.content_sha256 !== line.sha256) return false;",
+    to: "if (rollup === null) return false;",
+    tests: TESTS,
+  },
+  {
+    name: "a reader believes a rollup whose digest is not in the manifest",
+    file: "src/segments/rollup_file.ts",
+    from: "if (line === null || sha256(line) !== digest) return null;",
+    to: "if (line === null) return null;",
+    tests: TESTS,
+  },
+  {
+    name: "recovery does not write a missing rollup",
+    file: "src/segments/recover.ts",
+    from: 'return digest === undefined || (digest !== null && !forms.has("rollup"));',
+    to: "return digest === undefined;",
+    tests: TESTS,
+  },
+  {
+    name: "recovery keeps a rollup whose archive does not exist",
+    file: "src/segments/recover.ts",
+    from: "if (isStray && removeFile(fileSystem, files[form](stamp))) {",
+    to: "if (false) {",
+    tests: TESTS,
+  },
+  {
+    name: "a rollup is written under its final name",
+    file: "src/segments/rollup_file.ts",
+    from: "const unfinished = files.unfinishedRollup(stamp);",
+    to: "const unfinished = files.rollup(stamp);",
+    tests: TESTS,
+  },
+];
+
+await testPlantedFaults("The checks of rollups find planted faults", FAULTS);

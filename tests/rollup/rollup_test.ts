@@ -1,0 +1,160 @@
+import { assertEquals } from "@std/assert";
+import { CallTally, spendIn } from "../../src/rollup/call_tally.ts";
+import { QuantileSketch } from "../../src/rollup/quantile_sketch.ts";
+import { QUARTER_MS, type RollupContent, RollupScan, spendOf } from "../../src/rollup/rollup.ts";
+import { parseHead, parsePart, rollupBytes } from "../../src/rollup/rollup_text.ts";
+import { SpendTally } from "../../src/rollup/spend_tally.ts";
+import type { AuditEvent } from "../../src/event.ts";
+import { eventEpochMs } from "../../src/time.ts";
+
+const DIGEST = "ab".repeat(32);
+
+function contentOf(
+  events: readonly AuditEvent[],
+  fields: readonly string[] = [],
+): RollupContent | null {
+  const scan = new RollupScan(fields);
+  for (const event of events) scan.add(event, eventEpochMs(event.ts), 100);
+  return scan.finish();
+}
+
+Deno.test("RollupScan groups by type and model, by session, and by each declared field", () => {
+  const at = (minute: number) => new Date(Date.UTC(2026, 1, 13, 14, minute)).toISOString();
+  const content = contentOf([
+    { ts: at(0), event: "llm_call", model: "large", session_id: "s1", cost: 0.5, agent: "a" },
+    { ts: at(14), event: "llm_call", model: "large", session_id: "s2", cost: 0.25, input_t: 7 },
+    { ts: at(15), event: "llm_call", model: "large", session_id: "s2", cost: 1, agent: "a" },
+    { event: "nav", session_id: "s2", agent: { id: 3 } as never, cost: "x" as never },
+  ], ["agent", "agent.id"])!;
+  const quarter = Date.UTC(2026, 1, 13, 14) / QUARTER_MS;
+  assertEquals(content.tables.map(({ by, keys }) => [by, keys]), [
+    [["event", "model"], [["llm_call", "large"], ["nav", null]]],
+    [["session_id"], [["s1"], ["s2"]]],
+    [["agent"], [["a"], [null], ['{"id":3}']]],
+    [["agent.id"], [[null], ["3"]]],
+  ]);
+  // Each cell: quarter, group, events, paid calls, input, output, costs, the three parts of their sum, bad costs.
+  assertEquals(content.cells[0], [
+    [quarter, 0, 2, 2, 7, 0, 2, 0.75],
+    [quarter + 1, 0, 1, 1, 0, 0, 1, 1],
+    [null, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1],
+  ]);
+  const sums = content.tables.map((table) =>
+    table.keys.map((_, group) => spendOf(table, group).sum.value)
+  );
+  assertEquals(sums, [[1.75, 0], [0.5, 1.25], [1.5, 0.25, 0], [1.75, 0]]);
+});
+
+Deno.test("RollupScan keeps groups apart whose values differ only in where they are divided", () => {
+  const events = [["a", "bc"], ["ab", "c"], ["-", null], [null, "-"], ["", "-"]].map(
+    ([event, model]) => ({ event, model } as AuditEvent),
+  );
+  assertEquals(contentOf(events)!.tables[0]!.keys.length, events.length);
+});
+
+Deno.test("RollupScan has no rollup if the values of the groups are too long, and keeps none of them", () => {
+  const models = (count: number, length: number) =>
+    Array.from({ length: count }, (_, n) => ({ event: "x", model: `${n}`.padEnd(length, "m") }));
+  assertEquals(contentOf(models(100, 1_000))?.tables[0]?.keys.length, 100);
+  assertEquals(contentOf(models(200, 1_000)), null);
+  assertEquals(contentOf(models(1, 1_000_000)), null);
+});
+
+Deno.test("RollupScan accepts values that are nested too deep for JSON.stringify()", () => {
+  const deep = JSON.parse('{"0":'.repeat(20_000) + "1" + "}".repeat(20_000));
+  const content = contentOf(
+    [{ event: "nav", model: deep }, { event: "nav", status: "error", error: deep }]
+      .map((event) => ({ ...event, toString: "x" })) as never,
+  );
+  assertEquals(content?.tables[0]?.keys, [["nav", "[Too deep]"], ["nav", null]]);
+  assertEquals(content?.failures?.map(({ reason }) => reason), ["[Too deep]"]);
+});
+
+Deno.test("RollupScan has no rollup for more than 10,000 cells, or for a sum that overflows", () => {
+  const sessions = (count: number) =>
+    Array.from({ length: count }, (_, n) => ({ event: "nav", session_id: `${n}` }));
+  assertEquals(contentOf(sessions(9_999))!.cells[1]!.length, 9_999);
+  assertEquals(contentOf(sessions(10_001)), null);
+  const huge = { event: "nav", cost: Number.MAX_VALUE };
+  assertEquals(contentOf([huge])?.tables.length, 2);
+  assertEquals(contentOf([huge, huge]), null);
+  assertEquals(
+    contentOf([{ event: "nav", duration_ms: 1e300 }, { event: "nav", duration_ms: 1 }]),
+    null,
+  );
+});
+
+Deno.test("The bytes of a rollup hold its content, whatever their parts are", async () => {
+  const content = contentOf([
+    { event: "llm_call", cost: 0.1, duration_ms: 3, status: "error", error: "x \ud800" },
+    { event: "llm_call", cost: 0.2, duration_ms: 70_000 },
+  ])!;
+  const written = (await rollupBytes(content, { content_sha256: DIGEST, fields: [] }))!;
+  const end = written.bytes.indexOf(0x0a);
+  const head = parseHead(written.bytes.subarray(0, end))!;
+  const rest = written.bytes.slice(end + 1);
+  assertEquals([head.content_sha256, head.tables], [DIGEST, content.tables]);
+  assertEquals(await parsePart("sketches", rest, head), content.sketches);
+  assertEquals(await parsePart("cells", rest, head), content.cells);
+  for (let length = 0; length < rest.length; length++) {
+    assertEquals(await parsePart("cells", rest.slice(0, length), head), null, `${length} bytes`);
+  }
+});
+
+Deno.test("parsePart() refuses the parts of another rollup", async () => {
+  const written = async (cost: number) => {
+    const content = contentOf([{ event: "nav", cost, duration_ms: cost }])!;
+    const { bytes } = (await rollupBytes(content, { content_sha256: DIGEST, fields: [] }))!;
+    const end = bytes.indexOf(0x0a);
+    return { head: parseHead(bytes.subarray(0, end))!, rest: bytes.slice(end + 1) };
+  };
+  const [one, other] = [await written(1), await written(2)];
+  for (const part of ["sketches", "cells"] as const) {
+    assertEquals((await parsePart(part, one.rest, one.head))?.length, 2);
+    assertEquals(await parsePart(part, other.rest, one.head), null);
+  }
+});
+
+Deno.test("parseHead() returns null for a head of another form or version", async () => {
+  const content = contentOf([{ event: "nav", cost: 1 }])!;
+  const { bytes } = (await rollupBytes(content, { content_sha256: DIGEST, fields: [] }))!;
+  const text = new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0x0a)));
+  const parse = (text: string) => parseHead(new TextEncoder().encode(text));
+  assertEquals(parse(text)?.content_sha256, DIGEST);
+  const head = JSON.parse(text);
+  for (const name of Object.keys(head)) {
+    const { [name]: _, ...others } = head;
+    assertEquals(parse(JSON.stringify(others)), null, name);
+  }
+  const broken = [{ ...head, v: 2 }, { ...head, tables: [null] }, null, [], 7];
+  for (const value of broken) assertEquals(parse(JSON.stringify(value)), null);
+  for (const text of ["nope", "", "\ufffe"]) assertEquals(parse(text), null);
+});
+
+Deno.test("A tally that is merged into an empty one keeps its deviation, even for huge values", () => {
+  const [huge, merged] = [new CallTally(), new CallTally()];
+  for (let n = 0; n < 3; n++) huge.add({ event: "x", duration_ms: 1e160 });
+  merged.addAll(huge);
+  assertEquals([merged.durations.deviation, merged.durations.mean], [0, 1e160]);
+});
+
+Deno.test("A tally that is stored as numbers and read again has the same figures", () => {
+  const [calls, spend] = [new CallTally(), new SpendTally()];
+  const events = [0.1, 0.2, 1e-20, 1e16].map((cost, n) => ({
+    event: "llm_call",
+    cost,
+    duration_ms: n * 7,
+    input_t: n,
+    cache_read_t: n,
+    output_t: 2,
+  }));
+  for (const tally of [calls, spend]) for (const event of events) tally.add(event);
+  const read = CallTally.from(
+    JSON.parse(JSON.stringify(calls.state())),
+    QuantileSketch.from(JSON.parse(JSON.stringify(calls.sketch.state()))),
+  );
+  assertEquals(read.state(), calls.state());
+  assertEquals(read.sketch.atRanks([1, 2, 3, 4]), calls.sketch.atRanks([1, 2, 3, 4]));
+  assertEquals(SpendTally.from(JSON.parse(JSON.stringify(spend.state()))).state(), spend.state());
+  assertEquals(spendIn(read).state(), spend.state());
+});
