@@ -171,7 +171,8 @@ function statsOf(
     readonly outcome: Condition | undefined;
   },
 ): Promise<Stats> {
-  return stats(reader.query(query), {
+  return stats(reader, {
+    ...query,
     by,
     timeZone,
     ...outcome === undefined ? {} : { outcome: outcome.isMetBy },

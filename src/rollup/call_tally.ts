@@ -161,7 +161,7 @@ export function isFailure({ status, event }: AuditEvent): boolean {
  * `validation_fail`. The event that begins a span, and the lines of budgets, are calls only if they have a cost.
  */
 export function isCall(event: AuditEvent): boolean {
-  // Whatever the type of an event is, its cost was spent.
+  // A cost was spent for every type of event, so the costs of the calls add up to the spend.
   if (finite(event.cost) !== null) return true;
   const { event: type, span } = event;
   if (typeof type === "string") {

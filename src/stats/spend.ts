@@ -56,8 +56,8 @@ const GROUPS_MAX = 100_000;
  * Sums up the costs of a log, exact to the last bit, with the tokens and the number of calls. With `by`, also for each
  * value of one or two fields.
  *
- * Of a log or a reader, archives that are inside of the time range are not decoded if the events are grouped by type, model,
- * session, hour, day or a field in {@linkcode AuditLogOptions.rollupFields}: their sums are stored beside them.
+ * Of a log or a reader, archives within the time range are not decoded if the events are grouped by type, model, session,
+ * hour, day or a field in {@linkcode AuditLogOptions.rollupFields}, because their sums are stored beside them.
  *
  * @param source A log, a reader, or any events. Needs the permissions for reading the source, and no others.
  * @param options The groups and the time range; by default the total of all events.
