@@ -11,8 +11,8 @@ export interface HoldDecision extends RequestedHold {
   /** The last event in the log before the decision; undefined if the log has no event. */
   readonly after: AuditEvent | undefined;
   /**
-   * Time at which the decision is dated, epoch milliseconds. It is later than the clock if one of the budgets has a
-   * line with a later time.
+   * Time at which the decision is dated, epoch milliseconds. It is later than the clock if the log has a line of one
+   * of the budgets with a later time.
    */
   readonly ms: number;
   /** Time of the clock, epoch milliseconds. */

@@ -27,7 +27,7 @@ export class PreciseSum {
     return sumPrecise([this.#sum, this.#rest, this.#restOfRest]) + 0;
   }
 
-  /** The three numbers whose exact sum is this sum. The rests have no meaning if the sum is infinite. */
+  /** The sum, and two numbers with its rounding errors, which have no meaning if the sum is infinite. */
   get parts(): readonly [sum: number, rest: number, restOfRest: number] {
     return [this.#sum, this.#rest, this.#restOfRest];
   }

@@ -141,7 +141,7 @@ export async function parsePart<Name extends "sketches" | "cells">(
   return isPart(name, part, head) ? part : null;
 }
 
-/** Checks that a part has the groups of the head. */
+/** Checks that a part has a row for each group of each table in the head, or cells of these groups. */
 function isPart(
   name: "sketches" | "cells",
   part: RollupContent["sketches" | "cells"],

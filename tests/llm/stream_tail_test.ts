@@ -33,8 +33,8 @@ function factsOf(bytes: Uint8Array, size: number): unknown[] {
 
 for (const [name, lineEnd] of [["LF", "\n"], ["CRLF", "\r\n"]] as const) {
   Deno.test(`StreamTail reads the end of a stream whose lines end with ${name}, for pieces of any size`, () => {
-    // StreamTail leaves out old pieces about every 16 KiB. For some values of `count`, it does so near the event with
-    // the usage.
+    // StreamTail drops the oldest pieces each time that 16 KiB more have come in. For some numbers of events (`count`),
+    // this happens near the event with the usage.
     for (let count = 100; count < 260; count++) {
       const bytes = eventsOf(count, lineEnd);
       for (const size of [7, 61, 250, 1_100, 5_000, 40_000]) {

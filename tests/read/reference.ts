@@ -243,7 +243,7 @@ export class Reference {
   }
 }
 
-/** Rounds half up. Rounding to 15 digits first removes the error of the division. */
+/** Rounds half up. The value is a quotient; rounding to 15 digits first removes the error of its division. */
 function rounded(value: number, digits: number): number {
   return Math.round(Number((value * 10 ** digits).toPrecision(15))) / 10 ** digits;
 }

@@ -133,8 +133,8 @@ class Writers {
   }
 
   /**
-   * Advances the clock, stores its time as the last event of the writer's session, and calls the function that logs
-   * this event.
+   * Advances the clock, records the new time as that of the last event of the writer's session, and calls the function
+   * that logs this event.
    */
   async #seen<T>(
     { session }: { session: string },

@@ -226,7 +226,7 @@ Deno.test("TimeBuckets accepts events in any order, also after list() was called
   }
 });
 
-Deno.test("TimeBuckets lists no buckets without events", () => {
+Deno.test("TimeBuckets.list() returns an empty list if no event was added", () => {
   assertEquals(bucketsOf("UTC", []).list(), []);
 });
 
