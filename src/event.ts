@@ -383,7 +383,7 @@ export function fieldText(value: unknown): string {
   try {
     return JSON.stringify(value);
   } catch (error) {
-    // The stack has overflowed. A parsed line has no cycle and no BigInt, so there is no other cause.
+    // The stack has overflowed: a parsed line has neither a cycle nor a BigInt, the other causes of an error.
     if (error instanceof RangeError) return TOO_DEEP;
     throw error;
   }

@@ -8,7 +8,7 @@ import { shownSince, shownTime } from "../shown.ts";
 import { CommandError } from "./command_error.ts";
 import type { Question } from "./nothing_found.ts";
 import type { Condition } from "./conditions.ts";
-import type { TimeOptions } from "./options.ts";
+import { fieldsToQuery, type TimeOptions } from "./options.ts";
 import { parseWhen } from "./when.ts";
 
 /** The options that select the two sources. A type alias, because the parsers do not accept an interface. */
@@ -108,10 +108,7 @@ function sourceOf(
     query: {
       ...from === undefined ? {} : { since: from },
       ...to === undefined ? {} : { until: to },
-      ...session === undefined ? {} : { sessionId: session },
-      ...where.length === 0
-        ? {}
-        : { where: (event) => where.every(({ isMetBy }) => isMetBy(event)) },
+      ...fieldsToQuery({ event: [], session, where }),
     },
     question: { session, hasTests: where.length > 0, since: from, until: to },
   };

@@ -9,12 +9,12 @@ import { option } from "@optique/core/primitives";
 import { nearestName } from "../options/nearest_name.ts";
 import { shownUsd } from "../shown.ts";
 import { type GroupKey, TIME_KEYS } from "../stats/group_key.ts";
+import { GROUP_FIELDS_MAX } from "../stats/source.ts";
 import type { Stats } from "../stats/stats.ts";
 import type { Condition } from "./conditions.ts";
 import { tell } from "./messages.ts";
 import { valueOf } from "./options.ts";
 
-const FIELDS_MAX = 2;
 /** Names to suggest for `--by`. */
 const USUAL_NAMES = [
   ...TIME_KEYS,
@@ -44,9 +44,14 @@ function* suggestedFields(prefix: string): Generator<Suggestion> {
 
 function parseFields(input: string): readonly string[] {
   const names = input.split(",").map((name) => name.trim());
-  if (names.length <= FIELDS_MAX && !names.includes("")) return names;
+  if (names.length <= GROUP_FIELDS_MAX && !names.includes("")) return names;
   throw new RangeError("not one or two names of fields; use model or agent,model");
 }
+
+/** The label of the groups that are combined because there are too many. */
+export const OTHERS_LABEL = "(others)";
+/** The label of the row with the sums of all groups. */
+export const TOTAL_LABEL = "total";
 
 /** Returns the text that names a group in a table. A dash means that the events have no value. */
 export function labelOf(key: GroupKey): string {

@@ -50,7 +50,7 @@ export function optionsToReport(
   };
 }
 
-/** Returns a heading that names the filter, so that nobody takes a part of the log for all of it. */
+/** Returns a heading that names the filter, so that the report is not read as one on the whole log. */
 function titleOf(
   { event = [], session, where = [] }: Partial<FieldOptions>,
 ): string | undefined {

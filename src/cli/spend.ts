@@ -26,7 +26,14 @@ import {
   timeOptions,
 } from "./options.ts";
 import { barTable } from "./bar_table.ts";
-import { alignedUsd, byOption, labelOf, tellMissingFields } from "./groups.ts";
+import {
+  alignedUsd,
+  byOption,
+  labelOf,
+  OTHERS_LABEL,
+  tellMissingFields,
+  TOTAL_LABEL,
+} from "./groups.ts";
 import { wrapped } from "./fit.ts";
 import { tellNothingFound } from "./nothing_found.ts";
 import { counted, shownNumber, shownSince, shownUsd } from "../shown.ts";
@@ -55,7 +62,7 @@ export const spendCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Sums up costs by hour, or by any field`,
     description:
-      message`Sums up the costs in USD of the events that match, in the last 24 hours or since --since. A call is an event with a cost; its tokens are those of input and output.`,
+      message`Sums up the costs in USD of the events that match, in the last 24 hours or since --since. A call is an event with a cost or tokens; its tokens are those of input and output.`,
     footer: message`Example: scout spend logs --by day --since 2w --tz Europe/Berlin`,
   },
 );
@@ -92,8 +99,8 @@ export function spendQuery(
 }
 
 /**
- * Writes sums of costs to the output, and resolves with the number of calls. Reports on standard error how many costs
- * the sums do not include: those that are unknown, those that are not numbers, and those of the `untimed` events.
+ * Writes sums of costs to the output, and resolves with the number of calls. Reports on standard error which events the
+ * sums leave out: calls without a cost, costs that are not numbers, and the `untimed` events.
  */
 export async function tellSpend(
   { by, usd, calls, costs, tokens, rows, others, badCosts }: Spend,
@@ -110,7 +117,7 @@ export async function tellSpend(
     const amount = costs === 0 ? "-" : shownUsd(usd);
     const head = `${amount} for ${counted(calls, "call")} since ${shownSince(since, timeZone)}`;
     for (const line of wrapped(head, columns())) output.line(line);
-    const shown = others === null ? rows : [...rows, { key: [OTHERS], ...others }];
+    const shown = others === null ? rows : [...rows, { key: [OTHERS_LABEL], ...others }];
     for (const line of spendTable({ by, rows: shown, total }, columns())) output.line(line);
   }
   await output.flush();
@@ -118,9 +125,6 @@ export async function tellSpend(
   tellMissingFields(by, rows);
   return calls;
 }
-
-/** The label of the groups that are combined because there are too many. */
-const OTHERS = "(others)";
 
 /** Returns the table of `scout spend` as lines that are at most `columns` wide. */
 export function spendTable(
@@ -132,7 +136,7 @@ export function spendTable(
   columns: number,
 ): string[] {
   const all = [...rows, ...rows.length > 1 ? [total] : []];
-  const labels = [...labelsOf(by, rows), "total"];
+  const labels = [...labelsOf(by, rows), TOTAL_LABEL];
   const amounts = alignedUsd(all.map(({ usd }) => usd));
   return barTable(
     all.map((row, n) => ({

@@ -16,7 +16,15 @@ import { type BarRow, barTable } from "./bar_table.ts";
 import { type Run, withLog } from "./command.ts";
 import type { Condition } from "./conditions.ts";
 import { wrapped } from "./fit.ts";
-import { alignedUsd, byOption, labelOf, tellMissingFields, tellMissingOutcomes } from "./groups.ts";
+import {
+  alignedUsd,
+  byOption,
+  labelOf,
+  OTHERS_LABEL,
+  tellMissingFields,
+  tellMissingOutcomes,
+  TOTAL_LABEL,
+} from "./groups.ts";
 import { tellLeftOut, untimedEvents } from "./left_out.ts";
 import { tellNothingFound } from "./nothing_found.ts";
 import {
@@ -70,7 +78,6 @@ export const statsCommand: Parser<"sync", Run, unknown> = command(
 );
 
 const TOO_FEW = "too few";
-const TOTAL = "total";
 const MISSING = "-";
 /** Maximum number of failure reasons to show. With `--json`, all reasons are printed. */
 const REASONS_SHOWN_MAX = 10;
@@ -128,8 +135,8 @@ function labelled({ groups, others, total }: Stats): LabelledFigures[] {
   return [
     ...groups.filter(({ calls, outcomes }) => calls > 0 || outcomes > 0)
       .map(({ key, ...figures }) => ({ label: labelOf(key), figures })),
-    ...others === null ? [] : [{ label: "(others)", figures: others }],
-    ...groups.length === 1 && others === null ? [] : [{ label: TOTAL, figures: total }],
+    ...others === null ? [] : [{ label: OTHERS_LABEL, figures: others }],
+    ...groups.length === 1 && others === null ? [] : [{ label: TOTAL_LABEL, figures: total }],
   ].filter(({ figures }) => figures.calls > 0 || figures.outcomes > 0);
 }
 
@@ -218,7 +225,7 @@ function tableOf(
   const rows = shown.map(({ label, figures }, n): BarRow => ({
     label,
     // The bar of the total would make the other bars too short to compare.
-    value: label === TOTAL ? 0 : valueOf(figures),
+    value: label === TOTAL_LABEL ? 0 : valueOf(figures),
     cells: cellsOf(figures, n),
   }));
   return barTable(rows, { header, columns });

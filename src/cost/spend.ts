@@ -43,6 +43,12 @@ export function costOf(event: AuditEvent): { epochMs: number; usd: number } | nu
   return Number.isNaN(epochMs) ? null : { epochMs, usd };
 }
 
+/** Returns the value if it is a finite number >= 0, such as a number of tokens; null otherwise. */
+export function amountIn(value: unknown): number | null {
+  const amount = finite(value);
+  return amount !== null && amount >= 0 ? amount : null;
+}
+
 /** Returns the value if it is a finite number, or null otherwise. */
 export function finite(value: unknown): number | null {
   return typeof value === "number" && Number.isFinite(value) ? value : null;

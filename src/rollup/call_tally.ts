@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { finite } from "../cost/spend.ts";
+import { amountIn, finite } from "../cost/spend.ts";
 import { type AuditEvent, isReservedType, typeBegunBy } from "../event.ts";
 import { Moments, type MomentsState } from "./moments.ts";
 import { QuantileSketch } from "./quantile_sketch.ts";
@@ -73,7 +73,7 @@ export class CallTally {
     this.calls++;
     if (isFailure(event)) this.errors++;
     else if (event.status === "aborted") this.aborted++;
-    const durationMs = amountOf(event.duration_ms);
+    const durationMs = amountIn(event.duration_ms);
     if (durationMs !== null) {
       this.sketch.add(durationMs);
       this.durations.add(durationMs);
@@ -85,12 +85,12 @@ export class CallTally {
 
   /** Adds the tokens of a call, and returns whether it states any. */
   #addTokens(event: AuditEvent, durationMs: number | null): boolean {
-    const input = amountOf(event.input_t);
-    const output = amountOf(event.output_t);
+    const input = amountIn(event.input_t);
+    const output = amountIn(event.output_t);
     if (input !== null) {
       this.inputTokens += input;
       this.inputCalls++;
-      const cached = amountOf(event.cache_read_t);
+      const cached = amountIn(event.cache_read_t);
       if (cached !== null) {
         this.cachedTokens += cached;
         this.cachedCalls++;
@@ -169,12 +169,6 @@ export function isCall(event: AuditEvent): boolean {
     if (typeof span === "string" && typeBegunBy(type) !== null) return false;
   }
   return isFailure(event) || typeof event.status === "string" ||
-    amountOf(event.duration_ms) !== null || amountOf(event.input_t) !== null ||
-    amountOf(event.output_t) !== null;
-}
-
-/** Returns the value if it is a finite number >= 0; null otherwise. A log can hold any value in any field. */
-function amountOf(value: unknown): number | null {
-  const amount = finite(value);
-  return amount !== null && amount >= 0 ? amount : null;
+    amountIn(event.duration_ms) !== null || amountIn(event.input_t) !== null ||
+    amountIn(event.output_t) !== null;
 }

@@ -45,14 +45,10 @@ export class FailureReasons {
   add(event: AuditEvent): void {
     const text = reasonOf(event);
     const reason = withoutNumbers(text);
-    const isKnown = this.#groups.has(reason) || this.#groups.size < REASONS_MAX;
-    const name = isKnown ? reason : OTHER_REASONS;
-    const group = this.#groups.get(name);
-    if (group !== undefined) group.count++;
-    else this.#groups.set(name, { count: 1, example: exampleOf(event, text) });
+    this.#count({ reason, count: 1, example: exampleOf(event, text) });
   }
 
-  /** Whether some reasons have no separate group, so that they cannot be told apart in another sum. */
+  /** Whether there are more reasons than groups, so that some reasons share the group of all other reasons. */
   get isCut(): boolean {
     return this.#groups.size > REASONS_MAX;
   }
@@ -67,13 +63,16 @@ export class FailureReasons {
    * groups are in the order of their first failures, the result is the same as if each failure were added.
    */
   addAll(groups: readonly FailureReason[]): void {
-    for (const { reason, count, example } of groups) {
-      const isKnown = this.#groups.has(reason) || this.#groups.size < REASONS_MAX;
-      const name = isKnown ? reason : OTHER_REASONS;
-      const group = this.#groups.get(name);
-      if (group !== undefined) group.count += count;
-      else this.#groups.set(name, { count, example });
-    }
+    for (const group of groups) this.#count(group);
+  }
+
+  /** Adds failures to the group of their reason, or to that of all other reasons if there are too many groups. */
+  #count({ reason, count, example }: FailureReason): void {
+    const isKnown = this.#groups.has(reason) || this.#groups.size < REASONS_MAX;
+    const name = isKnown ? reason : OTHER_REASONS;
+    const group = this.#groups.get(name);
+    if (group !== undefined) group.count += count;
+    else this.#groups.set(name, { count, example });
   }
 
   /** Returns the groups, the largest first. Groups of the same size are sorted by reason. */

@@ -56,8 +56,8 @@ export class QuantileSketch {
   }
 
   /**
-   * Returns the content as numbers: the least value, the greatest, the zeros, then each bucket and its count. Without
-   * values, there are no numbers.
+   * Returns the content as numbers: the least value, the greatest, the zeros, then each bucket and its count. The
+   * sketch of no values has no numbers.
    */
   state(): number[] {
     if (this.#count === 0) return [];
@@ -93,8 +93,8 @@ export class QuantileSketch {
   }
 
   /**
-   * Returns the values that have the given ranks if all values are sorted in ascending order, each with a relative error
-   * of at most 1 %. The smallest value has rank 1. The ranks must be from 1 to {@linkcode count}.
+   * Returns the values at the given ranks, each with a relative error of at most 1 %. The smallest value has rank 1, the
+   * largest has rank {@linkcode count}. Other ranks are not allowed.
    */
   atRanks(ranks: readonly number[]): number[] {
     const buckets = [...this.#counts].sort(([a], [b]) => a - b);

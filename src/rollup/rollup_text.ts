@@ -158,8 +158,8 @@ function isPart(
 }
 
 /**
- * Checks whether the bytes after the head are those that were written, bit by bit. {@linkcode parsePart} accepts a change
- * that does not change the decompressed texts, such as one in a header of gzip.
+ * Checks whether no bit of the bytes after the head was changed. {@linkcode parsePart} does not notice a change that leaves
+ * the decompressed texts as they are, such as one in a header of gzip.
  */
 export function areIntact(rest: Bytes): boolean {
   const parts = partsIn(rest);

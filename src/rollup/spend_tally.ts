@@ -4,7 +4,7 @@
  * @module
  */
 import { PreciseSum } from "../cost/precise_sum.ts";
-import { finite } from "../cost/spend.ts";
+import { amountIn, finite } from "../cost/spend.ts";
 import type { AuditEvent } from "../event.ts";
 
 /**
@@ -31,8 +31,8 @@ export class SpendTally {
   add({ cost, input_t, output_t }: AuditEvent): void {
     this.events++;
     const usd = finite(cost);
-    const input = tokensOf(input_t);
-    const output = tokensOf(output_t);
+    const input = amountIn(input_t);
+    const output = amountIn(output_t);
     if (usd !== null) {
       this.costs++;
       this.sum.add(usd);
@@ -79,10 +79,4 @@ export class SpendTally {
     for (const part of [sum, rest, restOfRest]) tally.sum.add(part);
     return tally;
   }
-}
-
-/** Returns a number of tokens if it is a finite number >= 0; null otherwise. A log can hold any value in any field. */
-function tokensOf(value: unknown): number | null {
-  const tokens = finite(value);
-  return tokens !== null && tokens >= 0 ? tokens : null;
 }

@@ -26,11 +26,14 @@ export interface InTurns {
 export interface ContentReading extends InTurns {
   /** Maximum length of a line in bytes; a longer line counts as malformed. */
   readonly maxLineBytes: number;
-  /** The fields by which rollups group events, besides type, model and session. By default none. */
+  /**
+   * The fields by which rollups group events, besides type, model and session. Without this option, no rollups are
+   * gathered.
+   */
   readonly rollupFields?: readonly string[];
 }
 
-/** The summary of a segment, and its rollup; null if the segment has too many groups for a rollup. */
+/** The summary of a segment, and its rollup; null if none was gathered, or if the segment has too many groups. */
 export interface SegmentContent extends SegmentSummary {
   readonly rollup: RollupBytes | null;
 }

@@ -1,5 +1,5 @@
 /**
- * The files with the rollups of archives: `audit_20260213_143022.jsonl.rollup` beside the archive.
+ * Reads and writes the rollups of archives, which are files such as `audit_20260213_143022.jsonl.rollup`.
  *
  * A rollup is derived from its archive. The manifest line of the archive has the digest of the rollup's head, and the
  * head has the digests of the other parts. A reader believes a part only if it has the expected digest; otherwise the
@@ -155,12 +155,12 @@ export async function storedRollup(log: LogDirectory, stamp: Stamp): Promise<Sto
   const line = headOf(log, stamp);
   if (line === null) return DAMAGED;
   const digest = sha256(line);
-  const rollup = readRollup(log, stamp, digest);
+  const head = parseHead(line);
   const rest = restOf(log, stamp, line);
-  if (rollup === null || rest === null) return { ...DAMAGED, digest };
-  const isWhole = areIntact(rest) && await rollup.part("sketches") !== null &&
-    await rollup.part("cells") !== null;
-  return { digest, fields: fieldsIn(rollup), isWhole };
+  if (head === null || rest === null) return { ...DAMAGED, digest };
+  const isWhole = areIntact(rest) && await parsePart("sketches", rest, head) !== null &&
+    await parsePart("cells", rest, head) !== null;
+  return { digest, fields: fieldsIn(head), isWhole };
 }
 
 /** Returns the declared fields of a rollup that may have been modified. */

@@ -66,7 +66,7 @@ export class SegmentScan {
   readonly #hash = createHash("sha256");
   readonly #types = new Map<string, { count: number; cost: PreciseSum }>();
   readonly #spans = new SpanScan();
-  readonly #rollupScan: RollupScan;
+  readonly #rollupScan: RollupScan | undefined;
   #rollup: RollupContent | null = null;
   #typeNamesLength = 0;
   #lines = 0;
@@ -82,14 +82,17 @@ export class SegmentScan {
 
   /**
    * Creates the scan. A line of more than `maxLineBytes` bytes counts as malformed. `rollupFields` are the fields by
-   * which the rollup groups events, besides type, model and session.
+   * which the rollup groups events, besides type, model and session; without `rollupFields`, no rollup is gathered.
    */
-  constructor(maxLineBytes: number, rollupFields: readonly string[] = []) {
+  constructor(maxLineBytes: number, rollupFields?: readonly string[]) {
     this.#splitter = new LineSplitter(maxLineBytes);
-    this.#rollupScan = new RollupScan(rollupFields);
+    if (rollupFields !== undefined) this.#rollupScan = new RollupScan(rollupFields);
   }
 
-  /** The rollup of the segment; null if the segment has too many groups. Known after {@linkcode finish}. */
+  /**
+   * The rollup of the segment; null if none was gathered, or if the segment has too many groups. Known after
+   * {@linkcode finish}.
+   */
   get rollup(): RollupContent | null {
     return this.#rollup;
   }
@@ -105,7 +108,7 @@ export class SegmentScan {
   finish(): SegmentSummary {
     for (const line of this.#splitter.end()) this.#addLine(line);
     const link = this.#lastChained === undefined ? null : linkOf(this.#lastChained);
-    this.#rollup = this.#rollupScan.finish();
+    this.#rollup = this.#rollupScan?.finish() ?? null;
     return {
       lines: this.#lines,
       malformed: this.#malformed,
@@ -133,7 +136,7 @@ export class SegmentScan {
     if ("event" in parsed) {
       const epochMs = eventEpochMs(parsed.event.ts);
       this.#addEvent(parsed.event, epochMs);
-      this.#rollupScan.add(parsed.event, epochMs, bytes!.byteLength + 1);
+      this.#rollupScan?.add(parsed.event, epochMs, bytes!.byteLength + 1);
       this.#spans.add(parsed.event, bytes!);
     } else this.#malformed++;
   }

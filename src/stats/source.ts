@@ -5,7 +5,15 @@
  */
 import type { AuditEvent } from "../event.ts";
 import type { OptionCheck, OptionChecks } from "../options/option_checks.ts";
-import { abortSignal, callback, text, texts, time, timeZone } from "../options/option_checks.ts";
+import {
+  abortSignal,
+  callback,
+  eventSource,
+  text,
+  texts,
+  time,
+  timeZone,
+} from "../options/option_checks.ts";
 import { eventFilter, type EventFilterOptions } from "../read/filter.ts";
 import type { QueryOptions } from "../read/query_options.ts";
 import { type SumsKind, sumsSourceOf, sumUp } from "../read/sum_up.ts";
@@ -70,7 +78,8 @@ export interface GroupOptions {
   signal?: AbortSignal;
 }
 
-const FIELDS_MAX = 2;
+/** Maximum number of fields by which events are grouped. */
+export const GROUP_FIELDS_MAX = 2;
 
 /** The checks of {@linkcode GroupOptions}. */
 export const GROUP_OPTION_CHECKS: OptionChecks<GroupOptions> = {
@@ -78,7 +87,7 @@ export const GROUP_OPTION_CHECKS: OptionChecks<GroupOptions> = {
     must: "one or two names of fields",
     isOfType: texts.isOfType,
     isInRange: (value: string | readonly string[]) =>
-      [value].flat().length <= FIELDS_MAX && ![value].flat().includes(""),
+      [value].flat().length <= GROUP_FIELDS_MAX && ![value].flat().includes(""),
   },
   since: time,
   until: time,
@@ -93,9 +102,8 @@ export const GROUP_OPTION_CHECKS: OptionChecks<GroupOptions> = {
 export const statsSource: OptionCheck = {
   must: "a log, a reader or an iterable of events, such as log.query()",
   isOfType: (value) =>
-    typeof value === "object" && value !== null &&
-    (Symbol.asyncIterator in value || Symbol.iterator in value ||
-      typeof (value as { query?: unknown }).query === "function"),
+    eventSource.isOfType(value) ||
+    typeof (value as { query?: unknown } | null)?.query === "function" && typeof value === "object",
 };
 
 /** Receives the events of a source, one by one or summed up as tallies of type `T`. */

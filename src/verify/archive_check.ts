@@ -5,14 +5,17 @@
  */
 import type { ArchiveLine, GzipFacts } from "../segments/manifest_line.ts";
 import type { RollupContent } from "../rollup/rollup.ts";
+import type { StoredRollup } from "../segments/rollup_file.ts";
 import type { SegmentSummary } from "../segments/segment_summary.ts";
 import type { NumberedLine } from "./manifest_check.ts";
 
 /** The digests and figures of an archive, computed from its file. */
 export interface ArchiveContent extends GzipFacts {
   readonly summary: SegmentSummary;
-  /** The sums of the archive; null if it has too many groups. */
+  /** The sums of the archive; null if it has too many groups, or no file with its sums. */
   readonly rollup: RollupContent | null;
+  /** The facts about the file with the sums; null if it does not exist. */
+  readonly stored: StoredRollup | null;
 }
 
 /**

@@ -239,13 +239,12 @@ class LogCheck {
   async #checkRollup(
     { path }: SnapshotFile,
     { line, number }: NumberedLine,
-    { rollup, summary }: ArchiveContent,
+    { rollup, stored, summary }: ArchiveContent,
   ): Promise<void> {
     const { log } = this.#source;
     const { stamp } = log.files.parse(basename(path))!;
     const digest = line.rollup_sha256;
     if (digest === undefined) return;
-    const stored = await storedRollup(log, stamp);
     if (stored === null) return;
     const fault = (reason: string) => this.#faults.add({ path: log.files.rollup(stamp), reason });
     if (stored.digest !== digest || !stored.isWhole) {
@@ -270,7 +269,8 @@ class LogCheck {
     const handle = log.open(file.path, stack);
     if (handle === null) return null;
     const { stamp } = log.files.parse(basename(file.path))!;
-    const scan = new SegmentScan(maxLineBytes, (await storedRollup(log, stamp))?.fields);
+    const stored = await storedRollup(log, stamp);
+    const scan = new SegmentScan(maxLineBytes, stored?.fields);
     const check = this.#chain.file(file.path);
     const gzip = createHash("sha256");
     const { byteLength } = handle.status();
@@ -285,7 +285,7 @@ class LogCheck {
     this.#bytes += bytes;
     const summary = scan.finish();
     const gzip_sha256 = gzip.digest("hex");
-    return { summary, rollup: scan.rollup, gzip_bytes: byteLength, gzip_sha256 };
+    return { summary, rollup: scan.rollup, stored, gzip_bytes: byteLength, gzip_sha256 };
   }
 
   /** Checks a segment that is not archived yet, or the active file. */

@@ -76,7 +76,7 @@ const B = [
   call("11:30:00.000", { model: "small", status: "error", error: "tool 7 lost", session_id: "s2" }),
 ];
 
-Deno.test("scout diff shows two logs as a table, and what is new and gone", async () => {
+Deno.test("scout diff shows the figures of two logs as a table, and lists new and gone groups and reasons", async () => {
   using logs = logsWith({ a: A, b: B });
   const { code, stdout, stderr } = await logs.run("a", "b");
   assertEquals([code, stderr], [0, ""]);

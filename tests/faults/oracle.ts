@@ -89,7 +89,8 @@ export class Ledger {
       this.holds.add(hold.id);
       return hold;
     } catch {
-      // If the log has the hold all the same, the oracle counts it as any other hold.
+      // The caller expects refusals and faults here. A failed sync can leave the hold in the log; the oracle then counts
+      // it like every other hold that it reads there.
       return undefined;
     }
   }

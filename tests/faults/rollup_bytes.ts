@@ -26,7 +26,7 @@ export function rollupOf(
   raw: Uint8Array,
   { events = raw, maxLineBytes = 10_000 }: RollupOptions = {},
 ): RollupBytes | null {
-  const scan = new SegmentScan(maxLineBytes);
+  const scan = new SegmentScan(maxLineBytes, []);
   scan.add(events.slice());
   scan.finish();
   if (scan.rollup === null) return null;

@@ -84,7 +84,7 @@ Deno.test("RollupScan has no rollup for more than 10,000 cells, or for a sum tha
   );
 });
 
-Deno.test("The bytes of a rollup hold its content, whatever their parts are", async () => {
+Deno.test("parseHead() and parsePart() return the content from which rollupBytes() made the bytes", async () => {
   const content = contentOf([
     { event: "llm_call", cost: 0.1, duration_ms: 3, status: "error", error: "x \ud800" },
     { event: "llm_call", cost: 0.2, duration_ms: 70_000 },

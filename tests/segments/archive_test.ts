@@ -79,7 +79,7 @@ function archive(process: LogProcess) {
 
 /** Resolves with the rollup of a segment with the text. */
 async function rollupOf(text: string): Promise<RollupBytes> {
-  const scan = new SegmentScan(10_000);
+  const scan = new SegmentScan(10_000, []);
   scan.add(new TextEncoder().encode(text));
   const { sha256: content_sha256 } = scan.finish();
   return (await rollupBytes(scan.rollup!, { content_sha256, fields: [] }))!;
@@ -700,7 +700,15 @@ function realArchiving(log: LogDirectory, signal: AbortSignal): Archiving {
     await Promise.resolve().then(section);
   const logger = { debug() {}, info() {}, warn() {}, error() {} };
   const manifest = new Manifest({ log, logger, underLock });
-  return { log, manifest, underLock, maxLineBytes: 10_000, clock: systemClock, signal };
+  return {
+    log,
+    manifest,
+    underLock,
+    maxLineBytes: 10_000,
+    rollupFields: [],
+    clock: systemClock,
+    signal,
+  };
 }
 
 Deno.test("archiveSegment() creates files with the mode of the segment (real disk)", async () => {

@@ -68,7 +68,7 @@ export function namesOn(disk: SimulatedDisk): string[] {
 }
 
 /**
- * Checks that each archive whose manifest line states a rollup has this rollup, and that there are no other rollups.
+ * Checks that each archive has the rollup whose digest its manifest line states, and that no other rollup exists.
  *
  * @param place The place in the test, for the message of a failure.
  */

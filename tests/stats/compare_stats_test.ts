@@ -181,7 +181,7 @@ Deno.test("compareStats() states null for a difference or change that is not a n
   assertEquals(figureOf(negative.figures, "usd").changePct, 50);
 });
 
-Deno.test("compareStats() finds no difference between the means of equal values, whatever their number", async () => {
+Deno.test("compareStats() finds no difference between the means of equal values, even if one source has more of them", async () => {
   for (const cost of [0.1, 0.07, 1 / 3, 1e-9]) {
     for (let count = 20; count < 60; count++) {
       const { figures } = await compared(repeated(50, { cost }), repeated(count, { cost }));

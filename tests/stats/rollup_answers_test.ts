@@ -222,7 +222,7 @@ function assertSameStats(found: Stats, expected: Stats, place: string): void {
   }
 }
 
-/** Returns the figures without those that rounding can change: deviations, and speeds, which are sums of fractions. */
+/** Returns the figures without their deviations, and with rounded speeds, because the order of additions changes both. */
 function withoutDeviations({ total, groups, ...others }: Stats): unknown {
   const rounded = (figures: Stats["total"]) => ({
     ...figures,
