@@ -61,8 +61,10 @@ export async function simulate(options: SimulationOptions): Promise<void> {
   const world = { random: mulberry32(options.seed), clock };
   let active: readonly Agent[] = agents;
   for (let step = 0; step < STEPS_PER_AGENT && active.length > 0; step++) {
-    const goOn = await Promise.all(active.map((agent) => act(agent, world)));
-    active = active.filter((_, n) => goOn[n]);
+    const calls = await Promise.all(active.map((agent) => startCall(agent, world)));
+    active = active.filter((_, n) => calls[n] !== null);
+    // The clock moves only after all holds, so that the time of a hold does not depend on the speed of the disk.
+    await Promise.all(calls.map((finishCall) => finishCall?.()));
   }
   const { spent, left } = await agents[0]!.budget.state();
   const stopReason = active.length > 0
@@ -86,10 +88,14 @@ interface World {
 const MAX_OUTPUT_TOKENS = 420;
 
 /**
- * Runs one step of one agent. Resolves with false if the budget has no room for it. Draws all random numbers before the
- * first await, so that the seed determines them.
+ * Holds the maximum cost of the next call of an agent. Resolves with a function that makes the call and logs it, or with
+ * null if the budget has no room for it. Draws all random numbers before the first await, so that the seed determines
+ * them.
  */
-async function act({ logger, budget }: Agent, { random, clock }: World): Promise<boolean> {
+async function startCall(
+  { logger, budget }: Agent,
+  { random, clock }: World,
+): Promise<(() => Promise<void>) | null> {
   const chance = random();
   const wanted: Model = random() < 0.2 ? "large" : "small";
   const input_t = 200 + Math.floor(random() * 4_000);
@@ -98,22 +104,21 @@ async function act({ logger, budget }: Agent, { random, clock }: World): Promise
   const file = `src/module_${Math.floor(random() * 40)}.ts`;
   const fails = random() < 0.12;
   const confidence = Math.floor(random() * 101);
+  const gate = confidence < 45 ? "gate_escalate" : "gate_compress";
   const held = await holdFor(budget, wanted, input_t);
-  if (held === null) return false;
+  if (held === null) return null;
   const { hold, model } = held;
   const cost = costUsd(PRICES[model], input_t, output_t);
   const call = { model, input_t, output_t, duration_ms, cost };
-  clock.pass(duration_ms);
-  if (chance < 0.6) {
-    await hold.settle("nav", { ...call, files: [file] });
-    if (fails) await logger.log("validation_fail", { reason: `${file} does not exist` });
-  } else if (chance < 0.75) await hold.settle("brief", call);
-  else if (chance < 0.85) await hold.settle("tldr", call);
-  else {await hold.settle(confidence < 45 ? "gate_escalate" : "gate_compress", {
-      ...call,
-      confidence,
-    });}
-  return true;
+  return async () => {
+    clock.pass(duration_ms);
+    if (chance < 0.6) {
+      await hold.settle("nav", { ...call, files: [file] });
+      if (fails) await logger.log("validation_fail", { reason: `${file} does not exist` });
+    } else if (chance < 0.75) await hold.settle("brief", call);
+    else if (chance < 0.85) await hold.settle("tldr", call);
+    else await hold.settle(gate, { ...call, confidence });
+  };
 }
 
 /**
