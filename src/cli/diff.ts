@@ -10,7 +10,6 @@ import type { Parser } from "@optique/core/parser";
 import { argument, command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import type { AuditReader } from "../audit_reader.ts";
-import { shownSince } from "../shown.ts";
 import { compareStats, type StatsComparison } from "../stats/compare_stats.ts";
 import { type Stats, stats } from "../stats/stats.ts";
 import type { Condition } from "./conditions.ts";
@@ -28,7 +27,7 @@ import {
 } from "./fail_condition.ts";
 import { cutMiddle } from "./fit.ts";
 import { tellMissingFields, tellMissingOutcomes } from "./groups.ts";
-import { tellLeftOut, untimedEvents } from "./left_out.ts";
+import { tellLeftOut, tellRemoved, untimedEvents } from "./left_out.ts";
 import { tell } from "./messages.ts";
 import { nothingFoundIn } from "./nothing_found.ts";
 import {
@@ -231,11 +230,8 @@ async function tellGaps({ name, reader, source, stats, now }: {
   readonly now: Temporal.ZonedDateTime;
 }): Promise<void> {
   const { since, until } = source.question;
-  const prunedUntil = await reader.prunedUntil();
-  if (prunedUntil !== null && prunedUntil.getTime() >= (since?.epochMilliseconds ?? -Infinity)) {
-    const shown = shownSince(prunedUntil.toTemporalInstant(), now.timeZoneId);
-    tell(`${name} leaves out all events up to ${shown}, because retention has removed them`);
-  }
+  const { timeZoneId: timeZone } = now;
+  await tellRemoved(reader, { beginning: `${name} leaves out`, since, timeZone });
   const untimed = since === undefined && until === undefined ? 0 : await untimedEvents(reader);
   tellLeftOut({ untimed, badCosts: stats.badCosts, source: name });
   if (stats.total.events > 0) return;

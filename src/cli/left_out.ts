@@ -1,11 +1,12 @@
 /**
- * Reports events that the figures of a command do not include, because their time or cost is unreadable.
+ * Reports events that the figures of a command do not include: their time or cost is unreadable, or retention has removed
+ * them.
  *
  * @module
  */
 import type { AuditReader } from "../audit_reader.ts";
 import { DamageReport } from "../read/damage.ts";
-import { counted } from "../shown.ts";
+import { counted, shownSince } from "../shown.ts";
 import { eventEpochMs } from "../time.ts";
 import { listedFiles } from "./listed_files.ts";
 import { statusLogger, tell } from "./messages.ts";
@@ -59,4 +60,24 @@ export function tellLeftOut(
   ];
   if (parts.length === 0) return;
   tell(`not counted${source === undefined ? "" : ` in ${source}`}: ${parts.join(", ")}`);
+}
+
+/**
+ * Reports on standard error that retention has removed events since a time. Writes nothing if it has removed none.
+ *
+ * @param beginning The beginning of the message: which figures leave the events out.
+ */
+export async function tellRemoved(
+  reader: AuditReader,
+  { beginning, since, timeZone }: {
+    readonly beginning: string;
+    readonly since: Temporal.Instant | undefined;
+    readonly timeZone: string;
+  },
+): Promise<void> {
+  const prunedUntil = await reader.prunedUntil();
+  if (prunedUntil === null) return;
+  if (since !== undefined && prunedUntil.getTime() < since.epochMilliseconds) return;
+  const until = shownSince(prunedUntil.toTemporalInstant(), timeZone);
+  tell(`${beginning} all events up to ${until}, because retention has removed them`);
 }

@@ -12,8 +12,7 @@ import type { QueryOptions } from "../read/query_options.ts";
 import type { GroupKey } from "../stats/group_key.ts";
 import { type Spend, spend, type SpendRow, type SpendSums } from "../stats/spend.ts";
 import { type Run, withLog } from "./command.ts";
-import { tellLeftOut, untimedEvents } from "./left_out.ts";
-import { tell } from "./messages.ts";
+import { tellLeftOut, tellRemoved, untimedEvents } from "./left_out.ts";
 import {
   type FieldOptions,
   fieldOptions,
@@ -72,12 +71,8 @@ async function runSpend(options: SpendCommandOptions, output: Output): Promise<n
   const now = Temporal.Now.zonedDateTimeISO(timeZone);
   const asked = spendQuery(options, now);
   await withLog(options, async (reader) => {
-    const prunedUntil = await reader.prunedUntil();
-    if (prunedUntil !== null && prunedUntil.getTime() >= asked.since.epochMilliseconds) {
-      const until = shownSince(prunedUntil.toTemporalInstant(), timeZone);
-      tell(`the costs leave out all events up to ${until}, because retention has removed them`);
-    }
     const { since } = asked;
+    await tellRemoved(reader, { beginning: "the costs leave out", since, timeZone });
     const untimed = await untimedEvents(reader);
     const shown = { ...options, since, untimed };
     const found = await spend(reader, { ...asked.query, by: options.by, timeZone });

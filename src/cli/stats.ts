@@ -25,7 +25,7 @@ import {
   tellMissingOutcomes,
   TOTAL_LABEL,
 } from "./groups.ts";
-import { tellLeftOut, untimedEvents } from "./left_out.ts";
+import { tellLeftOut, tellRemoved, untimedEvents } from "./left_out.ts";
 import { tellNothingFound } from "./nothing_found.ts";
 import {
   condition,
@@ -88,6 +88,7 @@ async function runStats(options: StatsCommandOptions, output: Output): Promise<n
   const selection = { ...options, since: options.since ?? DAY_AGO };
   const since = selection.since(now);
   await withLog(options, async (reader) => {
+    await tellRemoved(reader, { beginning: "the figures leave out", since, timeZone });
     const untimed = await untimedEvents(reader);
     const found = await stats(reader, {
       ...optionsToQuery(selection, now),

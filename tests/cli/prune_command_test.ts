@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { AuditLog } from "@vivarium/scout";
 import { runProgram } from "../run_program.ts";
 import { tempDir } from "../temp_dir.ts";
@@ -64,7 +64,7 @@ Deno.test("scout prune --json lists each removed archive with the reason", async
   assertEquals(log.archives().length, 0);
 });
 
-Deno.test("scout spend, status and metrics state up to which time scout prune has removed the events", async () => {
+Deno.test("scout spend, stats, status and metrics state up to which time scout prune has removed the events", async () => {
   using log = await archivedLog();
   await log.run("--max-archives", "1");
   const spend = await log.ask("spend", "--since", "2026-02-01");
@@ -78,6 +78,10 @@ Deno.test("scout spend, status and metrics state up to which time scout prune ha
   );
   const later = await log.ask("spend", "--since", "2026-02-14");
   assertMatch(later.stderr, /^scout: no events with a cost since [^\n]+\n$/);
+  const stats = await log.ask("stats", "--since", "2026-02-01");
+  assertEquals(stats.stderr, spend.stderr.replace("costs", "figures"));
+  const laterStats = await log.ask("stats", "--since", "2026-02-14");
+  assert(!laterStats.stderr.includes("retention"), laterStats.stderr);
   const status = await log.ask("status");
   assertStringIncludes(
     status.stdout,
