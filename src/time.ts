@@ -156,3 +156,22 @@ function digitAt(text: string, index: number): number {
   const digit = text.charCodeAt(index) - ZERO;
   return digit >= 0 && digit <= 9 ? digit : NaN;
 }
+
+/** A quarter of an hour in milliseconds. */
+export const QUARTER_MS = 15 * 60_000;
+/** Since February 1972, the UTC offsets of all named time zones are multiples of a quarter of an hour. */
+const WHOLE_QUARTERS_SINCE_MS = Date.UTC(1972, 1, 1);
+
+/**
+ * Returns the instant, in epoch milliseconds, since which the hours and days on the clock of a time zone consist of
+ * whole quarters of an hour in UTC; `Infinity` for a zone such as `+05:37`. An example of the time before that instant:
+ * until 1916, Dublin was 25 minutes and 21 seconds behind London.
+ *
+ * @param timeZone An IANA name such as `Europe/Berlin`, or a UTC offset such as `+05:30`.
+ */
+export function wholeQuartersSince(timeZone: string): number {
+  if (!/^[+-]/.test(timeZone)) return WHOLE_QUARTERS_SINCE_MS;
+  const { offsetNanoseconds } = Temporal.Instant.fromEpochMilliseconds(0)
+    .toZonedDateTimeISO(timeZone);
+  return offsetNanoseconds % (QUARTER_MS * 1e6) === 0 ? -Infinity : Infinity;
+}

@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { QUARTER_MS, wholeQuartersSince } from "../time.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -19,7 +20,7 @@ const WEEK_MS = 7 * DAY_MS;
 const WIDTHS_MS = [
   MINUTE_MS,
   5 * MINUTE_MS,
-  15 * MINUTE_MS,
+  QUARTER_MS,
   HOUR_MS,
   3 * HOUR_MS,
   6 * HOUR_MS,
@@ -30,9 +31,6 @@ const WIDTHS_MS = [
 /** Approximate maximum number of buckets. If there would be more, buckets are widened, so that charts stay readable. */
 const BUCKETS_MAX = 120;
 
-/** A quarter of an hour in milliseconds. UTC offsets of named time zones since February 1972 are multiples of it. */
-const SLOT_MS = 15 * MINUTE_MS;
-const SLOTS_SINCE_MS = Date.UTC(1972, 1, 1);
 /** Maximum number of entries in a cache. A full cache is cleared. */
 const REMEMBERED_MAX = 10_000;
 /** The start of the first Monday of 1970, the 5th of January. Buckets of a week or more start on Mondays. */
@@ -81,8 +79,8 @@ export class TimeBuckets<T extends BucketContent> {
     if (current !== undefined && epochMs >= current.startMs && epochMs < current.endMs) {
       return current.content;
     }
-    const ms = Math.min(Math.max(epochMs, EARLIEST_MS), LATEST_MS);
-    this.#cover(ms);
+    const ms = clamped(epochMs);
+    this.cover(ms);
     const startMs = this.#startOf(ms);
     let content = this.#contents.get(startMs);
     if (content === undefined) this.#contents.set(startMs, content = this.#create());
@@ -103,8 +101,11 @@ export class TimeBuckets<T extends BucketContent> {
     return buckets;
   }
 
-  /** Extends the range so that it includes an instant. Widens the buckets if there would be too many. */
-  #cover(ms: number): void {
+  /**
+   * Extends the range so that it includes the instant of an event. Widens the buckets if there would be too many.
+   */
+  cover(epochMs: number): void {
+    const ms = clamped(epochMs);
     if (ms >= this.#firstMs && ms <= this.#lastMs) return;
     this.#firstMs = Math.min(this.#firstMs, ms);
     this.#lastMs = Math.max(this.#lastMs, ms);
@@ -129,29 +130,36 @@ export class TimeBuckets<T extends BucketContent> {
 /** The clock of a time zone, with caches of its UTC offsets and of the instants at which buckets start. */
 class Calendar {
   readonly #timeZone: string;
-  readonly #isNamed: boolean;
+  /** Before this instant, the UTC offset of the zone may change within a quarter of an hour, so it is not cached. */
+  readonly #cachedSinceMs: number;
+  /**
+   * The time by which the quarters of an hour on the clock begin before those of UTC. It is 0 for named zones, in which
+   * it was another only before 1972, and for offsets such as +05:30, but not for +05:37.
+   */
+  readonly #shiftMs: number;
   readonly #offsets = new Map<number, number>();
   readonly #instants = new Map<number, number>();
 
   constructor(timeZone: string) {
     this.#timeZone = timeZone;
-    this.#isNamed = !/^[+-]/.test(timeZone);
+    this.#cachedSinceMs = wholeQuartersSince(timeZone);
+    this.#shiftMs = this.#cachedSinceMs === Infinity ? modulo(this.#offsetAt(0), QUARTER_MS) : 0;
   }
 
   /** Returns the start of the bucket that contains an instant. */
   startOf(ms: number, widthMs: number): number {
-    if (widthMs <= SLOT_MS) return ms - modulo(ms, widthMs);
+    if (widthMs <= QUARTER_MS) return ms - modulo(ms + this.#shiftMs, widthMs);
     if (widthMs === HOUR_MS) return this.#hourOf(ms);
     return this.#beginning(this.#indexOf(ms, widthMs), widthMs);
   }
 
   /** Returns the end of the bucket that starts at an instant. */
   endOf(startMs: number, widthMs: number): number {
-    if (widthMs <= SLOT_MS) return startMs + widthMs;
+    if (widthMs <= QUARTER_MS) return startMs + widthMs;
     if (widthMs > HOUR_MS) return this.#beginning(this.#indexOf(startMs, widthMs) + 1, widthMs);
     // If clocks change by half an hour, the hour has 30 or 90 minutes. So the loop searches for the end of the hour.
-    let ms = startMs + SLOT_MS;
-    while (this.#hourOf(ms) === startMs) ms += SLOT_MS;
+    let ms = startMs + QUARTER_MS;
+    while (this.#hourOf(ms) === startMs) ms += QUARTER_MS;
     return this.#hourOf(ms);
   }
 
@@ -168,8 +176,8 @@ class Calendar {
     const offsetBefore = this.#offsetAt(startMs);
     if (offsetBefore === offsetMs) return startMs;
     if (offsetBefore > offsetMs) return this.#hourOf(startMs);
-    let changeMs = startMs - modulo(startMs, SLOT_MS);
-    while (this.#offsetAt(changeMs) !== offsetMs) changeMs += SLOT_MS;
+    let changeMs = startMs - modulo(startMs, QUARTER_MS);
+    while (this.#offsetAt(changeMs) !== offsetMs) changeMs += QUARTER_MS;
     return changeMs;
   }
 
@@ -210,10 +218,14 @@ class Calendar {
     const offsetOf = (ms: number) =>
       Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(this.#timeZone)
         .offsetNanoseconds / 1e6;
-    if (!this.#isNamed || ms < SLOTS_SINCE_MS) return offsetOf(ms);
-    const slotMs = ms - modulo(ms, SLOT_MS);
+    if (ms < this.#cachedSinceMs) return offsetOf(ms);
+    const slotMs = ms - modulo(ms, QUARTER_MS);
     return remembered(this.#offsets, slotMs, () => offsetOf(slotMs));
   }
+}
+
+function clamped(epochMs: number): number {
+  return Math.min(Math.max(epochMs, EARLIEST_MS), LATEST_MS);
 }
 
 /** Returns the clock time at which bucket 0 starts: a Monday for buckets of weeks, otherwise the start of 1970. */

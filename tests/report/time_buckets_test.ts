@@ -9,7 +9,14 @@ const WEEK_MS = 7 * DAY_MS;
 const YEAR_MS = 365.25 * DAY_MS;
 const START = Date.UTC(1996, 0, 1);
 const FIRST_MONDAY = Temporal.PlainDate.from("1970-01-05");
-const ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"];
+const ZONES = [
+  "UTC",
+  "Europe/Berlin",
+  "America/New_York",
+  "Asia/Kolkata",
+  "Australia/Lord_Howe",
+  "+05:37",
+];
 
 class Times {
   readonly all: number[] = [];
