@@ -27,13 +27,27 @@ const START_MS = Date.UTC(2026, 1, 13);
 
 const encoder = new TextEncoder();
 
-async function write(path: string, events: number, fields: (n: number) => Fields): Promise<void> {
+/** How many events are written, and how. */
+interface Amount {
+  readonly events: number;
+  readonly perSession: number;
+  /** Share of the events that the active file has, after the last rotation; null to rotate only full files. */
+  readonly activeShare: number | null;
+}
+
+async function write(
+  path: string,
+  { events, perSession, activeShare }: Amount,
+  fields: (n: number) => Fields,
+): Promise<void> {
   let n = 0;
   const now = () => START_MS + n * STEP_MS;
   await using log = await AuditLog.open({ path, now });
   let logged = Promise.resolve();
+  const rotateAt = activeShare === null ? NaN : Math.floor(events * (1 - activeShare));
   for (; n < events; n++) {
-    const session_id = `session-${Math.floor(n / EVENTS_PER_SESSION)}`;
+    const session_id = `session-${Math.floor(n / perSession)}`;
+    if (n === rotateAt) await log.rotate();
     logged = log.log(TYPES[n % TYPES.length]!, { session_id, ...fields(n) });
     if (n % BURST < BURST - 1) continue;
     await turn();
@@ -54,12 +68,16 @@ async function reported(path: string): Promise<Outcome> {
   return { elapsedMs, bytes: encoder.encode(page).byteLength, events: eventsOn(page) };
 }
 
+const ofModels = (n: number) => ({ ...fieldsOf(n), model: MODELS[n % MODELS.length]! });
+
 const workloads: Workloads = {
   async write({ path, events, trace }) {
-    const fields = trace === ""
-      ? (n: number) => ({ ...fieldsOf(n), model: MODELS[n % MODELS.length]! })
-      : traceFields(String(trace));
-    await write(path, events, fields);
+    const fields = trace === "" ? ofModels : traceFields(String(trace));
+    await write(path, { events, perSession: EVENTS_PER_SESSION, activeShare: null }, fields);
+    return {};
+  },
+  async writeMonths({ path, events }) {
+    await write(path, { events, perSession: 1_000, activeShare: 0.01 }, ofModels);
     return {};
   },
   async queryAll({ path }) {

@@ -7,9 +7,11 @@ import type { Outcome } from "./contender.ts";
 import { median, type Row } from "./row.ts";
 import type { Stage } from "./stage.ts";
 import { traceLength } from "./trace.ts";
-import { atMost, mebibytes, shownRate, type Workload } from "./workload.ts";
+import { atLeast, atMost, mebibytes, shownRate, type Workload } from "./workload.ts";
 
 const EVENTS = 1_000_000;
+/** Number of events that fill about 100 archives of 10 MiB. */
+const HUNDRED_ARCHIVES_EVENTS = 7_200_000;
 
 /** A log to report on, measured with the report and with a plain query. */
 class Reported implements Disposable {
@@ -25,10 +27,10 @@ class Reported implements Disposable {
     this.#trace = trace;
   }
 
-  async write(): Promise<void> {
+  async write(workload = "write"): Promise<void> {
     this.#stage.progress("writing the events");
     const { path, events } = this;
-    await this.#stage.run("report", { workload: "write", path, events, trace: this.#trace });
+    await this.#stage.run("report", { workload, path, events, trace: this.#trace });
     await this.#stage.checkLines(path, events);
   }
 
@@ -61,6 +63,25 @@ class Reported implements Disposable {
     throw new Error(`Cannot use round: found ${outcome.events} of ${this.events} events`);
   }
 }
+
+const months: Workload = {
+  id: "R4",
+  name: "report on 100 archives",
+  area: "read",
+  async run(stage) {
+    using reported = new Reported(stage, stage.scaled(HUNDRED_ARCHIVES_EVENTS), "");
+    await reported.write("writeMonths");
+    const { report, query } = await reported.inTurn();
+    return [{
+      id: "R4",
+      name: "a plain query of 100 archives / a report on them",
+      unit: "x",
+      target: atLeast(20),
+      samples: query.map((time, round) => time / report[round]!),
+      note: `${median(report).toFixed(0)} to ${median(query).toFixed(0)} ms`,
+    }];
+  },
+};
 
 async function comparedRow(reported: Reported, name: string): Promise<Row> {
   const { report, query } = await reported.inTurn();
@@ -139,5 +160,5 @@ function traced(trace: string): Workload {
 
 /** Returns all report workloads. Those on a real load need a trace. */
 export function reportWorkloads(trace: string | undefined): Workload[] {
-  return trace === undefined ? [million] : [million, traced(trace)];
+  return trace === undefined ? [million, months] : [million, months, traced(trace)];
 }
