@@ -101,14 +101,15 @@
  * ## Statistics
  *
  * {@linkcode spend} sums up the costs of a log, a reader or any events by one or two fields. {@linkcode stats} also
- * counts failures and their reasons, and computes quantiles of durations. {@linkcode compareStats} compares two results,
- * with 95 % intervals. `scout spend`, `stats` and `diff` show the same figures.
+ * counts failures and their reasons, and computes quantiles of durations. {@linkcode compareStats} compares two
+ * results, with 95 % intervals. `scout spend`, `stats` and `diff` show the same figures.
  *
- * Beside each archive lies a file with its sums, so most questions about months read no archive. These are groups by type
- * and model, by session, and by each field in {@linkcode AuditLogOptions.rollupFields}; of costs also by hour and day.
- * Other questions decode the archives, and so does a time range that cuts an archive, unless it cuts between two quarters
- * of an hour and asks for costs. The answers are the same; `verify()` compares the sums with the archives. The files can
- * be deleted; the next `open()` of a writer computes them again.
+ * Beside each archive lies a file with its sums, so most questions about months read no archive. These are groups by
+ * type and model, by session, and by each field in {@linkcode AuditLogOptions.rollupFields}; of costs also by hour and
+ * day. Other questions decode the archives, and so does a time range that cuts an archive, unless it cuts between two
+ * quarters of an hour and asks for costs. Reports and {@linkcode AuditReader.gateMetrics} use the sums too, and decode
+ * only the newest archives. The answers are the same; `verify()` compares the sums with the archives. The files can be
+ * deleted; the next `open()` of a writer computes them again.
  *
  * @example Compare the models of a run
  * ```ts
@@ -287,7 +288,8 @@ export {
 } from "./src/event.ts";
 export { type Logger, logger } from "./src/logger.ts";
 export { type AccuracyMetrics, accuracyMetrics } from "./src/metrics/accuracy.ts";
-export { type GateMetrics, gateMetrics, type GateQuery } from "./src/metrics/gate.ts";
+export { type GateMetrics, gateMetrics } from "./src/metrics/gate.ts";
+export type { GateQuery } from "./src/rollup/gate_tally.ts";
 export { hourlySpend } from "./src/metrics/hourly_spend.ts";
 export {
   type AuditLogOptions,

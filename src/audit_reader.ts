@@ -7,7 +7,7 @@ import { dirname } from "@std/path";
 import { AuditClosedError, pathFlag, withFlags } from "./errors.ts";
 import type { AuditEvent } from "./event.ts";
 import { type AccuracyMetrics, accuracyMetrics } from "./metrics/accuracy.ts";
-import { GATE_OPTION_CHECKS, type GateMetrics, gateMetrics } from "./metrics/gate.ts";
+import { GATE_OPTION_CHECKS, type GateMetrics, gateMetricsOf } from "./metrics/gate.ts";
 import { registerSums } from "./read/sum_up.ts";
 import { checkOption, checkOptions, integer, texts, time } from "./options/option_checks.ts";
 import {
@@ -17,6 +17,7 @@ import {
 } from "./options/log_options.ts";
 import { denoPlatform, type Platform } from "./platform/platform.ts";
 import { countedEvents } from "./read/count_events.ts";
+import { gateDecisions } from "./read/gate_decisions.ts";
 import type { LineTexts } from "./read/line_source.ts";
 import { type AuditFollow, followLog, type FollowOptions } from "./read/follow.ts";
 import { type AuditQuery, queryLog, type QuerySource } from "./read/query.ts";
@@ -253,13 +254,12 @@ export class AuditReader implements AsyncDisposable {
    * @throws {AuditClosedError} If the reader is closed.
    */
   async gateMetrics(options: { since?: TimeLike; lastN?: number } = {}): Promise<GateMetrics> {
+    this.#checkOpen();
     checkOptions(options, { since: time, ...GATE_OPTION_CHECKS }, "count the gate's decisions");
-    const { since, ...gateOptions } = options;
-    const eventType = ["gate_compress", "gate_escalate"];
-    const events = this.query(since === undefined ? { eventType } : { eventType, since });
-    const metrics = await gateMetrics(events, gateOptions);
+    const { since, lastN = 10 } = options;
+    const { tally, last } = await gateDecisions(this.#source, { since, lastN });
     this.#tellOfPruned(since === undefined ? -Infinity : toEpochMs(since, "since"));
-    return metrics;
+    return gateMetricsOf(tally, last);
   }
 
   /**
@@ -401,7 +401,7 @@ export class AuditReader implements AsyncDisposable {
   #offerSums(owner: object): void {
     registerSums(owner, () => {
       this.#checkOpen();
-      return this.#source;
+      return { ...this.#source, clock: this.#clock, closing: this.#closing.signal };
     });
   }
 

@@ -204,6 +204,10 @@ export const BEGIN_SUFFIX = "_begin";
 const RESERVED_TYPE = "budget_";
 /** The type of the lines that hold the state of all budgets. */
 export const BUDGET_STATE = "budget_state";
+/** The type of the lines that reserve an amount on budgets before a call. */
+export const BUDGET_HOLD = "budget_hold";
+/** The type of the lines that count refused holds. */
+export const BUDGET_REFUSED = "budget_refused";
 /** The name of the field that is reserved for budgets. */
 export const RESERVED_FIELD = "hold";
 
@@ -396,8 +400,8 @@ export function groupText(event: AuditEvent, name: string): string | null {
 }
 
 /**
- * Returns the type of the events that end a span, given the type of the event that begins it: `X` for `X_begin`. Returns
- * null if events of the given type do not begin a span.
+ * Returns the type of the events that end a span, given the type of the event that begins it: `X` for `X_begin`.
+ * Returns null if events of the given type do not begin a span.
  */
 export function typeBegunBy(type: string): string | null {
   if (!type.endsWith(BEGIN_SUFFIX) || type === BEGIN_SUFFIX) return null;

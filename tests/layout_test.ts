@@ -48,7 +48,17 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "leaf",
     "package",
   ],
-  "report": ["report", "log", "budget", "stats", "read", "metrics", "leaf"],
+  "report": [
+    "report",
+    "log",
+    "budget",
+    "stats",
+    "read",
+    "metrics",
+    "segments",
+    "rollup",
+    "leaf",
+  ],
   "llm": ["llm", "log", "budget", "write", "leaf"],
   "fleet": ["fleet", "read", "segments", "leaf"],
   "log": ["log", "budget", "write", "verify", "read", "metrics", "segments", "leaf"],
@@ -59,7 +69,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "read": ["read", "segments", "rollup", "leaf"],
   "segments": ["segments", "rollup", "leaf"],
   "rollup": ["rollup", "leaf"],
-  "metrics": ["metrics", "leaf"],
+  "metrics": ["metrics", "rollup", "leaf"],
   "leaf": ["leaf"],
 };
 

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type AuditEvent, BUDGET_STATE } from "../event.ts";
+import { type AuditEvent, BUDGET_HOLD, BUDGET_REFUSED, BUDGET_STATE } from "../event.ts";
 import { eventEpochMs } from "../time.ts";
 import type { BudgetTerms, Sums } from "./account.ts";
 import {
@@ -21,11 +21,11 @@ import {
 /** The types of the lines of budgets. */
 export const BUDGET_LINE = {
   limit: "budget_limit",
-  hold: "budget_hold",
+  hold: BUDGET_HOLD,
   release: "budget_release",
   charge: "budget_charge",
   wait: "budget_wait",
-  refused: "budget_refused",
+  refused: BUDGET_REFUSED,
   end: "budget_end",
   state: BUDGET_STATE,
 } as const;

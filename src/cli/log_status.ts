@@ -7,6 +7,10 @@ import type { AuditReader } from "../audit_reader.ts";
 import type { AuditEvent } from "../event.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
 import { type Damage, DamageReport } from "../read/damage.ts";
+import { eventFilter } from "../read/filter.ts";
+import { sumsSourceOf } from "../read/sum_up.ts";
+import { type ArchiveTaker, isWholeIn, readExceptTaken, rollupOf } from "../read/whole_archives.ts";
+import { spendOf } from "../rollup/rollup.ts";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { LogDirectory } from "../segments/log_directory.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
@@ -184,14 +188,37 @@ async function hourlyCosts(
 ): Promise<{ hourly: { usd: number; costs: number }[]; badCosts: number }> {
   let badCosts = 0;
   const slots = Array.from({ length: HOURS }, () => ({ sum: new PreciseSum(), costs: 0 }));
-  for await (const event of reader.query({ since: nowMs - HOURS * HOUR_MS })) {
+  const hoursAgo = (ms: number) => Math.min(HOURS - 1, Math.floor((nowMs - ms) / HOUR_MS));
+  const source = sumsSourceOf(reader)!;
+  const filter = eventFilter({ since: nowMs - HOURS * HOUR_MS });
+  // A log with so many events that an archive lasts less than an hour has the costs of that hour in its rollup.
+  const taker: ArchiveTaker = {
+    take(archive) {
+      const { line } = archive;
+      if (!isWholeIn(line, filter)) return false;
+      const [firstMs, lastMs] = [Date.parse(line.min_ts!), Date.parse(line.max_ts!)];
+      if (lastMs > nowMs || hoursAgo(firstMs) !== hoursAgo(lastMs)) return false;
+      const table = rollupOf(archive, source)?.tables[0];
+      if (table === undefined) return false;
+      const slot = slots[HOURS - 1 - hoursAgo(lastMs)]!;
+      for (const group of table.keys.keys()) {
+        const spend = spendOf(table, group);
+        slot.sum.addSum(spend.sum);
+        slot.costs += spend.costs;
+        badCosts += spend.badCosts;
+      }
+      return true;
+    },
+  };
+  const add = (event: AuditEvent) => {
     const cost = costOf(event);
     if (cost === null && Object.hasOwn(event, "cost")) badCosts++;
-    if (cost === null || cost.epochMs > nowMs) continue;
-    const hoursAgo = Math.min(HOURS - 1, Math.floor((nowMs - cost.epochMs) / HOUR_MS));
-    const slot = slots[HOURS - 1 - hoursAgo]!;
+    if (cost === null || cost.epochMs > nowMs) return;
+    const slot = slots[HOURS - 1 - hoursAgo(cost.epochMs)]!;
     slot.sum.add(cost.usd);
     slot.costs++;
-  }
+  };
+  const damage = new DamageReport(statusLogger);
+  await readExceptTaken(source, { filter, order: "asc", damage }, { taker, add });
   return { hourly: slots.map(({ sum, costs }) => ({ usd: sum.value, costs })), badCosts };
 }

@@ -16,9 +16,9 @@ import { withFlags } from "../errors.ts";
 import { type AuditEvent, isReservedType } from "../event.ts";
 import type { FileHandle } from "../platform/file_system.ts";
 import { eventFilter, mayLineHold } from "../read/filter.ts";
-import type { AuditQuery } from "../read/query.ts";
 import type { QueryOptions } from "../read/query_options.ts";
 import type { ReportOptions } from "../report/options.ts";
+import type { Report } from "../report/render_report.ts";
 import { openForAppend } from "../platform/regular_file.ts";
 import { counted, shownBytes, shownText } from "../shown.ts";
 import { opened, type Run, withLog } from "./command.ts";
@@ -85,7 +85,7 @@ export const reportCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Writes a self-contained HTML report`,
     description:
-      message`Shows spend, accuracy and damage of all events, or of the events that match. With a filter, the heading names the filter, and budgets are left out. The page needs neither network nor scripts. Needs --allow-read and --allow-write for the file.`,
+      message`Shows spend, accuracy and damage of all events, or of the events that match. With a filter, the heading names the filter, budgets are left out, and every archive is decoded. The page needs neither network nor scripts. Needs --allow-read and --allow-write for the file.`,
     footer: message`Example: scout report logs --since yesterday --budget 5 --tz Europe/Berlin`,
   },
 );
@@ -93,21 +93,19 @@ export const reportCommand: Parser<"sync", Run, unknown> = command(
 function runReport(options: ReportCommandOptions, output: Output): Promise<number> {
   return writeReport(options, output, (render, query) => {
     return withLog(options, (reader) => {
-      return render(reader.query(query), expectedEvents(reader, query));
+      // A reader has the sums of its archives, which do not help if only some of the events are asked for.
+      const { since: _since, until: _until, ...filter } = query;
+      const isFiltered = Object.keys(filter).length > 0;
+      return render(isFiltered ? reader.query(query) : reader, expectedEvents(reader, query));
     }, statusLogger);
   });
 }
 
-/** The events of a report, and the damage that is found while the events are read. */
-type ReportSource = AsyncIterable<AuditEvent> & Pick<AuditQuery, "damage">;
-
 /** A function that renders a report on events. `expectedEvents` is an estimated total for the progress bar. */
-type Render = (source: ReportSource, expectedEvents?: number) => Promise<Rendered>;
-
-interface Rendered {
-  readonly events: number;
-  readonly page: string;
-}
+type Render = (
+  source: AuditReader | AsyncIterable<AuditEvent>,
+  expectedEvents?: number,
+) => Promise<Report>;
 
 /**
  * Writes a report to a file or to standard output, and resolves with the exit code. `read` must pass the events of the
@@ -116,7 +114,7 @@ interface Rendered {
 export async function writeReport(
   options: ReportFileOptions & ShownOptions,
   output: Output,
-  read: (render: Render, query: ReportQuery) => Promise<Rendered>,
+  read: (render: Render, query: ReportQuery) => Promise<Report>,
 ): Promise<number> {
   const { out, json, open } = options;
   const isPrinted = out === STANDARD_OUTPUT;
@@ -128,12 +126,18 @@ export async function writeReport(
   }
   // The file is opened first, so that an unwritable file is reported before the whole log is read.
   using file = isPrinted ? null : await opened(() => new ReportFile(out));
-  const { renderReport } = await import("../report/render_report.ts");
+  const { reportOn } = await import("../report/render_report.ts");
   const reportOptions = optionsToReport(options);
-  const { events, page } = await read(async (query, expectedEvents) => {
-    using source = new ShownQuery(query, expectedEvents);
-    const page = await renderReport(source, reportOptions);
-    return { events: source.events, page };
+  const { events, page } = await read(async (source, expectedEvents) => {
+    if (expectedEvents === undefined) return await reportOn(source, reportOptions);
+    using bar = new ProgressBar("Reading", expectedEvents);
+    let waiting = 0;
+    return await reportOn(source, reportOptions, (events) => {
+      waiting += events;
+      if (waiting < EVENTS_PER_ADVANCE) return;
+      bar.advance(waiting);
+      waiting = 0;
+    });
   }, { ...rangeOf(reportOptions), ...filterOf(options) });
   if (file === null) {
     output.line(page.trimEnd());
@@ -151,8 +155,8 @@ export async function writeReport(
 }
 
 /**
- * Returns the query options for the field options of a report. With a filter, the lines of budgets are left out, because
- * the amounts of a budget cannot be computed from only some of the events.
+ * Returns the query options for the field options of a report. With a filter, the lines of budgets are left out,
+ * because the amounts of a budget cannot be computed from only some of the events.
  */
 function filterOf(options: FieldOptions): ReportQuery {
   const filter = fieldsToQuery(options);
@@ -169,36 +173,6 @@ function rangeOf({ since, until }: ReportOptions): ReportQuery {
     ...since === undefined ? {} : { since },
     ...until === undefined ? {} : { until },
   };
-}
-
-/** The events and the damage of a query. Iterating over the events advances a progress bar. */
-class ShownQuery implements AsyncIterable<AuditEvent>, Disposable {
-  readonly damage: AuditQuery["damage"];
-  readonly #query: ReportSource;
-  readonly #bar: ProgressBar | undefined;
-  #events = 0;
-
-  constructor(query: ReportSource, expectedEvents: number | undefined) {
-    this.damage = query.damage;
-    this.#query = query;
-    if (expectedEvents !== undefined) this.#bar = new ProgressBar("Reading", expectedEvents);
-  }
-
-  /** The number of events read so far. */
-  get events(): number {
-    return this.#events;
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<AuditEvent> {
-    for await (const event of this.#query) {
-      if (++this.#events % EVENTS_PER_ADVANCE === 0) this.#bar?.advance(EVENTS_PER_ADVANCE);
-      yield event;
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#bar?.[Symbol.dispose]();
-  }
 }
 
 /**

@@ -26,7 +26,7 @@ export const statusCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Shows files, events, spend, the last event and damage`,
     description:
-      message`Reads the active file and the archives of the last 24 hours. For older archives, shows the figures in the manifest.`,
+      message`Reads the active file, and decodes the archives of the last 24 hours whose events are not all in one hour. For other archives, shows the figures that are stored beside them.`,
     footer: message`Example: scout status logs --json | jq .spend.lastHour`,
   },
 );

@@ -32,6 +32,15 @@ export class PreciseSum {
     return [this.#sum, this.#rest, this.#restOfRest];
   }
 
+  /** Returns the sum whose parts {@linkcode parts} has returned. */
+  static from([sum = 0, rest = 0, restOfRest = 0]: readonly number[]): PreciseSum {
+    const copy = new PreciseSum();
+    copy.#sum = sum;
+    copy.#rest = rest;
+    copy.#restOfRest = restOfRest;
+    return copy;
+  }
+
   /** Adds a number to the sum. */
   add(term: number): void {
     // An infinite sum stays as it is, because adding the opposite infinity would result in NaN.

@@ -12,14 +12,7 @@ import {
   integer,
   type OptionChecks,
 } from "../options/option_checks.ts";
-
-/** One decision of the compression gate. */
-export interface GateQuery {
-  /** The decision. */
-  outcome: "pass" | "escalate";
-  /** Reason to ask a larger model: "low_confidence" or "stale_cache"; null if the gate passed the shortened text on. */
-  reason: string | null;
-}
+import { type GateQuery, GateTally } from "../rollup/gate_tally.ts";
 
 /** The metrics of the compression gate. */
 export interface GateMetrics {
@@ -50,8 +43,6 @@ export interface GateMetrics {
 
 /** The checks of the options of {@linkcode gateMetrics}. */
 export const GATE_OPTION_CHECKS: OptionChecks<{ lastN?: number }> = { lastN: integer(0) };
-
-const FAILED = new Set<unknown>(["parse_fail", "api_error"]);
 
 /**
  * Counts the decisions of the compression gate.
@@ -90,56 +81,51 @@ export async function gateMetrics(
   return count.metrics();
 }
 
-/** Counts the decisions of the gate, one event at a time. */
+/** Counts the decisions of the gate, and lists the last ones. */
 export class GateCount {
   readonly #lastN: number;
   readonly #lastQueries: GateQuery[] = [];
-  #passCount = 0;
-  #escalateCount = 0;
-  #confidenceSum = 0;
+  readonly #tally = new GateTally();
 
   /** Starts without decisions. `lastN` is the maximum number of last decisions to list. */
   constructor(lastN: number) {
     this.#lastN = lastN;
   }
 
-  /** Counts an event if it is a decision of the gate. */
+  /** Counts an event if it is a decision of the gate. Events must be added oldest first. */
   add(event: AuditEvent): void {
-    const query = decisionOf(event);
+    const query = this.#tally.add(event);
     if (query === undefined) return;
-    if (query.outcome === "pass") {
-      this.#passCount++;
-      this.#confidenceSum += event.confidence!;
-    } else {
-      this.#escalateCount++;
-    }
     this.#lastQueries.push(query);
     if (this.#lastQueries.length > this.#lastN) this.#lastQueries.shift();
   }
 
-  /** Returns the metrics of the events that were counted so far. */
+  /** Counts the decisions of a tally, but does not list any of them. */
+  addAll(tally: GateTally): void {
+    this.#tally.addAll(tally);
+  }
+
+  /** Returns the metrics of the decisions that were counted so far. */
   metrics(): GateMetrics {
-    const [passCount, escalateCount] = [this.#passCount, this.#escalateCount];
-    const total = passCount + escalateCount;
-    return {
-      passCount,
-      escalateCount,
-      total,
-      passRatePct: percent(passCount, total),
-      avgConfidence: passCount === 0 ? 0 : Math.round(this.#confidenceSum / passCount) / 100,
-      escalateRatePct: percent(escalateCount, total),
-      lastQueries: [...this.#lastQueries],
-    };
+    return gateMetricsOf(this.#tally, this.#lastQueries);
   }
 }
 
-function decisionOf({ event, reason, confidence }: AuditEvent): GateQuery | undefined {
-  if (event === "gate_escalate") return { outcome: "escalate", reason: "low_confidence" };
-  if (event !== "gate_compress") return undefined;
-  if (reason === "stale_cascade") return { outcome: "escalate", reason: "stale_cache" };
-  // JSON.parse() reads 1e999 as Infinity, which would make the mean confidence of all passes infinite.
-  if (!Number.isFinite(confidence) || FAILED.has(reason)) return undefined;
-  return { outcome: "pass", reason: null };
+/** Returns the metrics for the counts of all decisions, and for the last ones, oldest first. */
+export function gateMetricsOf(
+  { passes, escalations, confidence }: GateTally,
+  lastQueries: readonly GateQuery[],
+): GateMetrics {
+  const total = passes + escalations;
+  return {
+    passCount: passes,
+    escalateCount: escalations,
+    total,
+    passRatePct: percent(passes, total),
+    avgConfidence: passes === 0 ? 0 : Math.round(confidence.value / passes) / 100,
+    escalateRatePct: percent(escalations, total),
+    lastQueries: [...lastQueries],
+  };
 }
 
 /** Returns the share of `part` in `total` in percent, rounded to one decimal; 0 if `total` is 0. */

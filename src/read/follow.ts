@@ -12,6 +12,7 @@ import { DirectoryChanges } from "./directory_changes.ts";
 import { type EventFilter, eventFilter, FILTER_OPTION_CHECKS } from "./filter.ts";
 import type { LineSource } from "./line_source.ts";
 import { LogCursor } from "./log_cursor.ts";
+import type { ArchiveTaker } from "./whole_archives.ts";
 
 /** Options of `follow()`. An event is yielded if it matches every option that is set. */
 export interface FollowOptions {
@@ -83,6 +84,7 @@ const OPTION_CHECKS: OptionChecks<FollowOptions> = {
  * Returns the events of a log as they are written, until the reader is closed. If the log does not exist, the iteration
  * waits until the log is created.
  *
+ * @param taker Of the archives that are in the log when the iteration starts, those that the taker takes are not read.
  * @throws {TypeError} If an option is unknown or of the wrong type, or if both `since` and `last` are set; the message
  *   names the option.
  * @throws {RangeError} If an option is out of its range; the message names the option.
@@ -90,6 +92,7 @@ const OPTION_CHECKS: OptionChecks<FollowOptions> = {
 export function followLog(
   source: FollowSource,
   options: FollowOptions = {},
+  taker?: ArchiveTaker,
 ): AuditFollow {
   checkOptions(options, OPTION_CHECKS, "follow audit log");
   const { since, last = 0, signal } = options;
@@ -102,7 +105,8 @@ export function followLog(
   const beginning = since === undefined && last !== Infinity ? { last } : "history";
   const damage: Damage[] = [];
   return {
-    [Symbol.asyncIterator]: () => new Following(source, { filter, signal, damage, beginning }),
+    [Symbol.asyncIterator]: () =>
+      new Following(source, { filter, signal, damage, beginning, taker }),
     damage,
   };
 }
@@ -116,6 +120,7 @@ interface FollowingOptions {
    * The events to start with: all matching events that are already in the log, or at most the newest `last` of them.
    */
   readonly beginning: "history" | { readonly last: number };
+  readonly taker: ArchiveTaker | undefined;
 }
 
 /**

@@ -19,9 +19,11 @@
 import { Buffer } from "node:buffer";
 import type { AuditEvent } from "../event.ts";
 import { type FileHandle, type FileStatus, isSameFile } from "../platform/file_system.ts";
+import { Turns } from "../platform/turns.ts";
 import { LineSplitter } from "../line/line_splitter.ts";
 import { parseLine } from "../line/parse_line.ts";
 import type { ActiveEnd, LogDirectory } from "../segments/log_directory.ts";
+import type { ManifestLines } from "../segments/manifest_lines.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 import type { Stamp } from "../segments/segment_name.ts";
 import { type Damage, DamageReport } from "./damage.ts";
@@ -30,10 +32,11 @@ import { FileCursor } from "./file_cursor.ts";
 import { type EventFilter, mayLineHold } from "./filter.ts";
 import type { LineSource } from "./line_source.ts";
 import { LineTest } from "./line_test.ts";
-import { lineOf, linesOf } from "./manifest_lines.ts";
+import { lineOf, linesInTurns, linesOf } from "./manifest_lines.ts";
 import { compareSegment, newerSegments } from "./newer_segments.ts";
 import { eventsOf } from "./read_file.ts";
 import { openSegment, type SnapshotFile } from "./snapshot.ts";
+import type { ArchiveTaker, KnownArchive, LogFile } from "./whole_archives.ts";
 
 /** Options of {@linkcode LogCursor}. */
 export interface LogCursorOptions {
@@ -43,6 +46,8 @@ export interface LogCursorOptions {
   readonly signal: AbortSignal;
   /** The list to which damaged regions are added; they are also logged. */
   readonly damage: Damage[];
+  /** Decides which archives are taken as a whole, of those that exist when the first reading starts. */
+  readonly taker?: ArchiveTaker | undefined;
 }
 
 // Maximum number of attempts to open the active file and list the older segments. An attempt fails only if the active
@@ -66,6 +71,9 @@ export class LogCursor {
    * file stays open, so that the system cannot give its inode to a new file, even after the file is removed.
    */
   #target: { readonly handle: FileHandle; readonly byteLength: number } | null = null;
+
+  /** Whether the taker knows the files of the first reading. */
+  #isPlanned = false;
 
   /** Creates a cursor before the oldest event of the log; does not open any file yet. */
   constructor(source: LineSource, options: LogCursorOptions) {
@@ -247,11 +255,43 @@ export class LogCursor {
     const { active, older, isCurrent } = this.#openNext();
     if (active !== null && isCurrent) this.#setCursor(active, 0);
     else active?.close();
+    const takeable = await this.#planned(older);
     for (const stamp of older) {
-      yield* this.#eventsOf(stamp);
+      const archive = takeable.get(stamp);
+      const isTaken = archive !== undefined && await this.#options.taker!.take(archive);
+      if (!isTaken) yield* this.#eventsOf(stamp);
       this.#segment = stamp;
     }
     return active !== null || older.length > 0;
+  }
+
+  /**
+   * Tells the taker the files before the first reading. Resolves with the archives that it may take, by their stamps.
+   */
+  async #planned(stamps: readonly Stamp[]): Promise<Map<Stamp, KnownArchive>> {
+    const { taker, filter } = this.#options;
+    const takeable = new Map<Stamp, KnownArchive>();
+    if (taker === undefined || this.#isPlanned) return takeable;
+    this.#isPlanned = true;
+    const turns = new Turns(this.#source.clock);
+    const lines = await linesInTurns(this.#manifest, this.#source.logger, turns);
+    const files: LogFile[] = [];
+    for (const stamp of stamps) {
+      if (turns.isDue) await turns.take();
+      const { path, line } = this.#describe(stamp, lines);
+      files.push({ path, line });
+      if (line !== undefined && mayLineHold(line, filter)) takeable.set(stamp, { path, line });
+    }
+    taker.plan?.(files);
+    return takeable;
+  }
+
+  /** Returns the path of a segment's archive, and its manifest line if the segment exists only as an archive. */
+  #describe(stamp: Stamp, lines: ManifestLines): LogFile {
+    using stack = new DisposableStack();
+    const path = this.#log.files.archive(stamp);
+    const [file] = openSegment(stack, this.#log, { stamp, forms: new Set(["sealed"]) });
+    return { path, line: file === undefined ? undefined : lineOf(file, lines) };
   }
 
   /**

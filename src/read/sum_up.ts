@@ -4,31 +4,33 @@
  *
  * @module
  */
-import { basename } from "@std/path";
 import type { AuditEvent } from "../event.ts";
-import { Turns } from "../platform/turns.ts";
 import { CallTally } from "../rollup/call_tally.ts";
 import type { FailureReason } from "../rollup/failure_reasons.ts";
 import { QuantileSketch } from "../rollup/quantile_sketch.ts";
-import { QUARTER_MS, type RollupKey, type RollupTable, spendOf } from "../rollup/rollup.ts";
+import {
+  type RollupGroups,
+  type RollupKey,
+  type RollupTable,
+  spendOf,
+  type StoredCell,
+} from "../rollup/rollup.ts";
 import { type SpendState, SpendTally } from "../rollup/spend_tally.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
-import { ManifestReader } from "../segments/manifest_reader.ts";
-import { type ReadRollup, readRollup } from "../segments/rollup_file.ts";
+import type { ReadRollup } from "../segments/rollup_file.ts";
 import { DamageReport } from "./damage.ts";
-import { type EventFilter, eventFilter, type EventFilterOptions, mayLineHold } from "./filter.ts";
-import { LineTest } from "./line_test.ts";
-import { lineOf, linesInTurns } from "./manifest_lines.ts";
+import { type EventFilter, eventFilter, type EventFilterOptions } from "./filter.ts";
+import type { FollowSource } from "./follow.ts";
 import type { QuerySource } from "./query.ts";
-import { eventsOf } from "./read_file.ts";
-import { type SnapshotFile, startIn, takeSnapshotInTurns } from "./snapshot.ts";
+import { QUARTER_MS, wholeQuartersSince } from "../time.ts";
+import { isWholeIn, type KnownArchive, readExceptTaken, rollupOf } from "./whole_archives.ts";
 
 /** A question about the events of a log. */
 export interface SumsQuestion {
   /** The names of the fields by which the events are grouped. */
   readonly by: readonly string[];
-  /** Whether the events are also grouped by quarters of an hour. */
-  readonly isByTime: boolean;
+  /** If the events are also grouped by hours or days of a time zone, the name of the zone; null otherwise. */
+  readonly timeZone: string | null;
   readonly filter: EventFilterOptions;
   readonly signal?: AbortSignal | undefined;
 }
@@ -55,41 +57,43 @@ export interface SumsKind<T> {
   readonly needsFailures: boolean;
   /** Resolves with the totals of the groups of a table; null if the rollup does not have them. */
   totals(rollup: ReadRollup, table: RollupTable): Promise<readonly T[] | null>;
-  /** Returns the sums of a cell; null if cells do not have these sums. */
-  readonly cell: ((state: SpendState) => T) | null;
+  /** Returns the sums for costs and tokens, which sessions and cells have; null if more is needed. */
+  readonly fromSpend: ((state: SpendState) => T) | null;
 }
 
 /** Costs and tokens. */
 export const SPEND_SUMS: SumsKind<SpendTally> = {
   needsFailures: false,
   totals: (_rollup, table) => Promise.resolve(table.keys.map((_, group) => spendOf(table, group))),
-  cell: (state) => SpendTally.from(state),
+  fromSpend: (state) => SpendTally.from(state),
 };
 
 /** All figures of calls, with the reasons of failures. */
 export const CALL_SUMS: SumsKind<CallTally> = {
   needsFailures: true,
   async totals(rollup, table) {
-    if (table.calls === null) return null;
     const sketches = (await rollup.part("sketches"))?.[rollup.tables.indexOf(table)];
     if (sketches === undefined) return null;
     return table.calls.map((state, group) =>
       CallTally.from(state, QuantileSketch.from(sketches[group]!))
     );
   },
-  cell: null,
+  fromSpend: null,
 };
 
+/** A log whose events can be read, followed and summed up. */
+export type SummedSource = QuerySource & FollowSource;
+
 /** The logs whose archives have sums, and functions that return how to read them. */
-const SOURCES = new WeakMap<object, () => QuerySource>();
+const SOURCES = new WeakMap<object, () => SummedSource>();
 
 /** Registers an object whose events can be summed up, such as a reader. `source` throws if the object is closed. */
-export function registerSums(owner: object, source: () => QuerySource): void {
+export function registerSums(owner: object, source: () => SummedSource): void {
   SOURCES.set(owner, source);
 }
 
 /** Returns the log that an object reads; undefined if the object was not registered. */
-export function sumsSourceOf(owner: object): QuerySource | undefined {
+export function sumsSourceOf(owner: object): SummedSource | undefined {
   return SOURCES.get(owner)?.();
 }
 
@@ -106,83 +110,64 @@ export interface Asked<T> {
  */
 export async function sumUp<T>(
   source: QuerySource,
-  { question, kind, sink }: Asked<T>,
+  asked: Asked<T>,
 ): Promise<void> {
-  const { log, maxLineBytes, logger } = source;
-  const { signal } = question;
-  signal?.throwIfAborted();
-  const filter = eventFilter(question.filter);
-  const reading = {
-    log,
-    maxLineBytes,
-    damage: new DamageReport(logger),
-    lineTest: new LineTest(filter),
-    order: "asc",
-    signal,
-  } as const;
-  await source.beforeRead?.();
-  const turns = new Turns(source.clock);
-  using snapshot = await takeSnapshotInTurns(log, turns);
-  const lines = await linesInTurns(source.manifest ?? new ManifestReader(log), logger, turns);
-  for (const file of snapshot.files) {
-    if (turns.isDue) await turns.take();
-    signal?.throwIfAborted();
-    const line = lineOf(file, lines);
-    if (line !== undefined) {
-      if (!mayLineHold(line, filter)) continue;
-      if (await addRollup({ source, filter, file, line }, { question, kind, sink })) continue;
-    }
-    const from = startIn(file, filter.sinceMs, log);
-    for await (const events of eventsOf(file, { ...reading, from })) {
-      for (const event of events) if (filter.matches(event)) sink.add(event);
-      signal?.throwIfAborted();
-    }
-  }
+  const { question: { filter: options, signal }, sink } = asked;
+  const filter = eventFilter(options);
+  await readExceptTaken(
+    source,
+    { filter, order: "asc", damage: new DamageReport(source.logger), signal },
+    {
+      taker: { take: (archive) => addRollup({ archive, filter, source }, asked) },
+      add: (event) => sink.add(event),
+    },
+  );
 }
 
-/** An archive, and the filter of the question. */
-interface Archive {
-  readonly source: QuerySource;
-  readonly filter: EventFilter;
-  readonly file: SnapshotFile;
-  readonly line: ArchiveLine;
-}
-
-/** Adds the sums of an archive from its rollup. Resolves with `false`, and adds nothing, if the rollup cannot answer. */
-async function addRollup<T>(archive: Archive, asked: Asked<T>): Promise<boolean> {
-  const { source: { log, maxLineBytes }, filter, file, line } = archive;
+/**
+ * Adds the sums of an archive from its rollup. Resolves with `false`, and adds nothing, if the rollup cannot answer.
+ */
+async function addRollup<T>(
+  { archive, filter, source }: {
+    readonly archive: KnownArchive;
+    readonly filter: EventFilter;
+    readonly source: QuerySource;
+  },
+  asked: Asked<T>,
+): Promise<boolean> {
   const { question, kind, sink } = asked;
-  const digest = line.rollup_sha256;
+  const { line } = archive;
   // A rollup has no sums for a condition of the caller.
-  if (typeof digest !== "string" || question.filter.where !== undefined) return false;
+  if (question.filter.where !== undefined) return false;
   const isWhole = isWholeIn(line, filter);
-  const needsCells = question.isByTime || !isWhole;
-  if (needsCells && (kind.cell === null || !isCutAtQuarters(line, filter))) return false;
-  const rollup = readRollup(log, log.files.parse(basename(file.path))!.stamp, digest);
-  if (rollup === null || rollup.content_sha256 !== line.sha256) return false;
-  // A reader with a smaller limit does not read the longest lines as events.
-  if (rollup.longest > maxLineBytes) return false;
-  const table = tableFor(question, rollup);
-  if (table === undefined) return false;
+  const { timeZone } = question;
+  // Cells are quarters of an hour, so they cannot answer for an hour that begins within a quarter.
+  if (timeZone !== null && !(Date.parse(line.min_ts ?? "") >= wholeQuartersSince(timeZone))) {
+    return false;
+  }
+  const needsCells = timeZone !== null || !isWhole;
+  if (needsCells && (kind.fromSpend === null || !isCutAtQuarters(line, filter))) return false;
+  const rollup = rollupOf(archive, source);
+  if (rollup === null) return false;
+  const table = await tableFor(question, kind, rollup);
+  if (table === null) return false;
   const isFiltered = filter.types !== undefined || question.filter.sessionId !== undefined;
   // A filter by type or session selects only strings, and the keys do not show which values were strings.
   if (isFiltered && table.hasOtherTypes) return false;
   const { failures } = rollup;
   // The failures of a rollup are those of all its events.
   if (kind.needsFailures && (failures === null || isFiltered && failures.length > 0)) return false;
-  const isAdded = needsCells
-    ? await addCells({ rollup, table, filter }, asked)
-    : await addTotals({ rollup, table }, asked);
+  const isAdded = needsCells ? await addCells(table, filter, asked) : await addTotals(table, asked);
   if (isAdded && kind.needsFailures) sink.addFailures(failures!);
   return isAdded;
 }
 
 /** Adds the totals of a table. Resolves with `false`, and adds nothing, if the rollup does not have them. */
 async function addTotals<T>(
-  { rollup, table }: { readonly rollup: ReadRollup; readonly table: RollupTable },
-  { question, kind, sink }: Asked<T>,
+  table: SummedTable<T>,
+  { question, sink }: Asked<T>,
 ): Promise<boolean> {
-  const totals = await kind.totals(rollup, table);
+  const totals = await table.totals();
   if (totals === null) return false;
   const { isSelected, keyOf } = groupsOf(table, question);
   for (const [group, key] of table.keys.entries()) {
@@ -193,15 +178,12 @@ async function addTotals<T>(
 
 /** Adds the cells of a table that are in the window. Resolves with `false`, and adds nothing, if they are damaged. */
 async function addCells<T>(
-  { rollup, table, filter }: {
-    readonly rollup: ReadRollup;
-    readonly table: RollupTable;
-    readonly filter: EventFilter;
-  },
+  table: SummedTable<T>,
+  filter: EventFilter,
   { question, kind, sink }: Asked<T>,
 ): Promise<boolean> {
-  const cells = (await rollup.part("cells"))?.[rollup.tables.indexOf(table)];
-  if (cells === undefined) return false;
+  const cells = await table.cells();
+  if (cells === null) return false;
   const { isSelected, keyOf } = groupsOf(table, question);
   for (const [quarter, group, ...state] of cells) {
     const startMs = quarter === null ? null : quarter * QUARTER_MS;
@@ -210,35 +192,72 @@ async function addCells<T>(
       ? !filter.isTimed
       : startMs + QUARTER_MS > filter.sinceMs && startMs < filter.untilMs;
     const key = table.keys[group]!;
-    if (isInWindow && isSelected(key)) sink.addSums(keyOf(key), startMs, kind.cell!(state));
+    if (isInWindow && isSelected(key)) sink.addSums(keyOf(key), startMs, kind.fromSpend!(state));
   }
   return true;
 }
 
 /** Returns functions that select the groups of a table, and that return the key of a group for the question. */
-function groupsOf(table: RollupTable, { by, filter }: SumsQuestion) {
-  const places = by.map((name) => table.by.indexOf(name));
+function groupsOf(
+  { by: fields }: { readonly by: readonly string[] },
+  { by, filter }: SumsQuestion,
+) {
+  const places = by.map((name) => fields.indexOf(name));
   return {
-    isSelected: selection(table, filter),
+    isSelected: selection(fields, filter),
     keyOf: (key: RollupKey) => places.map((place) => key[place] ?? null),
   };
 }
 
-/** Returns the first table that has the fields of the question and of its filter; undefined if no table has them. */
-function tableFor(
+/** A table of a rollup, and how its sums are read. */
+interface SummedTable<T> extends RollupGroups {
+  /** The names of the fields by which the events are grouped. */
+  readonly by: readonly string[];
+  /** Resolves with the totals of the groups, in the order of the keys; null if the rollup does not have them. */
+  totals(): Promise<readonly T[] | null>;
+  /** Resolves with the cells; null if they are damaged. */
+  cells(): Promise<readonly StoredCell[] | null>;
+}
+
+/** The field of the table of sessions. */
+const SESSION = "session_id";
+
+/**
+ * Resolves with the first table that has the fields of the question and of its filter; null if no table has them, or if
+ * the table is damaged.
+ */
+async function tableFor<T>(
   { by, filter: { eventType, sessionId } }: SumsQuestion,
-  { tables }: ReadRollup,
-): RollupTable | undefined {
+  kind: SumsKind<T>,
+  rollup: ReadRollup,
+): Promise<SummedTable<T> | null> {
   const needed = [
     ...by,
     ...eventType === undefined ? [] : ["event"],
-    ...sessionId === undefined ? [] : ["session_id"],
+    ...sessionId === undefined ? [] : [SESSION],
   ];
-  return tables.find((table) => needed.every((name) => table.by.includes(name)));
+  const place = rollup.tables.findIndex((table) => needed.every((name) => table.by.includes(name)));
+  const table = rollup.tables[place];
+  if (table !== undefined) {
+    return {
+      ...table,
+      totals: () => kind.totals(rollup, table),
+      cells: async () => (await rollup.part("cells"))?.tables[place] ?? null,
+    };
+  }
+  const { fromSpend } = kind;
+  if (fromSpend === null || !needed.every((name) => name === SESSION)) return null;
+  const sessions = await rollup.part("sessions");
+  return sessions === null ? null : {
+    ...sessions,
+    by: [SESSION],
+    totals: () => Promise.resolve(sessions.spend.map(fromSpend)),
+    cells: () => Promise.resolve(sessions.cells),
+  };
 }
 
 function selection(
-  { by }: RollupTable,
+  by: readonly string[],
   { eventType, sessionId }: EventFilterOptions,
 ): (key: RollupKey) => boolean {
   const types = eventType === undefined ? undefined : new Set([eventType].flat());
@@ -246,16 +265,6 @@ function selection(
   return (key) =>
     (types === undefined || (types as ReadonlySet<unknown>).has(key[event])) &&
     (sessionId === undefined || key[session] === sessionId);
-}
-
-/** Checks whether all events of an archive are in the window of the filter. */
-function isWholeIn(
-  { min_ts, max_ts, untimed }: ArchiveLine,
-  { isTimed, sinceMs, untilMs }: EventFilter,
-): boolean {
-  if (!isTimed) return true;
-  if (untimed > 0 || min_ts === null || max_ts === null) return false;
-  return Date.parse(min_ts) >= sinceMs && Date.parse(max_ts) < untilMs;
 }
 
 /** Checks whether each edge of the window is outside of the archive, or between two quarters of an hour. */

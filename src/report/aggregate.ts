@@ -9,17 +9,23 @@ import type { AuditEvent, EventType } from "../event.ts";
 import { type AccuracyMetrics, accuracyOf } from "../metrics/accuracy.ts";
 import { GateCount, type GateMetrics } from "../metrics/gate.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
-import { finite } from "../cost/spend.ts";
+import { amountIn, finite } from "../cost/spend.ts";
+import type { GateTally } from "../rollup/gate_tally.ts";
+import type { HoldTally } from "../rollup/hold_tally.ts";
+import type { StoredCell } from "../rollup/rollup.ts";
+import { SpendTally } from "../rollup/spend_tally.ts";
+import { TimeRange } from "../rollup/time_range.ts";
 import { eventEpochMs } from "../time.ts";
 import { type BudgetFigures, BudgetTally } from "./budget_tally.ts";
 import { NameTally } from "./name_tally.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import { RecentSpend } from "./recent_spend.ts";
-import { type SessionFigures, SessionTally } from "./session_tally.ts";
+import { type SessionFigures, type SessionSums, SessionTally } from "./session_tally.ts";
 import { type Bucket, type BucketContent, TimeBuckets } from "./time_buckets.ts";
 
 const TOP_SESSIONS = 10;
-const LAST_EVENTS = 50;
+/** Number of the events that are listed with all their fields: those that were appended last. */
+export const LAST_EVENTS = 50;
 
 /**
  * The figures of a model. The name is null for events without a model, and for the models that are combined because
@@ -95,6 +101,19 @@ export interface ReportData {
   readonly lastEvents: readonly AuditEvent[];
 }
 
+/** The sums of the events of an archive. */
+export interface ArchiveSums {
+  readonly gate: GateTally;
+  readonly holds: HoldTally;
+  /** The type and the model of each group of events, in the order of their first events. */
+  readonly groups: readonly { readonly type: string | null; readonly model: string | null }[];
+  /** The times of the events in each quarter of an hour, by the number of the quarter. */
+  readonly quarters: ReadonlyMap<number, TimeRange>;
+  /** The sums of the events of each group in each quarter of an hour. */
+  readonly cells: readonly StoredCell[];
+  readonly sessions: readonly ({ readonly id: string } & SessionSums)[];
+}
+
 class Model {
   events = 0;
   inputTokens = 0;
@@ -128,16 +147,14 @@ class Type {
 
 class Content implements BucketContent {
   readonly sums = new Map<Model, PreciseSum>();
+  readonly times = new TimeRange();
   events = 0;
-  firstMs = Infinity;
-  lastMs = -Infinity;
   totalNav = 0;
   validationFailCount = 0;
 
   addAll(other: Content): void {
     this.events += other.events;
-    this.firstMs = Math.min(this.firstMs, other.firstMs);
-    this.lastMs = Math.max(this.lastMs, other.lastMs);
+    this.times.addAll(other.times);
     for (const [model, sum] of other.sums) this.sumOf(model).addSum(sum);
     this.totalNav += other.totalNav;
     this.validationFailCount += other.validationFailCount;
@@ -167,11 +184,12 @@ export class ReportAggregate {
   readonly #gate = new GateCount(0);
   readonly #lastEvents: AuditEvent[] = [];
   #events = 0;
+  /** Number of events in the range that were added one by one. */
+  #readEvents = 0;
   #untimed = 0;
   #totalNav = 0;
   #validationFailCount = 0;
-  #firstMs = Infinity;
-  #lastMs = -Infinity;
+  readonly #times = new TimeRange();
 
   /** Creates the figures of a report without events. */
   constructor(
@@ -196,7 +214,7 @@ export class ReportAggregate {
     if (!(epochMs >= untilMs)) this.#budgets.add(event, isInRange);
     if (!isInRange) return;
     this.#events++;
-    this.#lastEvents[this.#events % LAST_EVENTS] = event;
+    this.#lastEvents[this.#readEvents++ % LAST_EVENTS] = event;
     const type = this.#types.of(event.event);
     type.events++;
     const model = this.#countModel(event);
@@ -208,11 +226,9 @@ export class ReportAggregate {
       usd = finite(event.cost) ?? 0;
       const content = this.#buckets.at(epochMs);
       content.events++;
-      if (epochMs < content.firstMs) content.firstMs = epochMs;
-      if (epochMs > content.lastMs) content.lastMs = epochMs;
+      content.times.add(epochMs);
       if (type.mayCount) this.#count(event, content);
-      if (epochMs < this.#firstMs) this.#firstMs = epochMs;
-      if (epochMs > this.#lastMs) this.#lastMs = epochMs;
+      this.#times.add(epochMs);
       this.#recent.add(epochMs, usd);
       if (usd !== 0) {
         type.sum.add(usd);
@@ -224,15 +240,74 @@ export class ReportAggregate {
     }
   }
 
+  /**
+   * Extends the time axis so that it includes the instant of an event that is added later, and returns the width of a
+   * bucket in milliseconds, which may have grown.
+   */
+  cover(epochMs: number): number {
+    this.#buckets.cover(epochMs);
+    return this.#buckets.widthMs;
+  }
+
+  /** Whether a budget is known, so that its amounts depend on every event that is added next. */
+  get hasBudgets(): boolean {
+    return this.#budgets.hasBudgets;
+  }
+
+  /**
+   * Adds the sums of an archive in place of its events. All events must be in the time range of the report and have a
+   * time, must be older than the last day of the range, and must not be among its last events. A bucket must be at
+   * least as wide as a quarter of an hour.
+   */
+  addArchive({ gate, holds, groups, quarters, cells, sessions }: ArchiveSums): void {
+    this.#gate.addAll(gate);
+    this.#budgets.addArchive(holds);
+    const figures = groups.map(({ type, model }) => ({
+      type: this.#types.of(type),
+      model: this.#models.of(model),
+    }));
+    for (const { firstMs, lastMs } of quarters.values()) {
+      this.cover(firstMs);
+      this.cover(lastMs);
+    }
+    // From here on, no bucket is widened, so the contents stay those of their quarters.
+    const contents = new Map<number, Content>();
+    for (const [quarter, times] of quarters) {
+      const content = this.#buckets.at(times.firstMs);
+      content.times.addAll(times);
+      this.#times.addAll(times);
+      contents.set(quarter, content);
+    }
+    for (const [quarter, group, ...state] of cells) {
+      const { type, model } = figures[group]!;
+      const sums = SpendTally.from(state);
+      // Every event has a time, so every cell has a quarter.
+      const content = contents.get(quarter!)!;
+      this.#events += sums.events;
+      content.events += sums.events;
+      type.events += sums.events;
+      model.events += sums.events;
+      model.inputTokens += sums.inputTokens;
+      model.outputTokens += sums.outputTokens;
+      this.#countSums(groups[group]!.type, sums.events, content);
+      if (sums.costs > 0) {
+        type.sum.addSum(sums.sum);
+        content.sumOf(model).addSum(sums.sum);
+      }
+    }
+    for (const { id, ...sums } of sessions) this.#sessions.addSums(id, sums);
+  }
+
   /** Returns the figures of the events added so far. */
   data(): ReportData {
     const buckets = this.#buckets.list();
+    const { firstMs, lastMs } = this.#times;
     const { models, inOrder, others, usd } = this.#modelFigures(buckets);
     return {
       events: this.#events,
       untimed: this.#untimed,
-      firstMs: this.#firstMs === Infinity ? null : this.#firstMs,
-      lastMs: this.#lastMs === -Infinity ? null : this.#lastMs,
+      firstMs: firstMs === Infinity ? null : firstMs,
+      lastMs: lastMs === -Infinity ? null : lastMs,
       endMs: this.#recent.endMs,
       usd,
       lastHourUsd: this.#recent.usdOf(1),
@@ -254,20 +329,24 @@ export class ReportAggregate {
   #countModel(event: AuditEvent): Model {
     const model = this.#models.of(event.model);
     model.events++;
-    model.inputTokens += finite(event.input_t) ?? 0;
-    model.outputTokens += finite(event.output_t) ?? 0;
+    model.inputTokens += amountIn(event.input_t) ?? 0;
+    model.outputTokens += amountIn(event.output_t) ?? 0;
     return model;
   }
 
   #count(event: AuditEvent, content?: Content): void {
     this.#gate.add(event);
-    const type = event.event;
+    this.#countSums(event.event, 1, content);
+  }
+
+  /** Counts a number of events of a type for the accuracy. */
+  #countSums(type: unknown, events: number, content?: Content): void {
     if (type === "nav") {
-      this.#totalNav++;
-      if (content !== undefined) content.totalNav++;
+      this.#totalNav += events;
+      if (content !== undefined) content.totalNav += events;
     } else if (type === "validation_fail") {
-      this.#validationFailCount++;
-      if (content !== undefined) content.validationFailCount++;
+      this.#validationFailCount += events;
+      if (content !== undefined) content.validationFailCount += events;
     }
   }
 
@@ -318,10 +397,10 @@ export class ReportAggregate {
   }
 
   #newestFirst(): AuditEvent[] {
-    const count = Math.min(this.#events, LAST_EVENTS);
+    const count = Math.min(this.#readEvents, LAST_EVENTS);
     return Array.from(
       { length: count },
-      (_, age) => this.#lastEvents[(this.#events - age) % LAST_EVENTS]!,
+      (_, age) => this.#lastEvents[(this.#readEvents - 1 - age) % LAST_EVENTS]!,
     );
   }
 }
@@ -336,8 +415,8 @@ function bucketFigures(
     startMs,
     endMs,
     events: content?.events ?? 0,
-    firstMs: content?.firstMs ?? Infinity,
-    lastMs: content?.lastMs ?? -Infinity,
+    firstMs: content?.times.firstMs ?? Infinity,
+    lastMs: content?.times.lastMs ?? -Infinity,
     usd: total.value,
     usdByModel: models.map((model) => content?.sums.get(model)?.value ?? 0),
     accuracy: accuracyOf(content?.totalNav ?? 0, content?.validationFailCount ?? 0),

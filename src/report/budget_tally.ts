@@ -10,6 +10,7 @@ import { BUDGET_LINE } from "../budget/budget_lines.ts";
 import { type BudgetStatus, statusOf } from "../budget/budget_status.ts";
 import { BudgetLedger } from "../budget/ledger.ts";
 import type { AuditEvent } from "../event.ts";
+import { HoldTally } from "../rollup/hold_tally.ts";
 
 /** The figures of one budget. */
 export interface BudgetFigures extends BudgetStatus {
@@ -26,25 +27,12 @@ export interface BudgetFigures extends BudgetStatus {
 
 /** The budgets of one log. */
 class OneLog {
-  readonly ledger: BudgetLedger;
-  readonly granted = new Map<string, number>();
-  readonly refused = new Map<string, number>();
+  ledger: BudgetLedger;
+  readonly holds = new HoldTally();
 
   constructor(ledger: BudgetLedger) {
     this.ledger = ledger;
   }
-
-  count({ event, budget, budgets, count }: AuditEvent): void {
-    if (event === BUDGET_LINE.hold && Array.isArray(budgets)) {
-      for (const name of budgets) increase(this.granted, `${name}`, 1);
-    } else if (event === BUDGET_LINE.refused && Number.isSafeInteger(count)) {
-      increase(this.refused, `${budget}`, Number(count));
-    }
-  }
-}
-
-function increase(counts: Map<string, number>, name: string, by: number): void {
-  counts.set(name, (counts.get(name) ?? 0) + by);
 }
 
 /** The budgets of a report. In a report on a fleet (the logs of many machines), each log has its own budgets. */
@@ -56,6 +44,25 @@ export class BudgetTally {
   /** Sets the state of the budgets before the first event, for a report on one log. */
   begin(ledger: BudgetLedger): void {
     this.#logs.set(null, new OneLog(ledger));
+  }
+
+  /**
+   * Whether the state of the budgets depends on events that are added next, and not only on later `budget_state` lines.
+   */
+  get hasBudgets(): boolean {
+    return [...this.#logs.values()].some(({ ledger }) => ledger.accountCount > 0);
+  }
+
+  /**
+   * Adds the holds of an archive whose other events are not added, for a report on one log. The amounts of the budgets
+   * are then unknown until a `budget_state` line is added.
+   */
+  addArchive(holds: HoldTally): void {
+    const ledger = new BudgetLedger({ isWhole: false });
+    const log = this.#logs.get(null) ?? new OneLog(ledger);
+    log.ledger = ledger;
+    log.holds.addAll(holds);
+    this.#logs.set(null, log);
   }
 
   /** Adds the next event of a log. Holds and refusals count only if the event is in the range of the report. */
@@ -71,12 +78,12 @@ export class BudgetTally {
       this.#logs.set(name, log = new OneLog(new BudgetLedger({ isWhole: false })));
     }
     log.ledger.add(event);
-    if (isInRange) log.count(event);
+    if (isInRange) log.holds.add(event);
   }
 
   /** Returns the figures of each budget at an instant in epoch milliseconds, sorted by log and name. */
   figures(ms: number): BudgetFigures[] {
-    return [...this.#logs].flatMap(([log, { ledger, granted, refused }]) =>
+    return [...this.#logs].flatMap(([log, { ledger, holds }]) =>
       [...ledger.names].map((name) => {
         const { terms, limit } = ledger.account(name)!;
         return {
@@ -84,8 +91,7 @@ export class BudgetTally {
           terms,
           limit: fromAmount(limit, terms.unit),
           ...statusOf(ledger, terms, ms),
-          granted: granted.get(name) ?? 0,
-          refused: refused.get(name) ?? 0,
+          ...holds.of(name),
         };
       })
     ).sort((a, b) => keyOf(a) < keyOf(b) ? -1 : 1);

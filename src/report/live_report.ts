@@ -50,19 +50,20 @@ export class LiveReport {
   #change = new AbortController();
 
   /**
-   * Creates a report without events. `events` yields the existing events of the log and then the new events;
-   * {@linkcode follow} reads them. After `ending` is aborted, {@linkcode current} and {@linkcode next} no longer wait.
+   * Creates a report without events. `follow` returns the existing events of the log and then the new events;
+   * {@linkcode follow} reads them. It may add the sums of some archives to the figures in place of their events. After
+   * `ending` is aborted, {@linkcode current} and {@linkcode next} no longer wait.
    */
   constructor(
-    events: AuditFollow,
+    follow: (aggregate: ReportAggregate) => AuditFollow,
     options: ResolvedReportOptions,
     { clock, ending }: { clock: Clock; ending: AbortSignal },
   ) {
     this.#options = options;
     this.#clock = clock;
     this.#ending = ending;
-    this.#events = events;
     this.#aggregate = new ReportAggregate(options);
+    this.#events = follow(this.#aggregate);
   }
 
   /**

@@ -7,18 +7,25 @@ import type { AuditLog } from "../audit_log.ts";
 import type { AuditReader } from "../audit_reader.ts";
 import { readBudgets } from "../budget/read_budgets.ts";
 import type { AuditEvent } from "../event.ts";
-import type { Damage } from "../read/damage.ts";
 import { checkOption, eventSource } from "../options/option_checks.ts";
+import { type Damage, DamageReport } from "../read/damage.ts";
+import { eventFilter } from "../read/filter.ts";
+import { sumsSourceOf } from "../read/sum_up.ts";
+import { readExceptTaken } from "../read/whole_archives.ts";
 import { ReportAggregate } from "./aggregate.ts";
-import { type ReportOptions, resolveReportOptions } from "./options.ts";
-import { page, sectionsOf } from "./page.ts";
+import { ReportArchives } from "./archive_sums.ts";
+import { type ReportOptions, type ResolvedReportOptions, resolveReportOptions } from "./options.ts";
+import { page as pageOf, sectionsOf } from "./page.ts";
 
 /**
  * Reads the events of a source once, and resolves with a report on the events as a self-contained HTML document. The
  * document needs no server, no network and no scripts.
  *
- * If the source is a log, a reader or a query, the report also lists the unreadable regions of the log. Memory grows
- * with the number of these regions, but not with the number of events. Needs the permissions for reading the
+ * Of a log or a reader, archives from before the last day of the range are mostly not decoded, because their sums are
+ * stored beside them.
+ *
+ * If the source is a log, a reader or a query, the report also lists the unreadable regions that were found. Memory
+ * grows with the number of these regions, but not with the number of events. Needs the permissions for reading the
  * source, and no others.
  *
  * @param source A log, a reader, or events, such as the result of a query.
@@ -47,6 +54,25 @@ export async function renderReport(
   source: AuditLog | AuditReader | AsyncIterable<AuditEvent>,
   options: ReportOptions = {},
 ): Promise<string> {
+  return (await reportOn(source, options)).page;
+}
+
+/** A report, and the number of the events that it shows. */
+export interface Report {
+  readonly page: string;
+  readonly events: number;
+}
+
+/**
+ * Renders a report like {@linkcode renderReport}.
+ *
+ * @param onEvents Called with the number of events that were added to the report since the last call.
+ */
+export async function reportOn(
+  source: AuditLog | AuditReader | AsyncIterable<AuditEvent>,
+  options: ReportOptions = {},
+  onEvents: (events: number) => void = () => {},
+): Promise<Report> {
   // A log or a reader is not iterable; its query() method returns the events.
   const isReader = typeof (source as { query?: unknown } | null)?.query === "function";
   if (!isReader) checkOption(source, eventSource, "Cannot render report: source");
@@ -54,29 +80,55 @@ export async function renderReport(
   const { signal } = options;
   signal?.throwIfAborted();
   const aggregate = new ReportAggregate(resolved);
-  const events = "query" in source ? source.query(rangeOf(options)) : source;
-  if ("query" in source && options.since !== undefined) {
-    aggregate.beginBudgets(await readBudgets(source, { until: options.since, signal }));
-  }
-  for await (const event of events) {
-    signal?.throwIfAborted();
+  const add = (event: AuditEvent) => {
     aggregate.add(event);
-  }
-  const content = { data: aggregate.data(), damage: damageOf(events), options: resolved };
-  return page(resolved.title, sectionsOf(content));
+    onEvents(1);
+  };
+  const damage = "query" in source
+    ? await addLog(source, options, { resolved, aggregate, add, onEvents })
+    : await addEvents(source, add, signal);
+  const data = aggregate.data();
+  const page = pageOf(resolved.title, sectionsOf({ data, damage, options: resolved }));
+  return { page, events: data.events };
 }
 
-function rangeOf({ since, until, signal }: ReportOptions) {
-  return {
+/** Adds the events of a log to a report, and resolves with the unreadable regions. */
+async function addLog(
+  source: AuditLog | AuditReader,
+  { since, until, signal }: ReportOptions,
+  { resolved, aggregate, add, onEvents }: {
+    readonly resolved: ResolvedReportOptions;
+    readonly aggregate: ReportAggregate;
+    readonly add: (event: AuditEvent) => void;
+    readonly onEvents: (events: number) => void;
+  },
+): Promise<readonly Damage[]> {
+  if (since !== undefined) {
+    aggregate.beginBudgets(await readBudgets(source, { until: since, signal }));
+  }
+  const range = {
     ...since === undefined ? {} : { since },
     ...until === undefined ? {} : { until },
-    ...signal === undefined ? {} : { signal },
   };
+  const log = sumsSourceOf(source);
+  // An object that wraps a log or a reader has only its methods.
+  if (log === undefined) return await addEvents(source.query(range), add, signal);
+  const filter = eventFilter(range);
+  const damage = new DamageReport(log.logger);
+  const taker = new ReportArchives(log, { options: resolved, aggregate, onTaken: onEvents });
+  await readExceptTaken(log, { filter, order: "asc", damage, signal }, { taker, add });
+  return damage.regions;
 }
 
-/** Returns the unreadable regions of a query, or an empty list for any other source of events. */
-function damageOf(
+/** Adds the events of an iterable to a report, and resolves with its unreadable regions if it is a query. */
+async function addEvents(
   events: AsyncIterable<AuditEvent> & { readonly damage?: readonly Damage[] },
-): readonly Damage[] {
+  add: (event: AuditEvent) => void,
+  signal: AbortSignal | undefined,
+): Promise<readonly Damage[]> {
+  for await (const event of events) {
+    signal?.throwIfAborted();
+    add(event);
+  }
   return events.damage ?? [];
 }

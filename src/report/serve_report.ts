@@ -8,7 +8,11 @@ import { readBudgets } from "../budget/read_budgets.ts";
 import { withFlags } from "../errors.ts";
 import { nonEmptyText, type OptionChecks } from "../options/option_checks.ts";
 import { type Clock, systemClock } from "../platform/clock.ts";
+import { followLog } from "../read/follow.ts";
+import { type SummedSource, sumsSourceOf } from "../read/sum_up.ts";
 import { hostOf, isLoopback, refusalOf, type Site } from "./access.ts";
+import type { ReportAggregate } from "./aggregate.ts";
+import { ReportArchives } from "./archive_sums.ts";
 import { LiveReport } from "./live_report.ts";
 import { LIVE_SCRIPT } from "./live_script.ts";
 import { type ReportOptions, resolveReportOptions } from "./options.ts";
@@ -141,11 +145,13 @@ export function serveReportBy(
   const wanted = checkedSite(options);
   signal?.throwIfAborted();
   const ending = new AbortController();
-  const events = reader.follow({
-    ...since === undefined ? { last: Infinity } : { since },
-    signal: ending.signal,
-  });
-  const live = new LiveReport(events, resolved, { clock, ending: ending.signal });
+  const log = logOf(reader);
+  const beginning = since === undefined ? { last: Infinity } : { since };
+  const follow = (aggregate: ReportAggregate) => {
+    const taker = new ReportArchives(log, { options: resolved, aggregate });
+    return followLog(log, { ...beginning, signal: ending.signal }, taker);
+  };
+  const live = new LiveReport(follow, resolved, { clock, ending: ending.signal });
   const serverId = crypto.randomUUID();
   let connections = 0;
 
@@ -211,6 +217,16 @@ export function serveReportBy(
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+function logOf(reader: AuditReader): SummedSource {
+  const log = sumsSourceOf(reader);
+  if (log === undefined) {
+    throw new TypeError(
+      "Cannot serve report: the argument is not a reader; use AuditReader.open()",
+    );
+  }
+  return log;
 }
 
 function checkedSite(

@@ -10,6 +10,7 @@
  * @module
  */
 import { PreciseSum } from "../cost/precise_sum.ts";
+import { TimeRange } from "../rollup/time_range.ts";
 import { keptName } from "./name_tally.ts";
 
 /** Default maximum number of stored sessions. When there are more, the cheaper half of the sessions is dropped. */
@@ -29,15 +30,19 @@ export interface SessionFigures {
   readonly lastMs: number | null;
 }
 
-/** A session whose figures are stored. */
-interface Session {
-  readonly id: string;
+/** The sums of several events of a session. */
+export interface SessionSums {
+  readonly events: number;
   readonly sum: PreciseSum;
+  readonly times: TimeRange;
+}
+
+/** A session whose figures are stored. */
+interface Session extends SessionSums {
+  readonly id: string;
   readonly missingUsdMax: number;
   readonly isPartial: boolean;
   events: number;
-  firstMs: number;
-  lastMs: number;
 }
 
 /** A tally of the costs of sessions. */
@@ -63,8 +68,15 @@ export class SessionTally {
     const session = this.#session(id);
     session.events++;
     if (usd !== 0) session.sum.add(usd);
-    if (epochMs < session.firstMs) session.firstMs = epochMs;
-    if (epochMs > session.lastMs) session.lastMs = epochMs;
+    session.times.add(epochMs);
+  }
+
+  /** Adds several events of a session: their number, the sum of their costs, and their times. */
+  addSums(id: string, { events, sum, times }: SessionSums): void {
+    const session = this.#session(id);
+    session.events += events;
+    session.sum.addSum(sum);
+    session.times.addAll(times);
   }
 
   /** Returns the `count` most expensive sessions, or fewer. Sessions without a cost are left out. */
@@ -72,14 +84,14 @@ export class SessionTally {
     return this.#byCost()
       .filter(({ usd }) => usd > 0)
       .slice(0, count)
-      .map(({ usd, session: { id, missingUsdMax, isPartial, events, firstMs, lastMs } }) => ({
+      .map(({ usd, session: { id, missingUsdMax, isPartial, events, times } }) => ({
         id,
         usd,
         missingUsdMax,
         isPartial,
         events,
-        firstMs: firstMs === Infinity ? null : firstMs,
-        lastMs: lastMs === -Infinity ? null : lastMs,
+        firstMs: times.firstMs === Infinity ? null : times.firstMs,
+        lastMs: times.lastMs === -Infinity ? null : times.lastMs,
       }));
   }
 
@@ -95,8 +107,7 @@ export class SessionTally {
         missingUsdMax: this.#awayUsdMax,
         isPartial: !this.#areAllHere,
         events: 0,
-        firstMs: Infinity,
-        lastMs: -Infinity,
+        times: new TimeRange(),
       };
       this.#sessions.set(key, session);
     }

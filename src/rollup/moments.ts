@@ -6,8 +6,8 @@
 import { PreciseSum } from "../cost/precise_sum.ts";
 
 /**
- * The content of {@linkcode Moments} as numbers: n, the three parts of the sum, the squared distances, and the mean if it
- * is not the quotient of the sum and n.
+ * The content of {@linkcode Moments} as numbers: n, the three parts of the sum, the squared distances, and the mean if
+ * it is not the quotient of the sum and n.
  */
 export type MomentsState = readonly [
   n: number,
@@ -20,10 +20,15 @@ export type MomentsState = readonly [
 
 /** Number of values, their exact sum, and the sum of their squared distances from the mean. */
 export class Moments {
-  readonly #sum = new PreciseSum();
+  readonly #sum: PreciseSum;
   #n = 0;
   #mean = 0;
   #squares = 0;
+
+  /** Starts without values; `sum` is the sum of the values. */
+  constructor(sum: PreciseSum = new PreciseSum()) {
+    this.#sum = sum;
+  }
 
   /** Number of values. */
   get n(): number {
@@ -57,8 +62,8 @@ export class Moments {
   }
 
   /**
-   * Adds the values of another instance (T. F. Chan, G. H. Golub, R. J. LeVeque, "Updating Formulae and a Pairwise Algorithm
-   * for Computing Sample Variances", 1979).
+   * Adds the values of another instance (T. F. Chan, G. H. Golub, R. J. LeVeque, "Updating Formulae and a Pairwise
+   * Algorithm for Computing Sample Variances", 1979).
    */
   addAll(other: Moments): void {
     if (other.#n === 0) return;
@@ -84,9 +89,8 @@ export class Moments {
 
   /** Returns the instance whose content {@linkcode state} has returned. */
   static from([n, sum, rest, restOfRest, squares, mean]: MomentsState): Moments {
-    const moments = new Moments();
+    const moments = new Moments(PreciseSum.from([sum, rest, restOfRest]));
     moments.#n = n;
-    for (const part of [sum, rest, restOfRest]) moments.#sum.add(part);
     moments.#mean = mean ?? (n === 0 ? 0 : moments.#sum.value / n);
     moments.#squares = squares;
     return moments;

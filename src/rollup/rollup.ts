@@ -2,32 +2,37 @@
  * A rollup: the sums of the events of one archive, small enough to answer questions about months without decoding any
  * archive. This file gathers a rollup from events. Pure.
  *
- * A rollup has a table for each set of fields by which events are grouped. A table has three parts, each of which is read
- * only if a question needs it:
+ * A rollup has a table for each set of fields by which calls are grouped. A table has three parts, each of which is
+ * read only if a question needs it:
  *
  * - totals: the sums of each group;
  * - sketches: the quantiles of the durations of each group;
  * - cells: the costs and tokens of a group in a quarter of an hour. The hours and days of every time zone consist of
  *   whole quarters.
  *
+ * The table of sessions has only costs and tokens, and is a part of its own, because an archive can have hundreds of
+ * sessions. Next to its tables, a rollup has the reasons of failures, the decisions of the gate, and the holds of
+ * budgets.
+ *
  * @module
  */
 import { type AuditEvent, groupText } from "../event.ts";
+import { QUARTER_MS } from "../time.ts";
 import { type CallState, CallTally, isFailure, spendIn } from "./call_tally.ts";
 import { type FailureReason, FailureReasons } from "./failure_reasons.ts";
+import { type GateState, GateTally } from "./gate_tally.ts";
+import { type HoldState, HoldTally } from "./hold_tally.ts";
 import { QuantileSketch } from "./quantile_sketch.ts";
 import { type SpendState, SpendTally } from "./spend_tally.ts";
+import { TimeRange, type TimeRangeState } from "./time_range.ts";
 
-/** A quarter of an hour in milliseconds. The offset of every time zone in use today is a multiple of it. */
-export const QUARTER_MS = 15 * 60_000;
 /** Maximum number of cells. An archive with more has no rollup, so readers decode it. */
 const CELLS_MAX = 10_000;
 /** Maximum total length of the values of all groups in UTF-16 code units. The same holds as for the cells. */
 const KEYS_LENGTH_MAX = 128 * 1024;
 
-/** The fields of the tables that every rollup has. The table of sessions has only costs and tokens. */
+/** The fields of the table of calls that every rollup has. */
 const CALLS = ["event", "model"] as const;
-const SESSIONS = ["session_id"] as const;
 
 /** The values of the fields of a table in one group; null for events without the field. */
 export type RollupKey = readonly (string | null)[];
@@ -35,40 +40,65 @@ export type RollupKey = readonly (string | null)[];
 /** A cell as it is stored: the number of its quarter, the number of its group, and its sums. */
 export type StoredCell = readonly [quarter: number | null, group: number, ...state: SpendState];
 
-/** The totals of the groups of a table. */
-export interface RollupTable {
-  /** The names of the fields by which the events are grouped. */
-  readonly by: readonly string[];
+/** A quarter of an hour as it is stored: its number, and the times of its first and last event. */
+export type StoredQuarter = readonly [quarter: number, ...times: TimeRangeState];
+
+/** The groups of a table. */
+export interface RollupGroups {
   readonly keys: readonly RollupKey[];
   /**
    * Whether some values are not strings. In the keys they are JSON, so they look like strings; but a filter by type or
    * session selects only strings.
    */
   readonly hasOtherTypes: boolean;
-  /** The sums of each group in the order of the keys; null in the table of sessions, which has only `spend`. */
-  readonly calls: readonly CallState[] | null;
-  readonly spend: readonly SpendState[] | null;
+}
+
+/** The totals of the groups of a table. */
+export interface RollupTable extends RollupGroups {
+  /** The names of the fields by which the events are grouped. */
+  readonly by: readonly string[];
+  /** The sums of each group, in the order of the keys. */
+  readonly calls: readonly CallState[];
+}
+
+/** The cells of each table, and the quarters of an hour in which the archive has events. */
+export interface RollupCells {
+  readonly tables: readonly (readonly StoredCell[])[];
+  readonly quarters: readonly StoredQuarter[];
+}
+
+/** The table of sessions. Each key is the value of the field `session_id`. */
+export interface RollupSessions extends RollupGroups {
+  /** The costs and tokens of each session, in the order of the keys. */
+  readonly spend: readonly SpendState[];
+  /** The times of the first and the last event of each session, in the order of the keys. */
+  readonly times: readonly TimeRangeState[];
+  readonly cells: readonly StoredCell[];
+}
+
+/** The parts of a rollup that are read only if a question needs them. */
+export interface RollupParts {
+  /** The sketches of each table, in the order of its keys. */
+  readonly sketches: readonly (readonly (readonly number[])[])[];
+  readonly cells: RollupCells;
+  readonly sessions: RollupSessions;
 }
 
 /** The content of a rollup. */
-export interface RollupContent {
+export interface RollupContent extends RollupParts {
   readonly tables: readonly RollupTable[];
   /** The failures in the order of their first events; null if there are too many different reasons. */
   readonly failures: readonly FailureReason[] | null;
+  readonly gate: GateState;
+  readonly holds: HoldState;
   /** Length of the longest line of an event in bytes, with its line break. */
   readonly longest: number;
-  /** The sketches of each table with `calls`, in the order of its keys; empty for the table of sessions. */
-  readonly sketches: readonly (readonly (readonly number[])[])[];
-  /** The cells of each table. */
-  readonly cells: readonly (readonly StoredCell[])[];
 }
 
-/** A table while a rollup is gathered. */
-class TableScan {
+/** The groups of a table and their cells, while a rollup is gathered. */
+class GroupScan {
   readonly by: readonly string[];
-  readonly #hasCalls: boolean;
   readonly #keys: RollupKey[] = [];
-  readonly #calls: CallTally[] = [];
   /** The cells of each group, by the number of the quarter. The quarter of events without a readable time is NaN. */
   readonly #cells: Map<number, SpendTally>[] = [];
   readonly #groups = new Map<string, number>();
@@ -80,19 +110,19 @@ class TableScan {
   keysLength = 0;
   #hasOtherTypes = false;
 
-  constructor(by: readonly string[], hasCalls: boolean) {
+  constructor(by: readonly string[]) {
     this.by = by;
-    this.#hasCalls = hasCalls;
   }
 
-  add(event: AuditEvent, quarter: number): void {
+  /** Adds an event to the cell of its group, and returns the number of the group. */
+  add(event: AuditEvent, quarter: number): number {
     const group = this.#groupOf(event);
-    if (this.#hasCalls) this.#calls[group]!.add(event);
     let last = this.#last;
     if (last?.group !== group || !Object.is(last.quarter, quarter)) {
       last = this.#last = { group, quarter, cell: this.#cellOf(group, quarter) };
     }
     last.cell.add(event);
+    return group;
   }
 
   #groupOf(event: AuditEvent): number {
@@ -103,7 +133,6 @@ class TableScan {
       this.#keys.push(this.by.map((name) => groupText(event, name)));
       this.keysLength += id.length;
       this.#cells.push(new Map());
-      if (this.#hasCalls) this.#calls.push(new CallTally());
     }
     return group;
   }
@@ -131,24 +160,17 @@ class TableScan {
     return id;
   }
 
-  table(): RollupTable {
-    const spend = () =>
-      this.#cells.map((byQuarter) => {
-        const total = new SpendTally();
-        for (const cell of byQuarter.values()) total.addAll(cell);
-        return total.state();
-      });
-    return {
-      by: this.by,
-      keys: this.#keys,
-      hasOtherTypes: this.#hasOtherTypes,
-      calls: this.#hasCalls ? this.#calls.map((tally) => tally.state()) : null,
-      spend: this.#hasCalls ? null : spend(),
-    };
+  groups(): RollupGroups {
+    return { keys: this.#keys, hasOtherTypes: this.#hasOtherTypes };
   }
 
-  sketches(): number[][] {
-    return this.#calls.map(({ sketch }) => sketch.state());
+  /** Returns the costs and tokens of each group. */
+  spend(): SpendState[] {
+    return this.#cells.map((byQuarter) => {
+      const total = new SpendTally();
+      for (const cell of byQuarter.values()) total.addAll(cell);
+      return total.state();
+    });
   }
 
   cells(): StoredCell[] {
@@ -162,20 +184,74 @@ class TableScan {
   }
 }
 
+/** A table of calls while a rollup is gathered. */
+class TableScan {
+  readonly groups: GroupScan;
+  readonly #calls: CallTally[] = [];
+
+  constructor(by: readonly string[]) {
+    this.groups = new GroupScan(by);
+  }
+
+  add(event: AuditEvent, quarter: number): void {
+    const group = this.groups.add(event, quarter);
+    (this.#calls[group] ??= new CallTally()).add(event);
+  }
+
+  table(): RollupTable {
+    const calls = this.#calls.map((tally) => tally.state());
+    return { by: this.groups.by, ...this.groups.groups(), calls };
+  }
+
+  sketches(): number[][] {
+    return this.#calls.map(({ sketch }) => sketch.state());
+  }
+}
+
+/** The table of sessions while a rollup is gathered. */
+class SessionScan {
+  readonly groups: GroupScan = new GroupScan(["session_id"]);
+  readonly #times: TimeRange[] = [];
+
+  add(event: AuditEvent, epochMs: number, quarter: number): void {
+    const group = this.groups.add(event, quarter);
+    (this.#times[group] ??= new TimeRange()).add(epochMs);
+  }
+
+  sessions(): RollupSessions {
+    return {
+      ...this.groups.groups(),
+      spend: this.groups.spend(),
+      times: this.#times.map((range) => range.state()),
+      cells: this.groups.cells(),
+    };
+  }
+}
+
+/** The tables of a rollup while it is gathered. */
+interface Tables {
+  readonly calls: readonly TableScan[];
+  readonly sessions: SessionScan;
+}
+
 /** Gathers the rollup of an archive, one event at a time. */
 export class RollupScan {
   /** The tables; null if they have become too large. */
-  #tables: readonly TableScan[] | null;
+  #tables: Tables | null;
   readonly #failures = new FailureReasons();
+  readonly #gate = new GateTally();
+  readonly #holds = new HoldTally();
+  /** The times of the events in each quarter of an hour, by the number of the quarter. */
+  readonly #quarters = new Map<number, TimeRange>();
+  #lastQuarter: { readonly number: number; readonly range: TimeRange } | undefined;
   #longest = 0;
 
   /** Starts without events. `fields` are the declared fields; each gets a table. */
   constructor(fields: readonly string[]) {
-    this.#tables = [
-      new TableScan(CALLS, true),
-      new TableScan(SESSIONS, false),
-      ...fields.map((field) => new TableScan([field], true)),
-    ];
+    this.#tables = {
+      calls: [CALLS, ...fields.map((field) => [field])].map((by) => new TableScan(by)),
+      sessions: new SessionScan(),
+    };
   }
 
   /**
@@ -187,31 +263,55 @@ export class RollupScan {
   add(event: AuditEvent, epochMs: number, lineBytes: number): void {
     if (this.#tables === null) return;
     const quarter = Math.floor(epochMs / QUARTER_MS);
-    let cells = 0;
-    let keysLength = 0;
-    for (const table of this.#tables) {
+    const { calls, sessions } = this.#tables;
+    sessions.add(event, epochMs, quarter);
+    let { cellCount, keysLength } = sessions.groups;
+    for (const table of calls) {
       table.add(event, quarter);
-      cells += table.cellCount;
-      keysLength += table.keysLength;
+      cellCount += table.groups.cellCount;
+      keysLength += table.groups.keysLength;
     }
     if (isFailure(event)) this.#failures.add(event);
+    this.#gate.add(event);
+    this.#holds.add(event);
+    if (!Number.isNaN(epochMs)) this.#rangeOf(quarter).add(epochMs);
     if (lineBytes > this.#longest) this.#longest = lineBytes;
-    if (cells > CELLS_MAX || keysLength > KEYS_LENGTH_MAX) this.#tables = null;
+    keysLength += this.#holds.namesLength;
+    if (cellCount > CELLS_MAX || keysLength > KEYS_LENGTH_MAX) this.#tables = null;
   }
 
   /** Returns the content of the rollup, or null if the archive has too many groups or a sum is not finite. */
   finish(): RollupContent | null {
     if (this.#tables === null) return null;
+    const { calls, sessions } = this.#tables;
     const content = {
-      tables: this.#tables.map((table) => table.table()),
+      tables: calls.map((table) => table.table()),
       failures: this.#failures.isCut ? null : this.#failures.inOrder(),
+      gate: this.#gate.state(),
+      holds: this.#holds.state(),
       longest: this.#longest,
-      sketches: this.#tables.map((table) => table.sketches()),
-      cells: this.#tables.map((table) => table.cells()),
+      sketches: calls.map((table) => table.sketches()),
+      cells: {
+        tables: calls.map(({ groups }) => groups.cells()),
+        quarters: Array.from(
+          this.#quarters,
+          ([quarter, range]): StoredQuarter => [quarter, ...range.state()],
+        ),
+      },
+      sessions: sessions.sessions(),
     };
+    const { tables, gate, holds, cells, sessions: { spend } } = content;
     // JSON has no Infinity, to which a sum of huge numbers can overflow.
-    const sums = [content.tables.map(({ calls, spend }) => [calls, spend]), content.cells];
+    const sums = [tables.map(({ calls }) => calls), gate, holds, cells.tables, spend];
     return isFinite(sums) ? content : null;
+  }
+
+  #rangeOf(quarter: number): TimeRange {
+    if (this.#lastQuarter?.number === quarter) return this.#lastQuarter.range;
+    let range = this.#quarters.get(quarter);
+    if (range === undefined) this.#quarters.set(quarter, range = new TimeRange());
+    this.#lastQuarter = { number: quarter, range };
+    return range;
   }
 }
 
@@ -221,8 +321,6 @@ function isFinite(value: unknown): boolean {
 }
 
 /** Returns the costs and tokens of a group of a table. */
-export function spendOf({ calls, spend }: RollupTable, group: number): SpendTally {
-  return calls === null
-    ? SpendTally.from(spend![group]!)
-    : spendIn(CallTally.from(calls[group]!, new QuantileSketch()));
+export function spendOf({ calls }: RollupTable, group: number): SpendTally {
+  return spendIn(CallTally.from(calls[group]!, new QuantileSketch()));
 }

@@ -1,19 +1,18 @@
 /**
  * The bytes of a rollup:
  *
- *     {"v":1, ...}\n       the head: totals and failures as JSON, and the digests of the texts of the two parts
- *     [1234,567,"..."]\n   the lengths of the two parts in bytes, and the SHA-256 of both
- *     gzip of JSON         the sketches
- *     gzip of JSON         the cells
+ *     {"v":1, ...}\n             the head: totals, failures, the gate and holds as JSON, and the digests of the
+ *                                texts of the parts
+ *     [1234,567,890,"..."]\n     the lengths of the parts in bytes, and the SHA-256 of all parts
+ *     gzip of JSON, three times  the sketches, the cells and the sessions
  *
- * A reader that needs only totals reads only the head. The head does not depend on how well gzip compresses, so it can be
- * computed again from the archive and compared.
+ * A reader that needs only totals reads only the head. The head does not depend on how well gzip compresses, so it can
+ * be computed again from the archive and compared.
  *
  * @module
  */
 import { sha256 } from "../line/digest.ts";
-import type { FailureReason } from "./failure_reasons.ts";
-import type { RollupContent, RollupTable } from "./rollup.ts";
+import type { RollupContent, RollupParts, RollupTable, StoredCell } from "./rollup.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -22,19 +21,24 @@ export const ROLLUP_BYTES_MAX = 256 * 1024;
 /** Maximum length of a part in bytes when it is decompressed. */
 const PART_BYTES_MAX = 4 * 1024 * 1024;
 
+/** The names of the parts, in the order in which they are stored. */
+export const PART_NAMES = [
+  "sketches",
+  "cells",
+  "sessions",
+] as const satisfies (keyof RollupParts)[];
+/** The name of a part of a rollup. */
+export type PartName = typeof PART_NAMES[number];
+
 /** The head of a rollup. */
-export interface RollupHead {
+export interface RollupHead extends Omit<RollupContent, PartName> {
   readonly v: 1;
   /** SHA-256 of the content of the archive, hexadecimal. */
   readonly content_sha256: string;
   /** The declared fields, by each of which a table groups the events. */
   readonly fields: readonly string[];
-  readonly tables: readonly RollupTable[];
-  readonly failures: readonly FailureReason[] | null;
-  readonly longest: number;
   /** SHA-256 of the text of each part, hexadecimal. */
-  readonly sketches_sha256: string;
-  readonly cells_sha256: string;
+  readonly parts_sha256: Readonly<Record<PartName, string>>;
 }
 
 /** The bytes of a rollup. */
@@ -50,25 +54,26 @@ const LINE_BREAK = encoder.encode("\n");
 
 /** Resolves with the bytes of a rollup; null if they would be too many. */
 export async function rollupBytes(
-  { tables, failures, longest, sketches, cells }: RollupContent,
+  { sketches, cells, sessions, ...content }: RollupContent,
   { content_sha256, fields }: Pick<RollupHead, "content_sha256" | "fields">,
 ): Promise<RollupBytes | null> {
-  const [sketchesText, cellsText] = [encoded(sketches), encoded(cells)];
-  if (Math.max(sketchesText.byteLength, cellsText.byteLength) > PART_BYTES_MAX) return null;
+  const parts = { sketches, cells, sessions };
+  const texts = PART_NAMES.map((name) => encoded(parts[name]));
+  if (texts.some(({ byteLength }) => byteLength > PART_BYTES_MAX)) return null;
+  const [sketchesDigest = "", cellsDigest = "", sessionsDigest = ""] = texts.map(sha256);
   const head: RollupHead = {
     v: 1,
     content_sha256,
     fields,
-    tables,
-    failures,
-    longest,
-    sketches_sha256: sha256(sketchesText),
-    cells_sha256: sha256(cellsText),
+    ...content,
+    parts_sha256: { sketches: sketchesDigest, cells: cellsDigest, sessions: sessionsDigest },
   };
   const headText = encoded(head);
-  const parts = [await compressed(sketchesText), await compressed(cellsText)] as const;
-  const facts = encoded([...parts.map(({ byteLength }) => byteLength), sha256(joined(parts))]);
-  const bytes = joined([headText, LINE_BREAK, facts, LINE_BREAK, ...parts]);
+  const compressed: Bytes[] = [];
+  for (const text of texts) compressed.push(await gzipped(text));
+  const lengths = compressed.map(({ byteLength }) => byteLength);
+  const facts = encoded([...lengths, sha256(joined(compressed))]);
+  const bytes = joined([headText, LINE_BREAK, facts, LINE_BREAK, ...compressed]);
   return bytes.byteLength > ROLLUP_BYTES_MAX ? null : { digest: sha256(headText), bytes };
 }
 
@@ -86,7 +91,7 @@ function joined(parts: readonly Bytes[]): Bytes {
   return bytes;
 }
 
-async function compressed(text: Bytes): Promise<Bytes> {
+async function gzipped(text: Bytes): Promise<Bytes> {
   const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
@@ -107,91 +112,91 @@ export function parseHead(head: Uint8Array): RollupHead | null {
 }
 
 function isHead(value: unknown): value is RollupHead {
-  const { v, content_sha256, fields, tables, failures, longest, sketches_sha256, cells_sha256 } =
-    (value ?? {}) as Partial<RollupHead>;
-  return v === 1 && typeof content_sha256 === "string" && Array.isArray(fields) &&
-    Array.isArray(tables) && tables.every(isTable) && typeof longest === "number" &&
-    (failures === null || Array.isArray(failures)) && typeof sketches_sha256 === "string" &&
-    typeof cells_sha256 === "string";
+  const { v, longest, failures, content_sha256, parts_sha256, ...head } = (value ?? {}) as Partial<
+    RollupHead
+  >;
+  const { fields, tables, gate, holds } = head;
+  return v === 1 && typeof longest === "number" && (failures === null || Array.isArray(failures)) &&
+    [fields, tables, gate, holds].every(Array.isArray) && tables!.every(isTable) &&
+    holds!.every(Array.isArray) && typeof content_sha256 === "string" &&
+    typeof parts_sha256 === "object" && parts_sha256 !== null;
 }
 
 function isTable(table: RollupTable): boolean {
   if (typeof table !== "object" || table === null) return false;
-  const { by, keys, calls, spend } = table;
-  const sums = calls ?? spend;
-  return Array.isArray(by) && Array.isArray(keys) && Array.isArray(sums) &&
-    sums.length === keys.length && [...keys, ...sums].every(Array.isArray);
+  const { by, keys, calls } = table;
+  return Array.isArray(by) && areRows(keys) && areRows(calls) && calls.length === keys.length;
+}
+
+function areRows(rows: unknown): rows is readonly (readonly unknown[])[] {
+  return Array.isArray(rows) && rows.every(Array.isArray);
 }
 
 /**
- * Resolves with the sketches, or the cells, of each table of a rollup. Resolves with null if the bytes after the head are
- * damaged, or do not belong to this head.
+ * Resolves with a part of a rollup. Resolves with null if the bytes after the head are damaged, or do not belong to
+ * this head.
  *
  * @param rest The bytes that follow the line break of the head.
  */
-export async function parsePart<Name extends "sketches" | "cells">(
+export async function parsePart<Name extends PartName>(
   name: Name,
   rest: Bytes,
   head: RollupHead,
-): Promise<RollupContent[Name] | null> {
+): Promise<RollupParts[Name] | null> {
   const parts = partsIn(rest);
-  const text = parts === null ? null : await decompressed(parts[name]);
-  if (text === null || sha256(text) !== head[`${name}_sha256`]) return null;
-  const part = JSON.parse(decoder.decode(text)) as RollupContent[Name];
-  return isPart(name, part, head) ? part : null;
+  const text = parts === null ? null : await decompressed(parts.bytes[PART_NAMES.indexOf(name)]!);
+  if (text === null || sha256(text) !== head.parts_sha256[name]) return null;
+  const part = JSON.parse(decoder.decode(text)) as RollupParts[Name] | null;
+  return part !== null && IS_PART[name](part, head.tables) ? part : null;
 }
 
-/** Checks that a part has a row for each group of each table in the head, or cells of these groups. */
-function isPart(
-  name: "sketches" | "cells",
-  part: RollupContent["sketches" | "cells"],
-  { tables }: RollupHead,
-): boolean {
-  return Array.isArray(part) && part.length === tables.length &&
-    part.every((rows, n) => {
-      const { keys, calls } = tables[n]!;
-      if (!Array.isArray(rows) || !rows.every(Array.isArray)) return false;
-      return name === "sketches"
-        ? rows.length === (calls === null ? 0 : keys.length)
-        : rows.every(([, group]) => keys[group as number] !== undefined);
-    });
+/** For each part, a function that checks whether the part has the form that the tables in the head require. */
+const IS_PART: {
+  readonly [Name in PartName]: (part: RollupParts[Name], tables: RollupHead["tables"]) => boolean;
+} = {
+  sketches: (part, tables) =>
+    Array.isArray(part) && part.length === tables.length &&
+    part.every((rows, n) => areRows(rows) && rows.length === tables[n]!.keys.length),
+  cells: ({ tables: cells, quarters }, tables) =>
+    areRows(quarters) && Array.isArray(cells) && cells.length === tables.length &&
+    cells.every((rows, n) => areCells(rows, tables[n]!)),
+  sessions: ({ keys, spend, times, cells }) =>
+    [keys, spend, times].every(areRows) && spend.length === keys.length &&
+    times.length === keys.length && areCells(cells, { keys }),
+};
+
+function areCells(rows: readonly StoredCell[], { keys }: Pick<RollupTable, "keys">): boolean {
+  return areRows(rows) && rows.every(([, group]) => keys[group] !== undefined);
 }
 
 /**
- * Checks whether no bit of the bytes after the head was changed. {@linkcode parsePart} does not notice a change that leaves
- * the decompressed texts as they are, such as one in a header of gzip.
+ * Checks whether no bit of the bytes after the head was changed. {@linkcode parsePart} does not notice a change that
+ * leaves the decompressed texts as they are, such as one in a header of gzip.
  */
 export function areIntact(rest: Bytes): boolean {
   const parts = partsIn(rest);
-  if (parts === null) return false;
-  const { sketches, cells, compressed_sha256 } = parts;
-  return sha256(joined([sketches, cells])) === compressed_sha256 && parts.isEnd;
+  return parts !== null && sha256(joined(parts.bytes)) === parts.compressed_sha256 && parts.isEnd;
 }
 
 /** The compressed parts of a rollup. */
 interface Parts {
-  readonly sketches: Bytes;
-  readonly cells: Bytes;
-  /** SHA-256 of both parts, as the rollup states it. */
+  /** The bytes of each part, in the order of {@linkcode PART_NAMES}. */
+  readonly bytes: readonly Bytes[];
+  /** SHA-256 of all parts, as the rollup states it. */
   readonly compressed_sha256: string;
   /** Whether the parts have the stated lengths and nothing follows them. */
   readonly isEnd: boolean;
 }
 
 function partsIn(rest: Bytes): Parts | null {
-  const start = rest.indexOf(LINE_BREAK[0]!) + 1;
-  const line = new TextDecoder().decode(rest.subarray(0, Math.max(0, start - 1)));
-  const [, first, second, compressed_sha256 = ""] =
-    /^\[(\d{1,9}),(\d{1,9}),"([0-9a-f]{64})"\]$/.exec(line) ?? [];
-  if (first === undefined || second === undefined) return null;
-  const middle = start + Number(first);
-  const end = middle + Number(second);
-  return {
-    sketches: rest.subarray(start, middle),
-    cells: rest.subarray(middle, end),
-    compressed_sha256,
-    isEnd: end === rest.byteLength,
-  };
+  let at = rest.indexOf(LINE_BREAK[0]!) + 1;
+  const line = new TextDecoder().decode(rest.subarray(0, Math.max(0, at - 1)));
+  const [, lengths, compressed_sha256 = ""] =
+    /^\[((?:\d{1,9},){3})"([0-9a-f]{64})"\]$/.exec(line) ?? [];
+  if (lengths === undefined) return null;
+  const bytes = lengths.split(",", PART_NAMES.length)
+    .map((length) => rest.subarray(at, at += Number(length)));
+  return { bytes, compressed_sha256, isEnd: at === rest.byteLength };
 }
 
 /** Resolves with the decompressed bytes; null if they are not gzip, or too many. */

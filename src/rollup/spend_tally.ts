@@ -25,7 +25,12 @@ export class SpendTally {
   costs = 0;
   /** Number of events whose cost is not a number. */
   badCosts = 0;
-  readonly sum: PreciseSum = new PreciseSum();
+  readonly sum: PreciseSum;
+
+  /** Creates a tally without events; `sum` is the sum of their costs. */
+  constructor(sum: PreciseSum = new PreciseSum()) {
+    this.sum = sum;
+  }
 
   /** Adds an event. */
   add({ cost, input_t, output_t }: AuditEvent): void {
@@ -74,9 +79,13 @@ export class SpendTally {
       badCosts = 0,
     ]: SpendState,
   ): SpendTally {
-    const tally = new SpendTally();
-    Object.assign(tally, { events, paid, inputTokens, outputTokens, costs, badCosts });
-    for (const part of [sum, rest, restOfRest]) tally.sum.add(part);
+    const tally = new SpendTally(PreciseSum.from([sum, rest, restOfRest]));
+    tally.events = events;
+    tally.paid = paid;
+    tally.inputTokens = inputTokens;
+    tally.outputTokens = outputTokens;
+    tally.costs = costs;
+    tally.badCosts = badCosts;
     return tally;
   }
 }

@@ -16,11 +16,13 @@ import { readWhole } from "../platform/chunks.ts";
 import type { Ownership } from "../platform/file_system.ts";
 import { removeFile } from "../platform/regular_file.ts";
 import { ROLLUP_FIELDS_MAX } from "../options/log_options.ts";
-import type { RollupContent } from "../rollup/rollup.ts";
+import type { RollupParts } from "../rollup/rollup.ts";
 import {
   areIntact,
   parseHead,
   parsePart,
+  PART_NAMES,
+  type PartName,
   ROLLUP_BYTES_MAX,
   type RollupBytes,
   type RollupHead,
@@ -29,8 +31,8 @@ import type { LogDirectory } from "./log_directory.ts";
 import type { Stamp } from "./segment_name.ts";
 
 const LINE_BREAK = 0x0a;
-/** Number of bytes to read at first. The first lines of most rollups are shorter. */
-const FIRST_BYTES = 16 * 1024;
+/** Number of bytes to read at first. Most rollups are shorter, so their parts are then known too. */
+const FIRST_BYTES = 32 * 1024;
 
 /** Maximum length of a rollup in relation to its archive, so that retention by bytes keeps its meaning. */
 const SHARE_MAX = 1 / 4;
@@ -49,7 +51,8 @@ export function keptRollup(
  * Writes the rollup of an archive, and resolves with its digest for the manifest line; null if `rollup` is null. If the
  * file cannot be written, logs a warning and leaves no file: the next `open()` writes it.
  *
- * The caller must be the owner of the segment, or of the manifest's completion, so that only one process writes the file.
+ * The caller must be the owner of the segment, or of the manifest's completion, so that only one process writes the
+ * file.
  */
 export async function writeRollup(
   { log }: { readonly log: LogDirectory },
@@ -60,8 +63,8 @@ export async function writeRollup(
   const path = files.rollup(stamp);
   const unfinished = files.unfinishedRollup(stamp);
   try {
-    // The rollup of a process that was killed or groups by other fields, or one that was damaged. It is removed first, so
-    // that it does not stay if a later step fails. Without the sync, a power loss could bring it back, although the
+    // The rollup of a process that was killed or groups by other fields, or one that was damaged. It is removed first,
+    // so that it does not stay if a later step fails. Without the sync, a power loss could bring it back, although the
     // manifest states the new one.
     if (removeFile(fileSystem, path)) await log.sync();
     removeFile(fileSystem, unfinished);
@@ -109,12 +112,8 @@ function removeUnfinished({ fileSystem }: LogDirectory, unfinished: string): voi
 
 /** A rollup whose head has the digest that the manifest states. */
 export interface ReadRollup extends RollupHead {
-  /**
-   * Resolves with the sketches or the cells of each table; null if they are damaged, or if the file is now another one.
-   */
-  readonly part: <Name extends "sketches" | "cells">(
-    name: Name,
-  ) => Promise<RollupContent[Name] | null>;
+  /** Resolves with a part; null if the part is damaged, or if the file is now another one. */
+  readonly part: <Name extends PartName>(name: Name) => Promise<RollupParts[Name] | null>;
 }
 
 /**
@@ -124,14 +123,14 @@ export interface ReadRollup extends RollupHead {
  * @throws {Deno.errors.NotCapable} If the read permission for the file is missing.
  */
 export function readRollup(log: LogDirectory, stamp: Stamp, digest: string): ReadRollup | null {
-  const line = headOf(log, stamp);
-  if (line === null || sha256(line) !== digest) return null;
-  const head = parseHead(line);
+  const read = headOf(log, stamp);
+  if (read === null || sha256(read.line) !== digest) return null;
+  const head = parseHead(read.line);
   if (head === null) return null;
   return {
     ...head,
     async part(name) {
-      const rest = restOf(log, stamp, line);
+      const rest = read.rest ?? restOf(log, stamp, read.line);
       return rest === null ? null : await parsePart(name, rest, head);
     },
   };
@@ -143,7 +142,7 @@ export interface StoredRollup {
   readonly digest: string;
   /** The declared fields, by each of which a table groups the events. */
   readonly fields: readonly string[];
-  /** Whether the head can be read, both parts belong to it, and no bit of them was changed. */
+  /** Whether the head can be read, all parts belong to it, and no bit of them was changed. */
   readonly isWhole: boolean;
 }
 
@@ -152,14 +151,14 @@ const DAMAGED: StoredRollup = { digest: "", fields: [], isWhole: false };
 /** Reads the file with the rollup of an archive. Resolves with null if it does not exist. */
 export async function storedRollup(log: LogDirectory, stamp: Stamp): Promise<StoredRollup | null> {
   if (log.fileSystem.status(log.files.rollup(stamp)) === null) return null;
-  const line = headOf(log, stamp);
-  if (line === null) return DAMAGED;
-  const digest = sha256(line);
-  const head = parseHead(line);
-  const rest = restOf(log, stamp, line);
+  const read = headOf(log, stamp);
+  if (read === null) return DAMAGED;
+  const digest = sha256(read.line);
+  const head = parseHead(read.line);
+  const rest = read.rest ?? restOf(log, stamp, read.line);
   if (head === null || rest === null) return { ...DAMAGED, digest };
-  const isWhole = areIntact(rest) && await parsePart("sketches", rest, head) !== null &&
-    await parsePart("cells", rest, head) !== null;
+  const parts = await Promise.all(PART_NAMES.map((name) => parsePart(name, rest, head)));
+  const isWhole = areIntact(rest) && !parts.includes(null);
   return { digest, fields: fieldsIn(head), isWhole };
 }
 
@@ -173,12 +172,21 @@ function restOf(log: LogDirectory, stamp: Stamp, head: Uint8Array): Uint8Array<A
   return bytesOf(log, stamp, head.byteLength + 1, ROLLUP_BYTES_MAX);
 }
 
-/** Returns the head without its line break; null if the file is missing, is not a regular file, or has no head. */
-function headOf(log: LogDirectory, stamp: Stamp): Uint8Array | null {
+/** The head of a rollup without its line break, and the bytes after it if these are known. */
+interface HeadBytes {
+  readonly line: Uint8Array<ArrayBuffer>;
+  readonly rest: Uint8Array<ArrayBuffer> | null;
+}
+
+/** Returns the head; null if the file is missing, is not a regular file, or has no head. */
+function headOf(log: LogDirectory, stamp: Stamp): HeadBytes | null {
   for (const length of [FIRST_BYTES, ROLLUP_BYTES_MAX]) {
     const bytes = bytesOf(log, stamp, 0, length);
     const end = bytes?.indexOf(LINE_BREAK) ?? -1;
-    if (end >= 0) return bytes!.subarray(0, end);
+    if (end < 0) continue;
+    // A file that fills the length may be longer.
+    const isWhole = bytes!.byteLength < length;
+    return { line: bytes!.subarray(0, end), rest: isWhole ? bytes!.subarray(end + 1) : null };
   }
   return null;
 }

@@ -4,8 +4,7 @@
  * @module
  */
 import { type AuditEvent, groupText } from "../event.ts";
-import { QUARTER_MS } from "../rollup/rollup.ts";
-import { eventEpochMs } from "../time.ts";
+import { eventEpochMs, QUARTER_MS, wholeQuartersSince } from "../time.ts";
 
 /** The values by which an event is grouped, one for each key. Null if the event has no value. */
 export type GroupKey = readonly (string | null)[];
@@ -52,9 +51,12 @@ export function timeTexts(
   timeZone: string,
 ): (epochMs: number) => string | null {
   const byQuarter = new Map<number, string>();
+  // Before this instant, an hour of the zone can begin within a quarter of an hour.
+  const sinceMs = wholeQuartersSince(timeZone);
   return (epochMs) => {
     const quarter = Math.floor(epochMs / QUARTER_MS);
     if (Number.isNaN(quarter)) return null;
+    if (epochMs < sinceMs) return timeText(key, epochMs, timeZone);
     let text = byQuarter.get(quarter);
     if (text === undefined) {
       byQuarter.set(quarter, text = timeText(key, quarter * QUARTER_MS, timeZone));
@@ -80,7 +82,8 @@ export function compareKeys(by: readonly string[], a: GroupKey, b: GroupKey): nu
     const [one, other] = [a[n] ?? null, b[n] ?? null];
     if (one === other) continue;
     if (one === null || other === null) return one === null ? -1 : 1;
-    // When clocks are set back, the first of the two equal hours has the larger offset, so their texts are out of order.
+    // When clocks are set back, the first of the two equal hours has the larger offset, so their texts are out of
+    // order.
     return isTimeKey(name) ? instantOf(one) - instantOf(other) : one < other ? -1 : 1;
   }
   return 0;

@@ -145,7 +145,7 @@ export async function addGrouped<T>(
     return (_values: GroupKey, startMs: number | null) => startMs === null ? null : textAt(startMs);
   });
   await sumUp(log, {
-    question: { by: fields, isByTime: keys.some(isTimeKey), filter, signal },
+    question: { by: fields, timeZone: keys.some(isTimeKey) ? timeZone : null, filter, signal },
     kind,
     sink: {
       add: (event) => sink.add(event),

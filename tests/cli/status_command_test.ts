@@ -58,6 +58,30 @@ Deno.test("scout status --json counts archives from the manifest, and sums up th
   assertEquals(status.damage, { archivedLines: 1, regions: [] });
 });
 
+Deno.test("scout status takes the costs of an archive with the events of one hour from the sums beside it", async () => {
+  using log = logWith();
+  const nowMs = Date.now();
+  const at = (minutes: number) => new Date(nowMs - 60_000 * minutes).toISOString();
+  const events = [{ ...EVENT, ts: at(100) }, { ...EVENT, ts: at(80), cost: "2" }, {
+    ...EVENT,
+    ts: at(70),
+    cost: 0.25,
+  }];
+  Deno.writeTextFileSync(log.path, events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+  {
+    await using writer = await AuditLog.open({ path: log.path, logger: silent });
+    await writer.rotate();
+  }
+  // An archive that was overwritten cannot be decoded, so the costs must come from the sums.
+  const [archive = ""] = [...Deno.readDirSync(log.dir.path(""))].map(({ name }) => name)
+    .filter((name) => name.endsWith(".gz"));
+  const path = log.dir.path(archive);
+  Deno.writeFileSync(path, new Uint8Array(Deno.statSync(path).size));
+  const { stdout } = await runCli(["status", "--path", log.path, "--json"], log.dir.path(""));
+  const { hourly, costs, leftOut, lastEvent } = JSON.parse(stdout);
+  assertEquals([hourly[22], costs.lastDay, leftOut.badCosts, lastEvent], [0.75, 2, 1, null]);
+});
+
 Deno.test("scout status reports on standard error the events of the last day whose cost is not a number", async () => {
   const ts = new Date().toISOString();
   using log = logWith({ ts, event: "nav", cost: "1.5" }, { ts, event: "nav", cost: 1 }, {

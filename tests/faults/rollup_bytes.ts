@@ -1,6 +1,6 @@
 /**
- * Encodes rollups without waiting, for simulated disks and planted faults. The library compresses in streams, which takes
- * several turns of the event loop.
+ * Encodes rollups without waiting, for simulated disks and planted faults. The library compresses in streams, which
+ * takes several turns of the event loop.
  *
  * @module
  */
@@ -30,19 +30,15 @@ export function rollupOf(
   scan.add(events.slice());
   scan.finish();
   if (scan.rollup === null) return null;
-  const { tables, failures, longest, sketches, cells } = scan.rollup;
-  const texts = [sketches, cells].map((part) => encoder.encode(JSON.stringify(part)));
-  const [sketches_sha256, cells_sha256] = texts.map(sha256);
-  const content_sha256 = sha256(raw);
+  const { sketches, cells, sessions, ...content } = scan.rollup;
+  const texts = [sketches, cells, sessions].map((part) => encoder.encode(JSON.stringify(part)));
+  const [sketchesDigest, cellsDigest, sessionsDigest] = texts.map(sha256);
   const head = {
     v: 1,
-    content_sha256,
+    content_sha256: sha256(raw),
     fields: [],
-    tables,
-    failures,
-    longest,
-    sketches_sha256,
-    cells_sha256,
+    ...content,
+    parts_sha256: { sketches: sketchesDigest, cells: cellsDigest, sessions: sessionsDigest },
   };
   const headText = encoder.encode(JSON.stringify(head));
   const parts = texts.map((text) => new Uint8Array(gzipSync(text)));

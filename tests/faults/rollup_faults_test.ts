@@ -17,16 +17,16 @@ const FAULTS: readonly Fault[] = [
   },
   {
     name: "a reader believes the rollup of other content",
-    file: "src/read/sum_up.ts",
-    from: "if (rollup === null || rollup.content_sha256 !== line.sha256) return false;",
-    to: "if (rollup === null) return false;",
+    file: "src/read/whole_archives.ts",
+    from: "if (rollup === null || rollup.content_sha256 !== line.sha256) return null;",
+    to: "if (rollup === null) return null;",
     tests: TESTS,
   },
   {
     name: "a reader believes a rollup whose digest is not in the manifest",
     file: "src/segments/rollup_file.ts",
-    from: "if (line === null || sha256(line) !== digest) return null;",
-    to: "if (line === null) return null;",
+    from: "if (read === null || sha256(read.line) !== digest) return null;",
+    to: "if (read === null) return null;",
     tests: TESTS,
   },
   {

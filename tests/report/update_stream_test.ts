@@ -26,7 +26,7 @@ class Fed implements Disposable {
     this.#feed = writable.getWriter();
     const events = Object.assign(readable, { damage: [] });
     const at = { clock, ending: this.#ending.signal };
-    this.live = new LiveReport(events, resolveReportOptions({}), at);
+    this.live = new LiveReport(() => events, resolveReportOptions({}), at);
     this.following = this.live.follow(null);
   }
 

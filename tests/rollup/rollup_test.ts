@@ -1,11 +1,11 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { CallTally, spendIn } from "../../src/rollup/call_tally.ts";
 import { QuantileSketch } from "../../src/rollup/quantile_sketch.ts";
-import { QUARTER_MS, type RollupContent, RollupScan, spendOf } from "../../src/rollup/rollup.ts";
-import { parseHead, parsePart, rollupBytes } from "../../src/rollup/rollup_text.ts";
+import { type RollupContent, RollupScan, spendOf } from "../../src/rollup/rollup.ts";
+import { parseHead, parsePart, PART_NAMES, rollupBytes } from "../../src/rollup/rollup_text.ts";
 import { SpendTally } from "../../src/rollup/spend_tally.ts";
 import type { AuditEvent } from "../../src/event.ts";
-import { eventEpochMs } from "../../src/time.ts";
+import { eventEpochMs, QUARTER_MS } from "../../src/time.ts";
 
 const DIGEST = "ab".repeat(32);
 
@@ -29,12 +29,11 @@ Deno.test("RollupScan groups by type and model, by session, and by each declared
   const quarter = Date.UTC(2026, 1, 13, 14) / QUARTER_MS;
   assertEquals(content.tables.map(({ by, keys }) => [by, keys]), [
     [["event", "model"], [["llm_call", "large"], ["nav", null]]],
-    [["session_id"], [["s1"], ["s2"]]],
     [["agent"], [["a"], [null], ['{"id":3}']]],
     [["agent.id"], [[null], ["3"]]],
   ]);
   // Each cell: quarter, group, events, paid calls, input, output, costs, the three parts of their sum, bad costs.
-  assertEquals(content.cells[0], [
+  assertEquals(content.cells.tables[0], [
     [quarter, 0, 2, 2, 7, 0, 2, 0.75],
     [quarter + 1, 0, 1, 1, 0, 0, 1, 1],
     [null, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1],
@@ -42,7 +41,16 @@ Deno.test("RollupScan groups by type and model, by session, and by each declared
   const sums = content.tables.map((table) =>
     table.keys.map((_, group) => spendOf(table, group).sum.value)
   );
-  assertEquals(sums, [[1.75, 0], [0.5, 1.25], [1.5, 0.25, 0], [1.75, 0]]);
+  assertEquals(sums, [[1.75, 0], [1.5, 0.25, 0], [1.75, 0]]);
+  const { keys, spend, times } = content.sessions;
+  assertEquals(keys, [["s1"], ["s2"]]);
+  assertEquals(spend.map((state) => SpendTally.from(state).sum.value), [0.5, 1.25]);
+  const startMs = Date.UTC(2026, 1, 13, 14);
+  assertEquals(times, [[startMs, 0], [startMs + 14 * 60_000, 60_000]]);
+  assertEquals(content.cells.quarters, [
+    [quarter, startMs, 14 * 60_000],
+    [quarter + 1, startMs + QUARTER_MS, 0],
+  ]);
 });
 
 Deno.test("RollupScan keeps groups apart whose values differ only in where they are divided", () => {
@@ -73,10 +81,10 @@ Deno.test("RollupScan accepts values that are nested too deep for JSON.stringify
 Deno.test("RollupScan has no rollup for more than 10,000 cells, or for a sum that overflows", () => {
   const sessions = (count: number) =>
     Array.from({ length: count }, (_, n) => ({ event: "nav", session_id: `${n}` }));
-  assertEquals(contentOf(sessions(9_999))!.cells[1]!.length, 9_999);
+  assertEquals(contentOf(sessions(9_999))!.sessions.cells.length, 9_999);
   assertEquals(contentOf(sessions(10_001)), null);
   const huge = { event: "nav", cost: Number.MAX_VALUE };
-  assertEquals(contentOf([huge])?.tables.length, 2);
+  assertEquals(contentOf([huge])?.tables.length, 1);
   assertEquals(contentOf([huge, huge]), null);
   assertEquals(
     contentOf([{ event: "nav", duration_ms: 1e300 }, { event: "nav", duration_ms: 1 }]),
@@ -96,8 +104,9 @@ Deno.test("parseHead() and parsePart() return the content from which rollupBytes
   assertEquals([head.content_sha256, head.tables], [DIGEST, content.tables]);
   assertEquals(await parsePart("sketches", rest, head), content.sketches);
   assertEquals(await parsePart("cells", rest, head), content.cells);
+  assertEquals(await parsePart("sessions", rest, head), content.sessions);
   for (let length = 0; length < rest.length; length++) {
-    assertEquals(await parsePart("cells", rest.slice(0, length), head), null, `${length} bytes`);
+    assertEquals(await parsePart("sessions", rest.slice(0, length), head), null, `${length} bytes`);
   }
 });
 
@@ -109,8 +118,8 @@ Deno.test("parsePart() refuses the parts of another rollup", async () => {
     return { head: parseHead(bytes.subarray(0, end))!, rest: bytes.slice(end + 1) };
   };
   const [one, other] = [await written(1), await written(2)];
-  for (const part of ["sketches", "cells"] as const) {
-    assertEquals((await parsePart(part, one.rest, one.head))?.length, 2);
+  for (const part of PART_NAMES) {
+    assert(await parsePart(part, one.rest, one.head) !== null);
     assertEquals(await parsePart(part, other.rest, one.head), null);
   }
 });

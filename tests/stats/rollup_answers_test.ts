@@ -4,12 +4,10 @@
  */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { basename } from "@std/path";
-import { gunzipSync, gzipSync } from "node:zlib";
 import { openLogOn } from "../../src/audit_log.ts";
 import { openReaderOn } from "../../src/audit_reader.ts";
 import type { AuditEvent } from "../../src/event.ts";
 import type { QueryOptions } from "../../src/read/query_options.ts";
-import { LogFiles, type Stamp } from "../../src/segments/segment_name.ts";
 import type { GroupOptions } from "../../src/stats/source.ts";
 import { type Spend, spend } from "../../src/stats/spend.ts";
 import { type Stats, stats } from "../../src/stats/stats.ts";
@@ -19,129 +17,18 @@ import { silent } from "../loggers.ts";
 import { SimulatedClock } from "../platform.ts";
 import { sampledTest } from "../extent.ts";
 import { SeededRandom } from "../seeded_random.ts";
-
-const PATH = "/log/audit.jsonl";
-const files = new LogFiles(PATH);
-const START_MS = Date.UTC(2026, 1, 13, 10);
-const QUARTER_MS = 15 * 60_000;
-const FIELDS = ["agent"];
-
-/** A log of random events in several archives and an active file. */
-async function randomLog(random: SeededRandom): Promise<SimulatedDisk> {
-  const disk = new SimulatedDisk();
-  let nowMs = START_MS;
-  const options = {
-    path: PATH,
-    logger: silent,
-    sessionId: "s0",
-    rollupFields: FIELDS,
-    now: () => nowMs,
-  };
-  const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
-  await using log = await openLogOn(platform, options);
-  const archives = 1 + random.below(5);
-  for (let part = 0; part <= archives; part++) {
-    for (let left = random.below(40); left > 0; left--) {
-      // Steps of up to two quarters, and now and then a clock that is set back by hours.
-      nowMs += random.below(10) === 0 ? -random.below(5 * 3_600_000) : random.below(2 * QUARTER_MS);
-      await log.log(...randomEvent(random));
-      if (random.below(15) === 0) {
-        appendForeign(disk, FOREIGN_LINES[random.below(FOREIGN_LINES.length)]!);
-      }
-    }
-    if (part < archives) await log.rotate();
-  }
-  await log.close();
-  return disk;
-}
-
-/** Lines that other programs write: without a time, with values of other types, and no event at all. */
-const FOREIGN_LINES = [
-  { event: "llm_call", model: "large", cost: 2, session_id: "s1" },
-  {
-    ts: "2026-02-13 11:07+01:00",
-    event: 7,
-    model: ["x"],
-    agent: { id: 1 },
-    cost: "3",
-    input_t: -4,
-  },
-  { ts: "2026-02-13T10:22:00Z", event: "llm_call", model: null, cost: null, duration_ms: "9" },
-  ["no event"],
-];
-
-function appendForeign(disk: SimulatedDisk, line: unknown): void {
-  const handle = disk.process().open(PATH, "append");
-  handle.appendSync(new TextEncoder().encode(`${JSON.stringify(line)}\n`));
-  handle.close();
-}
-
-function randomEvent(random: SeededRandom): [type: string, fields: Record<string, unknown>] {
-  const some = (value: unknown) => random.below(3) === 0 ? {} : value as Record<string, unknown>;
-  return [random.pick({ llm_call: 6, tool_call: 3, validation_fail: 1 }), {
-    ...some({ model: random.pick({ large: 1, small: 2 }) }),
-    ...some({ agent: random.pick({ a: 2, "b\n": 1 }) }),
-    ...some({ session_id: `s${random.below(3)}` }),
-    ...some({ cost: random.below(1_000) / 7 }),
-    ...some({ input_t: random.below(5_000), output_t: random.below(500) }),
-    ...some({ duration_ms: random.below(100_000) / 3 }),
-    ...some({
-      status: random.pick({ ok: 4, error: 1, aborted: 1 }),
-      error: `timeout ${random.below(9)}`,
-    }),
-  }];
-}
-
-/** Ways in which the files of a log can be changed. Each returns the stamp of the archive that has to be decoded then. */
-const CHANGES: Readonly<
-  Record<
-    string,
-    (disk: SimulatedDisk, stamps: readonly Stamp[], random: SeededRandom) => Stamp | null
-  >
-> = {
-  nothing: () => null,
-  missing(disk, [stamp]) {
-    disk.process().remove(files.rollup(stamp!));
-    return stamp!;
-  },
-  torn(disk, [stamp], random) {
-    const bytes = disk.readFile(files.rollup(stamp!));
-    disk.writeFile(files.rollup(stamp!), bytes.slice(0, random.below(bytes.length)));
-    return stamp!;
-  },
-  forged(disk, [stamp], random) {
-    const bytes = disk.readFile(files.rollup(stamp!)).slice();
-    bytes[random.below(bytes.length)]! ^= 1 << random.below(8);
-    disk.writeFile(files.rollup(stamp!), bytes);
-    return stamp!;
-  },
-  swapped(disk, [stamp, other]) {
-    if (other === undefined) return null;
-    disk.writeFile(files.rollup(stamp!), disk.readFile(files.rollup(other)));
-    return stamp!;
-  },
-  foreign(disk) {
-    const stamp = "20260101_000000";
-    const event = { ts: "2026-02-13T11:00:00.000Z", event: "llm_call", cost: 3, agent: "a" };
-    const untimed = { event: "llm_call", cost: 5 };
-    const text = `${JSON.stringify(event)}\n${JSON.stringify(untimed)}\nno event\n`;
-    disk.writeFile(files.archive(stamp), gzipSync(text));
-    return stamp;
-  },
-  replaced(disk, [stamp]) {
-    const old = disk.readFile(files.archive(stamp!));
-    let text = `${gunzipSync(old)}{"event":"nav","cost":1}\n`;
-    // An archive of the same length is taken for the one in the manifest, until verify() compares its digest.
-    while (gzipSync(text).byteLength === old.byteLength) text += "{}\n";
-    disk.writeFile(files.archive(stamp!), gzipSync(text));
-    return stamp!;
-  },
-  "without the manifest": (disk) => {
-    disk.process().remove(files.manifest);
-    return null;
-  },
-};
-type Change = keyof typeof CHANGES;
+import {
+  type Change,
+  CHANGES,
+  files,
+  HOUR_MS,
+  PATH,
+  QUARTER_MS,
+  randomLog,
+  stampsOn,
+  START_MS,
+  threeArchives,
+} from "./random_log.ts";
 
 const BY: readonly (string | string[])[] = [
   [],
@@ -198,11 +85,6 @@ async function checkHistory(seed: number): Promise<void> {
   }
 }
 
-function stampsOn(disk: SimulatedDisk): Stamp[] {
-  return Object.keys(disk.snapshot()).map((path) => files.parse(basename(path)))
-    .filter((parsed) => parsed?.form === "archive").map((parsed) => parsed!.stamp).sort();
-}
-
 function assertSameSpend(found: Spend, expected: Spend, place: string): void {
   // The sums are exact, so the order in which they are added does not matter.
   assertEquals(found, expected, place);
@@ -222,7 +104,9 @@ function assertSameStats(found: Stats, expected: Stats, place: string): void {
   }
 }
 
-/** Returns the figures without their deviations, and with rounded speeds, because the order of additions changes both. */
+/**
+ * Returns the figures without their deviations, and with rounded speeds, because the order of additions changes both.
+ */
 function withoutDeviations({ total, groups, ...others }: Stats): unknown {
   const rounded = (figures: Stats["total"]) => ({
     ...figures,
@@ -241,25 +125,6 @@ await sampledTest(
   },
 );
 
-/** Returns a log of three archives, each with events in two quarters of an hour, and an empty active file. */
-async function threeArchives(): Promise<SimulatedDisk> {
-  const disk = new SimulatedDisk();
-  let nowMs = START_MS;
-  const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
-  const options = { path: PATH, logger: silent, rollupFields: FIELDS, now: () => nowMs };
-  await using log = await openLogOn(platform, options);
-  for (let archive = 0; archive < 3; archive++) {
-    for (const model of ["large", "small"]) {
-      await log.log("llm_call", { model, agent: "a", cost: 1, duration_ms: 5, status: "ok" });
-      nowMs += QUARTER_MS;
-    }
-    await log.rotate();
-  }
-  await log.close();
-  return disk;
-}
-
-const HOUR_MS = 3_600_000;
 /** Questions about a log of three archives, and the number of archives that must be decoded. */
 const DECODED: [question: GroupOptions, spendDecodes: number, statsDecodes: number][] = [
   [{}, 0, 0],

@@ -1,0 +1,118 @@
+/**
+ * Reads the events of a log, except those of archives that the caller takes as a whole. The caller takes an archive if
+ * the sums beside it, its rollup, answer the question of the caller, so that the archive need not be decoded.
+ *
+ * @module
+ */
+import { basename } from "@std/path";
+import type { AuditEvent } from "../event.ts";
+import { Turns } from "../platform/turns.ts";
+import type { LogDirectory } from "../segments/log_directory.ts";
+import type { ArchiveLine } from "../segments/manifest_line.ts";
+import { ManifestReader } from "../segments/manifest_reader.ts";
+import { type ReadRollup, readRollup } from "../segments/rollup_file.ts";
+import type { DamageReport } from "./damage.ts";
+import { type EventFilter, mayLineHold } from "./filter.ts";
+import { LineTest } from "./line_test.ts";
+import { lineOf, linesInTurns } from "./manifest_lines.ts";
+import type { QuerySource } from "./query.ts";
+import { eventsOf } from "./read_file.ts";
+import { type SnapshotFile, startIn, takeSnapshotInTurns } from "./snapshot.ts";
+
+/** A file of a log, and its manifest line. */
+export interface LogFile {
+  readonly path: string;
+  /** The manifest line; undefined if the file is not an archive, or if no usable line describes it. */
+  readonly line: ArchiveLine | undefined;
+}
+
+/** An archive that the manifest describes. */
+export interface KnownArchive extends LogFile {
+  readonly line: ArchiveLine;
+}
+
+/** Decides which archives are taken as a whole. */
+export interface ArchiveTaker {
+  /**
+   * Called once, before the first file is read.
+   *
+   * @param files The files of the log, in the order in which they are read.
+   */
+  plan?(files: readonly LogFile[]): void;
+  /**
+   * Called for each archive that may hold a selected event. Returns or resolves with `true` if the caller has the sums
+   * of the archive, so that its events are not read. If the result is `false`, the taker must not have changed.
+   */
+  take(archive: KnownArchive): boolean | Promise<boolean>;
+}
+
+/** Which events are read, and how. */
+export interface PartialReading {
+  readonly filter: EventFilter;
+  readonly order: "asc" | "desc";
+  readonly damage: DamageReport;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Reads a snapshot of a log. Each selected event is in an archive that the taker takes, or is passed to `add`, but
+ * never both.
+ */
+export async function readExceptTaken(
+  source: QuerySource,
+  { filter, order, damage, signal }: PartialReading,
+  { taker, add }: { readonly taker: ArchiveTaker; readonly add: (event: AuditEvent) => void },
+): Promise<void> {
+  const { log, maxLineBytes, logger } = source;
+  signal?.throwIfAborted();
+  const lineTest = new LineTest(filter);
+  await source.beforeRead?.();
+  const turns = new Turns(source.clock);
+  using snapshot = await takeSnapshotInTurns(log, turns);
+  const lines = await linesInTurns(source.manifest ?? new ManifestReader(log), logger, turns);
+  const files: (LogFile & { readonly file: SnapshotFile })[] = [];
+  for (const file of order === "asc" ? snapshot.files : snapshot.files.toReversed()) {
+    if (turns.isDue) await turns.take();
+    files.push({ file, path: file.path, line: lineOf(file, lines) });
+  }
+  taker.plan?.(files);
+  for (const { file, path, line } of files) {
+    if (turns.isDue) await turns.take();
+    signal?.throwIfAborted();
+    if (line !== undefined) {
+      if (!mayLineHold(line, filter)) continue;
+      if (await taker.take({ path, line })) continue;
+    }
+    const from = startIn(file, filter.sinceMs, log);
+    const reading = { log, maxLineBytes, damage, lineTest, order, signal, from };
+    for await (const events of eventsOf(file, reading)) {
+      for (const event of events) if (filter.matches(event)) add(event);
+      signal?.throwIfAborted();
+    }
+  }
+}
+
+/**
+ * Returns the rollup of an archive. Returns null if the archive has no rollup, if the rollup does not belong to the
+ * archive, or if a reader with this `maxLineBytes` does not read all lines of the archive as events.
+ */
+export function rollupOf(
+  { path, line }: KnownArchive,
+  { log, maxLineBytes }: { readonly log: LogDirectory; readonly maxLineBytes: number },
+): ReadRollup | null {
+  const digest = line.rollup_sha256;
+  if (typeof digest !== "string") return null;
+  const rollup = readRollup(log, log.files.parse(basename(path))!.stamp, digest);
+  if (rollup === null || rollup.content_sha256 !== line.sha256) return null;
+  return rollup.longest > maxLineBytes ? null : rollup;
+}
+
+/** Checks whether all events of an archive are in the time range of the filter. */
+export function isWholeIn(
+  { min_ts, max_ts, untimed }: ArchiveLine,
+  { isTimed, sinceMs, untilMs }: Pick<EventFilter, "isTimed" | "sinceMs" | "untilMs">,
+): boolean {
+  if (!isTimed) return true;
+  if (untimed > 0 || min_ts === null || max_ts === null) return false;
+  return Date.parse(min_ts) >= sinceMs && Date.parse(max_ts) < untilMs;
+}

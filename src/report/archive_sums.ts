@@ -1,0 +1,150 @@
+/**
+ * Adds archives to a report from their rollups, the sums beside them, so that most of a long history is not decoded.
+ *
+ * Invariant: the report is the same as if every archive were decoded. So an archive is decoded if the report shows more
+ * of it than its rollup has:
+ * - events of the last day of the range, because their costs are summed by minute;
+ * - some of the last events, which are listed;
+ * - events after the newest state of the budgets, because each of them may change the amounts of a budget;
+ * - only a part of its events, because the time range of the report cuts the archive;
+ * - lines that are not events, or events without a time.
+ *
+ * @module
+ */
+import { BUDGET_STATE } from "../event.ts";
+import {
+  type ArchiveTaker,
+  isWholeIn,
+  type KnownArchive,
+  type LogFile,
+  rollupOf,
+} from "../read/whole_archives.ts";
+import { GateTally } from "../rollup/gate_tally.ts";
+import { HoldTally } from "../rollup/hold_tally.ts";
+import type { RollupSessions } from "../rollup/rollup.ts";
+import { SpendTally } from "../rollup/spend_tally.ts";
+import { TimeRange } from "../rollup/time_range.ts";
+import type { LogDirectory } from "../segments/log_directory.ts";
+import type { ArchiveLine } from "../segments/manifest_line.ts";
+import { QUARTER_MS, wholeQuartersSince } from "../time.ts";
+import { type ArchiveSums, LAST_EVENTS, type ReportAggregate } from "./aggregate.ts";
+import type { ResolvedReportOptions } from "./options.ts";
+
+const DAY_MS = 24 * 3_600_000;
+
+/** Takes the archives of a log whose rollups have everything that a report shows of them. */
+export class ReportArchives implements ArchiveTaker {
+  readonly #source: { readonly log: LogDirectory; readonly maxLineBytes: number };
+  readonly #options: ResolvedReportOptions;
+  readonly #aggregate: ReportAggregate;
+  /** Called with the number of events of each archive that is taken. */
+  readonly #onTaken: (events: number) => void;
+  /** The paths of the archives that may be taken. */
+  #planned: ReadonlySet<string> = new Set();
+
+  constructor(
+    source: { readonly log: LogDirectory; readonly maxLineBytes: number },
+    { options, aggregate, onTaken = () => {} }: {
+      readonly options: ResolvedReportOptions;
+      readonly aggregate: ReportAggregate;
+      readonly onTaken?: (events: number) => void;
+    },
+  ) {
+    this.#source = source;
+    this.#options = options;
+    this.#aggregate = aggregate;
+    this.#onTaken = onTaken;
+  }
+
+  /** Decides which archives may be taken. `files` are all files of the log, oldest content first. */
+  plan(files: readonly LogFile[]): void {
+    const newestMs = this.#coverWhole(files);
+    const { untilMs } = this.#options;
+    const dayStartMs = (untilMs === Infinity ? newestMs : untilMs) - DAY_MS;
+    const stateAt = files.findLastIndex(({ line }) => line !== undefined && mayHoldState(line));
+    // A known budget counts every event up to the next state.
+    const end = stateAt >= 0 ? stateAt : this.#aggregate.hasBudgets ? 0 : files.length;
+    const planned = new Set<string>();
+    let eventsAfter = 0;
+    for (const [n, { path, line }] of [...files.entries()].reverse()) {
+      if (line === undefined || !isWholeIn(line, this.#options)) continue;
+      const isOld = line.max_ts !== null && Date.parse(line.max_ts) < dayStartMs;
+      if (n < end && isOld && eventsAfter >= LAST_EVENTS && isSummed(line)) planned.add(path);
+      eventsAfter += eventsIn(line);
+    }
+    this.#planned = planned;
+  }
+
+  /**
+   * Adds the sums of an archive to the report. Resolves with `false`, and adds nothing, if the archive must be decoded.
+   */
+  async take(archive: KnownArchive): Promise<boolean> {
+    const { path, line } = archive;
+    const { timeZone } = this.#options;
+    if (!this.#planned.has(path)) return false;
+    if (this.#aggregate.cover(Date.parse(line.max_ts!)) < QUARTER_MS) return false;
+    // The buckets of some zones, and those of old times in others, do not consist of quarters of an hour.
+    if (Date.parse(line.min_ts!) < wholeQuartersSince(timeZone)) return false;
+    const rollup = rollupOf(archive, this.#source);
+    if (rollup === null) return false;
+    // The first table of every rollup groups by type and model.
+    const [calls] = rollup.tables;
+    // The report counts values that are not strings as missing, but the keys of a rollup show them as strings.
+    if (calls === undefined || calls.hasOtherTypes) return false;
+    const [cells, sessions] = [await rollup.part("cells"), await rollup.part("sessions")];
+    if (cells === null || sessions === null || sessions.hasOtherTypes) return false;
+    const sums = {
+      gate: GateTally.from(rollup.gate),
+      holds: HoldTally.from(rollup.holds),
+      groups: calls.keys.map(([type = null, model = null]) => ({ type, model })),
+      quarters: new Map(
+        cells.quarters.map(([quarter, ...times]) => [quarter, TimeRange.from(times)]),
+      ),
+      cells: cells.tables[0]!,
+      sessions: sessionsOf(sessions),
+    };
+    this.#aggregate.addArchive(sums);
+    this.#onTaken(eventsIn(line));
+    return true;
+  }
+
+  /**
+   * Extends the time axis of the report to all archives that are wholly in its range, so that the width of its buckets
+   * is known before the first archive is taken. Returns the time of the newest event in them in epoch milliseconds.
+   */
+  #coverWhole(files: readonly LogFile[]): number {
+    const times = new TimeRange();
+    for (const { line } of files) {
+      if (line === undefined || !isWholeIn(line, this.#options)) continue;
+      for (const ts of [line.min_ts, line.max_ts]) if (ts !== null) times.add(Date.parse(ts));
+    }
+    if (times.firstMs > times.lastMs) return -Infinity;
+    this.#aggregate.cover(times.firstMs);
+    this.#aggregate.cover(times.lastMs);
+    return times.lastMs;
+  }
+}
+
+/** Checks whether an archive may hold the state of the budgets. Without its figures by type, this is not known. */
+function mayHoldState({ events }: ArchiveLine): boolean {
+  return events === null || Object.hasOwn(events, BUDGET_STATE);
+}
+
+/** Returns the number of events in an archive; 0 if its line does not state the figures by type. */
+function eventsIn({ events, untimed }: ArchiveLine): number {
+  if (events === null) return 0;
+  return Object.values(events).reduce((sum, { count }) => sum + count, untimed);
+}
+
+/** Checks whether a rollup may have all figures of an archive that a report shows. */
+function isSummed({ rollup_sha256, malformed, untimed }: ArchiveLine): boolean {
+  return typeof rollup_sha256 === "string" && malformed === 0 && untimed === 0;
+}
+
+function sessionsOf({ keys, spend, times }: RollupSessions): ArchiveSums["sessions"] {
+  return keys.flatMap(([id = null], n) => {
+    if (id === null) return [];
+    const { events, sum } = SpendTally.from(spend[n]!);
+    return [{ id, events, sum, times: TimeRange.from(times[n]!) }];
+  });
+}
