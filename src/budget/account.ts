@@ -2,22 +2,28 @@
  * The amounts that one budget has spent, in its rolling window or since its start. Pure.
  *
  * Time is divided into parts; a part is one sixtieth as long as the rolling window. The date of each amount is rounded
- * up to the end of its part. The amount leaves the window when the length of the window has passed since that rounded
- * date. So the sums of at most 61 parts describe the window exactly.
+ * up to the end of its part. The amount leaves the window when the length of the window has passed since the rounded
+ * date. So the account needs one sum for each part, at most 61, and can forget the single amounts.
  *
  * @module
  */
 import type { AuditEvent } from "../event.ts";
 import { amountIn, type BudgetUnit, plus } from "./amount.ts";
 
-/** Number of parts of a rolling window. */
+/** Number of parts into which a rolling window is divided. The account keeps one sum for each part. */
 const PARTS = 60;
 const HOUR_MS = 3_600_000;
 
-/** Maximum number of sums that are kept. There would be more sums only if a wrong clock dates amounts in the future. */
+/**
+ * Maximum number of sums that an account keeps, one for each part of its rolling window. More sums would occur only if
+ * a wrong clock dated amounts in the future.
+ */
 const SUMS_MAX = 2 * PARTS;
 
-/** The facts about a budget that never change. */
+/**
+ * The facts about a budget that never change after it was declared. The limit is not one of them, because it can
+ * change.
+ */
 export interface BudgetTerms {
   readonly name: string;
   readonly unit: BudgetUnit;
@@ -27,7 +33,10 @@ export interface BudgetTerms {
    * If the budget is a total, the time at which it starts, epoch milliseconds; null if the budget has a rolling window.
    */
   readonly sinceMs: number | null;
-  /** An event without a hold counts only if it has these fields with these values. */
+  /**
+   * Fields that select the events to count: an event without a hold counts only if it has these fields with these
+   * values.
+   */
   readonly where: Readonly<Record<string, unknown>>;
 }
 
@@ -37,7 +46,7 @@ export interface BudgetTerms {
  */
 export type Sums = readonly (readonly [part: number, amount: number])[];
 
-/** The account of one budget. */
+/** The account of one budget: its limit and the amounts that it has spent. */
 export class Account {
   readonly terms: BudgetTerms;
   /** The current limit, as an integer amount: billionths of a USD, tokens or calls. */
@@ -54,7 +63,7 @@ export class Account {
   /** The fields of `where` as JSON. */
   readonly #where: readonly (readonly [name: string, json: string | undefined])[];
 
-  /** Creates an account with these sums. */
+  /** Creates an account that has already spent these sums. */
   constructor(
     terms: BudgetTerms,
     { limit, declaredLimit, clockMs, sums }: {
@@ -72,12 +81,14 @@ export class Account {
     this.#where = Object.entries(terms.where).map(([name, value]) => [name, JSON.stringify(value)]);
   }
 
-  /** The sums, for a `budget_state` line. */
+  /**
+   * The spent amounts, one sum for each part of the rolling window, earliest first. A `budget_state` line stores them.
+   */
   get sums(): Sums {
     return [...this.#sums].sort(([a], [b]) => a - b);
   }
 
-  /** Number of the sums. */
+  /** Number of sums of spent amounts that the account keeps, one for each part of the rolling window. */
   get sumCount(): number {
     return this.#sums.size;
   }
@@ -94,13 +105,16 @@ export class Account {
     );
   }
 
-  /** Adds an amount. `dateMs` is its date, epoch milliseconds. */
+  /**
+   * Adds a spent amount. `dateMs` is its date in epoch milliseconds, and decides when the amount leaves the rolling
+   * window.
+   */
   add(amount: number, dateMs: number): void {
     const part = this.#partOf(dateMs);
     this.#sums.set(part, plus(this.#sums.get(part) ?? 0, amount));
   }
 
-  /** Adds the amount that an event states, if it states one. */
+  /** Adds the amount that an event states in the unit of the budget. If the event states none, adds nothing. */
   addEvent(event: AuditEvent, dateMs: number): void {
     const amount = amountIn(event, this.terms.unit);
     if (amount !== undefined) this.add(amount, dateMs);
@@ -118,19 +132,25 @@ export class Account {
     return spent;
   }
 
-  /** Returns the time at which an amount with this date leaves the window; infinite for a total. */
+  /**
+   * Returns the time at which an amount with the date `dateMs` leaves the rolling window. Returns `Infinity` if the
+   * budget is a total, which has no window.
+   */
   leavesMs(dateMs: number): number {
     return this.#endOf(this.#partOf(dateMs));
   }
 
-  /** The times at which the sums leave the window, epoch milliseconds; infinite for a total. */
+  /**
+   * The times at which the spent sums leave the rolling window, epoch milliseconds. Infinite if the budget is a total,
+   * which has no window.
+   */
   get departures(): number[] {
     return this.#sums.keys().map((part) => this.#endOf(part)).toArray();
   }
 
   /**
-   * Drops the sums that have left the window. Merges the sums that are dated far in the future, so that few sums are
-   * kept.
+   * Drops the spent sums that have left the rolling window. If a wrong clock has dated sums far in the future, merges
+   * them, so that the account keeps at most `SUMS_MAX` sums.
    */
   compact(): void {
     for (const part of this.#sums.keys()) {

@@ -1,5 +1,6 @@
 /**
- * Amounts of budgets. They are integers, so that sums are exact: billionths of a USD, tokens, or calls. Pure.
+ * Amounts of budgets. An amount is an integer number of billionths of a USD, of tokens, or of calls, so that sums are
+ * exact. Pure.
  *
  * @module
  */
@@ -11,7 +12,10 @@ export type BudgetUnit = "usd" | "tokens" | "calls";
 /** Every {@linkcode BudgetUnit}. */
 export const BUDGET_UNITS: readonly BudgetUnit[] = ["usd", "tokens", "calls"];
 
-/** Number of parts in one USD. A part is the smallest amount that is counted. */
+/**
+ * Number of parts in one USD. Budgets count money in whole parts (billionths of a USD), because sums of integers are
+ * exact.
+ */
 const USD_PARTS = 1_000_000_000;
 
 /** Amounts by unit. A unit may be missing. */
@@ -39,14 +43,17 @@ export function unitsOf(amounts: Amounts): [unit: BudgetUnit, value: number][] {
   });
 }
 
-/** Adds two amounts. The sum is capped at the largest safe integer; no limit is larger. */
+/**
+ * Adds two amounts. The sum is capped at the largest safe integer, because larger numbers are not exact. No limit is
+ * larger.
+ */
 export function plus(a: number, b: number): number {
   return Math.min(a + b, Number.MAX_SAFE_INTEGER);
 }
 
 /**
- * Returns the amount that the fields `cost`, `input_t` and `output_t` of an event state in a unit; undefined if they
- * state none.
+ * Returns the amount in a unit that the fields `cost`, `input_t` and `output_t` of an event state. Returns undefined if
+ * the event states no such amount.
  */
 export function amountIn(event: AuditEvent, unit: BudgetUnit): number | undefined {
   const usd = counted(event.cost);
@@ -61,8 +68,8 @@ export function amountIn(event: AuditEvent, unit: BudgetUnit): number | undefine
 }
 
 /**
- * Returns the value of a field as a number >= 0; undefined if it is not a finite number. A negative number counts as
- * zero.
+ * Returns the value of a field as a number >= 0; undefined if the value is not a finite number. A negative number
+ * counts as zero, so that no event can increase what is left of a budget.
  */
 function counted(value: unknown): number | undefined {
   return typeof value === "number" && Number.isFinite(value) ? Math.max(0, value) : undefined;

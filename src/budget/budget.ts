@@ -1,6 +1,6 @@
 /**
- * Budgets: a program holds an amount of money, tokens or calls before it spends the amount. All processes share the
- * holds, and the holds survive a crash.
+ * Budgets: a program holds an amount of money, tokens or calls before it spends the amount. Such a reservation is
+ * called a hold. All processes that use the log share the holds, and the holds survive a crash.
  *
  * @module
  */
@@ -27,11 +27,11 @@ export interface Budget {
   /**
    * Holds an amount before it is spent. The hold is granted only if it fits on each of its budgets: the sum of the
    * spent, held, orphaned and requested amounts is at most the limit. A hold is orphaned if its time (`maxSec`) has
-   * passed and it has not ended. The promise resolves when the line of the hold is durable.
+   * passed and it has not ended. The promise resolves when the log line that records the hold is durable.
    *
    * With `wait`, a hold that does not fit now waits behind the earlier holds of its process. After one second, it also
-   * has a place among the waiting holds of all processes. While it is the oldest of these, other holds are granted only
-   * if its amount stays available. A hold that can never fit is refused at once.
+   * has a place among the waiting holds of all processes. While a hold is the oldest of all waiting holds, other holds
+   * are granted only if its amount stays available. A hold that can never fit is refused at once.
    *
    * @param options The amount, the fields of the call, and other budgets.
    * @returns A promise of the hold. Settle the hold after the call, or declare it with `await using`. If the hold has
@@ -53,8 +53,8 @@ export interface Budget {
 }
 
 /**
- * Returns the unit of a budget and the path of its log; `null` if the value is not a budget that `budget()` of a log
- * has returned.
+ * Returns the unit of a budget and the path of its log. Returns `null` if the value was not returned by the method
+ * `budget()` of a log.
  */
 export function declaredOf(budget: unknown): { path: string; unit: BudgetUnit } | null {
   return budget instanceof DeclaredBudget
@@ -63,12 +63,12 @@ export function declaredOf(budget: unknown): { path: string; unit: BudgetUnit } 
 }
 
 /**
- * Returns the path of the log of a budget. {@linkcode DeclaredBudget} sets this function, because the log is a private
- * field.
+ * Returns the path of the log of a budget. {@linkcode DeclaredBudget} sets this function, because only its own code can
+ * read its private field with the log.
  */
 let pathOf: (budget: DeclaredBudget) => string;
 
-/** A budget that was declared. */
+/** A budget that `budget()` of a log has declared. */
 export class DeclaredBudget implements Budget {
   static {
     pathOf = (budget) => budget.#log.path;
@@ -76,7 +76,7 @@ export class DeclaredBudget implements Budget {
 
   readonly terms: BudgetTerms;
   readonly #log: BudgetLog;
-  /** The bound fields of the logger that declared the budget. */
+  /** The bound fields of the logger that declared the budget. Every hold of the budget gets them too. */
   readonly #bound: Fields;
 
   constructor(log: BudgetLog, terms: BudgetTerms, bound: Fields) {

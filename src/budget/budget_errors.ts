@@ -1,5 +1,5 @@
 /**
- * The errors of budgets.
+ * The errors of budgets and of holds. A hold is an amount that a program reserves on a budget before a call.
  *
  * @module
  */
@@ -9,7 +9,10 @@ import { fromAmount } from "./amount.ts";
 import { dateAt } from "./budget_status.ts";
 import { type BudgetLedger, isSame, type Refusal } from "./ledger.ts";
 
-/** Maximum number of open holds in a log, because each `budget_state` line lists all of them. */
+/**
+ * Maximum number of open holds in a log. Each `budget_state` line lists all open holds, so more holds would make these
+ * lines too long.
+ */
 const OPEN_HOLDS_MAX = 10_000;
 
 /** The names of the units in error messages. */
@@ -21,7 +24,10 @@ export const UNIT_NAMES = { usd: "USD", tokens: "tokens", calls: "calls" } as co
  */
 const RETRY_MIN_MS = 50;
 
-/** Returns the error for a refused hold. `ms` is the time of the refusal, epoch milliseconds. */
+/**
+ * Returns the error for a hold (a reservation on a budget) that was refused. `ms` is the time of the refusal, epoch
+ * milliseconds.
+ */
 export function refusalError(refusal: Refusal, ms: number): BudgetError {
   const { budget, kind, fitsAtMs, unit } = refusal;
   const [limit, requested, charged, claimed] = [
@@ -47,8 +53,9 @@ export function refusalError(refusal: Refusal, ms: number): BudgetError {
 }
 
 /**
- * Checks that the log still has these budgets, each with the same unit, window or start, and `where`. The command
- * `scout budget end` may have removed a budget, or another program may have removed files of the log.
+ * Checks that the log still has the budgets with these terms: each must have the same unit, window or start, and
+ * `where`. Otherwise throws, so that no hold is granted without its limit. The command `scout budget end` may have
+ * removed a budget, or another program may have removed files of the log.
  */
 export function checkThere(ledger: BudgetLedger, terms: readonly BudgetTerms[]): void {
   for (const each of terms) {
@@ -62,7 +69,7 @@ export function checkThere(ledger: BudgetLedger, terms: readonly BudgetTerms[]):
   }
 }
 
-/** Checks that the log can take another open hold. */
+/** Checks that the log has fewer open holds than the maximum, so that another hold can be granted. */
 export function checkRoom({ openCount }: BudgetLedger, budget: string): void {
   if (openCount < OPEN_HOLDS_MAX) return;
   const message =
@@ -70,16 +77,19 @@ export function checkRoom({ openCount }: BudgetLedger, budget: string): void {
   throw new BudgetError(message, { kind: "held", budget });
 }
 
-/** Returns the error for a hold that has no amount in the unit of a budget. */
+/**
+ * Returns the error for a hold (a reservation) that has no amount in the unit of its budget, such as no `usd` for a
+ * budget in USD.
+ */
 export function unpriced(budget: string, unit: string): BudgetError {
   const message = `Cannot hold on budget "${budget}": the amount in ${unit} is missing`;
   return new BudgetError(message, { kind: "unpriced", budget });
 }
 
 /**
- * Returns the error with which a call rejects if its decision could not be made. A `BudgetError`, an `AuditClosedError`
- * or an error about a missing permission is returned unchanged. Any other error becomes a {@linkcode BudgetError} of
- * the kind "unwritable".
+ * Returns the error with which a call rejects if the log could not decide it, for example because its file cannot be
+ * read. A `BudgetError`, an `AuditClosedError` or an error about a missing permission is returned unchanged. Any other
+ * error becomes a {@linkcode BudgetError} of the kind "unwritable".
  */
 export function asBudgetError(
   error: unknown,

@@ -12,7 +12,7 @@ import type { RefusalLines } from "./refusal_lines.ts";
 import type { SpentSignals } from "./spent_signals.ts";
 import type { WaitingHolds } from "./waiting_holds.ts";
 
-/** The budgets of one open log. */
+/** The parts of one open log that its budgets and holds use. */
 export interface BudgetLog extends EndRecorder {
   /** Absolute path of the active file. */
   readonly path: string;
@@ -20,11 +20,17 @@ export interface BudgetLog extends EndRecorder {
   readonly waiting: WaitingHolds;
   readonly refusals: RefusalLines;
   readonly signals: SpentSignals;
-  /** Called with each decision on a hold. Only tests set it. */
+  /** Called with each decision on a hold, so that tests can check the decision. Only tests set this function. */
   readonly observe: ((decision: HoldDecision) => void) | undefined;
-  /** Logs an event of the log itself, which may have a reserved type and the reserved field `hold`. */
+  /**
+   * Logs an event that the log itself writes. Unlike an event of the program, it may have a reserved type and the
+   * reserved field `hold`.
+   */
   accept(caller: LineCaller, event: string, fields: Fields): void;
-  /** Resolves when everything written before the call is durable. */
+  /**
+   * Resolves when everything that this process has written before the call is durable, so that a power loss cannot
+   * remove it.
+   */
   sync(): Promise<void>;
   /** Returns the time of a monotonic clock in milliseconds. */
   monotonicMs(): number;

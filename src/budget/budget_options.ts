@@ -1,5 +1,6 @@
 /**
- * The options of budgets and holds, and their checks.
+ * The options of budgets and holds, and their checks. A hold is an amount that a program reserves on a budget before a
+ * call.
  *
  * @module
  */
@@ -22,7 +23,7 @@ import type { BudgetTerms } from "./account.ts";
 import { BUDGET_FIELDS } from "./budget_lines.ts";
 import { type Amounts, BUDGET_UNITS, type BudgetUnit, toAmount } from "./amount.ts";
 
-/** A limit: a number in exactly one of the units. */
+/** The limit of a budget. Exactly one of the properties must be set: it decides the unit of the budget. */
 export interface BudgetLimit {
   /** Limit in USD, a number >= 0. */
   usd?: number;
@@ -37,13 +38,13 @@ export interface BudgetOptions {
   /** Name of the budget, a non-empty string. Every process that uses this name on the log shares the budget. */
   name: string;
   /**
-   * The limit. If it equals the limit that a process declared last, the current limit stays, even if `scout budget set`
-   * has changed it since. Otherwise the new limit counts for every process from now on.
+   * The limit. If `limit` equals the limit that a process declared last, the current limit stays, even if `scout budget
+   * set` has changed it since. Otherwise the new limit counts for every process from now on.
    */
   limit: BudgetLimit;
   /**
-   * Length of the rolling window in hours, a number > 0. If it is not set, the budget is a total: it has no window and
-   * counts everything from `since` on.
+   * Length of the rolling window in hours, a number > 0. If `hours` is not set, the budget is a total: it has no window
+   * and counts everything from `since` on.
    *
    * @default {undefined}
    */
@@ -56,15 +57,15 @@ export interface BudgetOptions {
    */
   since?: TimeLike;
   /**
-   * An event without a hold counts only if it has these fields with exactly these values. By default every event
-   * counts.
+   * Fields that select the events to count. An event without a hold counts only if it has these fields with exactly
+   * these values. By default every event counts.
    *
    * @default {{}}
    */
   where?: object;
 }
 
-/** Options of a hold. For each budget of the hold, an amount in the unit of this budget is needed. */
+/** Options of a hold. A hold needs an amount in the unit of each of its budgets, such as `usd` for a budget in USD. */
 export interface HoldOptions {
   /**
    * Amount in USD, a number >= 0.
@@ -97,7 +98,8 @@ export interface HoldOptions {
    */
   fields?: object;
   /**
-   * Number of seconds, > 0, after which a hold that has not ended is charged. The default is 15 minutes.
+   * Number of seconds, > 0, after which the amount of a hold that has not ended counts as spent. The default is 15
+   * minutes.
    *
    * @default {900}
    */
@@ -109,7 +111,8 @@ export interface HoldOptions {
    */
   wait?: boolean;
   /**
-   * Aborts a hold that is not granted yet, even while it waits. The hold then rejects with the reason of the signal.
+   * Aborts a hold that is not granted yet, even while it waits. The call of `hold()` then rejects with the reason of
+   * the signal.
    *
    * @default {undefined}
    */
@@ -147,17 +150,18 @@ const HOLD = "hold";
 
 /**
  * The names of fields that `where` must not contain. `event` is excluded, because the event type of a call is not known
- * yet when its hold is written. The other fields are excluded, because the log sets them, not the program.
+ * yet when its hold is written. `ts` and the fields of budgets are excluded, because the log sets them, not the
+ * program.
  */
 const NOT_IN_WHERE = ["event", "ts", ...BUDGET_FIELDS];
 
-/** Default number of seconds after which a hold that has not ended is charged. */
+/** Default number of seconds after which the amount of a hold that has not ended counts as spent. */
 const MAX_SEC = 900;
 
 /** A declared budget, after the check of its options. */
 export interface Declaration {
   readonly terms: BudgetTerms;
-  /** The limit, as an amount. */
+  /** The limit as an integer amount: billionths of a USD, tokens or calls. */
   readonly limit: number;
   /** `true` if neither `hours` nor `since` is set. The budget then starts when it is declared for the first time. */
   readonly startsNow: boolean;
@@ -165,7 +169,7 @@ export interface Declaration {
 
 /**
  * Checks the options of a budget and returns its declaration. If neither `hours` nor `since` is set, the budget starts
- * at `nowMs`, epoch milliseconds.
+ * at `nowMs`, in epoch milliseconds.
  *
  * @throws {TypeError} If an option is unknown, missing or of the wrong type; the message names it.
  * @throws {RangeError} If an option is out of its range; the message names it.
@@ -244,7 +248,8 @@ export function checkedHold(
 }
 
 /**
- * Returns the fields together with the fields that the `where` of the budgets requires.
+ * Returns the fields of a hold or of its event, together with the fields that the `where` option of the budgets
+ * requires. So the line matches each budget on which it counts.
  *
  * @throws {TypeError} If a field has another value than a budget requires.
  */
@@ -286,7 +291,9 @@ function unitOf(limit: unknown): BudgetUnit {
   return unit;
 }
 
-/** Returns a copy of the fields, with the values that they have after a line is written and parsed. */
+/**
+ * Returns a copy of the fields, with the values that a reader gets after the fields were written as JSON and parsed.
+ */
 function plainCopy(fields: Fields): Record<string, unknown> {
   return JSON.parse(JSON.stringify(fields));
 }

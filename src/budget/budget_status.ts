@@ -11,19 +11,22 @@ import type { BudgetLedger } from "./ledger.ts";
 export interface BudgetStatus {
   /** The spent amount: costs and charged holds in the rolling window, or since the start if there is no window. */
   readonly spent: number;
-  /** The amount of the holds that have not ended and whose time (`maxSec`) has not passed. */
+  /** The held amount: the sum of the holds that have not ended and whose time (`maxSec`) has not passed. */
   readonly held: number;
   /**
-   * The amount of the holds whose time (`maxSec`) has passed without an end. It counts until these holds end or leave
-   * the window.
+   * The orphaned amount: the sum of the holds whose time (`maxSec`) has passed without an end. It counts against the
+   * limit until these holds end or leave the rolling window.
    */
   readonly orphaned: number;
   /**
-   * The amount that can still be held: the limit minus the spent, held and orphaned amounts. It is negative if, for
+   * The amount that calls can still hold: the limit minus the spent, held and orphaned amounts. It is negative if, for
    * example, calls cost more than they held.
    */
   readonly left: number;
-  /** Time at which the next amount leaves the window; null if the budget has no window, or nothing is in the window. */
+  /**
+   * Time at which the next spent or orphaned amount leaves the rolling window. `null` if the budget has no window, or
+   * if the window contains no such amount.
+   */
   readonly resetsAt: Date | null;
 }
 
@@ -35,7 +38,7 @@ export function dateAt(ms: number | undefined): Date | null {
   return ms === undefined || ms > TIME_MAX_MS ? null : new Date(ms);
 }
 
-/** Returns the amounts that a budget has spent and holds at `nowMs`. */
+/** Returns the amounts that a budget has spent and holds at the time `nowMs`, in epoch milliseconds. */
 export function statusOf(
   ledger: BudgetLedger,
   { name, unit }: BudgetTerms,

@@ -1,6 +1,6 @@
 /**
- * Declares budgets. If the log already has the budget, takes over its terms. Otherwise begins a new budget with the
- * earlier costs that count on it.
+ * Declares budgets. If the log already has the budget, takes over its terms. Otherwise begins a new budget, whose spent
+ * amount includes the earlier costs in the log that count on it.
  *
  * @module
  */
@@ -24,12 +24,15 @@ import { isSame } from "./ledger.ts";
 
 const HOUR_MS = 3_600_000;
 
-/** Maximum number of budgets in a log, because each `budget_state` line lists all of them. */
+/**
+ * Maximum number of budgets in a log. Each `budget_state` line lists all budgets, so more budgets would make these
+ * lines too long.
+ */
 const BUDGETS_MAX = 1_000;
 
 /**
- * Declares a budget: writes its limit into the log, unless the same limit was declared last. Then resolves with the
- * terms of the budget.
+ * Declares a budget: writes its limit into the log, except if the same limit was declared last. Then resolves with the
+ * terms of the budget: its unit, its window or start, and its `where`.
  *
  * @throws {TypeError} If the budget exists with another unit, window or `where`.
  */
@@ -45,15 +48,16 @@ export async function declare(
       await gathering.readHistory();
       const terms = await gathering.request(keeper, { mayGather: false });
       if (terms !== null) return terms;
-      // During readHistory(), the keeper has discarded its ledger and read lines again. So this object may have
-      // received some events twice, or not at all. The next iteration of the loop gathers all costs again.
+      // During readHistory(), the keeper has discarded its ledger (the amounts of all budgets) and has read lines
+      // again. So `gathering` may have counted some events twice, or not at all. The next iteration gathers all costs
+      // again.
     } finally {
       gathering.end();
     }
   }
 }
 
-/** Sums the earlier costs that count on a new budget. */
+/** Sums the costs in the log that are earlier than a new budget and count on it. */
 class Gathering {
   readonly #declaration: Declaration;
   readonly #source: LineSource;
@@ -63,10 +67,13 @@ class Gathering {
    * to the log later come from the listener of the {@linkcode BudgetKeeper}.
    */
   #snapshot: Snapshot | undefined;
-  /** Time of the snapshot, epoch milliseconds. */
+  /** Time at which the snapshot of the log's files was taken, epoch milliseconds. */
   #lookedMs = NaN;
   #unlisten: () => void = () => {};
-  /** The generation of the keeper's ledger at the snapshot. If it differs later, the keeper has begun a new ledger. */
+  /**
+   * The generation of the keeper's ledger when the snapshot was taken. If the generation is another one later, the
+   * keeper has begun a new ledger and may have repeated or omitted events.
+   */
   #generation = NaN;
 
   constructor(declaration: Declaration, source: LineSource) {
@@ -78,8 +85,9 @@ class Gathering {
   }
 
   /**
-   * Reads the ledger under the lock, and writes the limit if the log does not have it. Resolves with the terms of the
-   * budget; null if the earlier costs of the budget must be gathered first, or gathered again.
+   * Looks up the budget under the append lock, and writes its limit if the log does not have it. Resolves with the
+   * terms of the budget. Resolves with null if the earlier costs of the budget must be gathered first, or gathered
+   * again.
    */
   async request(
     keeper: BudgetKeeper,
@@ -112,7 +120,10 @@ class Gathering {
     return found;
   }
 
-  /** Reads the snapshot, and adds its events from the rolling window, or since the start of a total. */
+  /**
+   * Reads the files of the snapshot, and adds the costs of their events to the account of the new budget. Counts the
+   * events in the rolling window or, if the budget is a total, since its start.
+   */
   async readHistory(): Promise<void> {
     const { log, clock, logger, maxLineBytes } = this.#source;
     const { sinceMs, hours } = this.#declaration.terms;
@@ -134,7 +145,7 @@ class Gathering {
     }
   }
 
-  /** Closes the files of the snapshot, and removes the listener from the {@linkcode BudgetKeeper}. */
+  /** Closes the files of the snapshot, and stops receiving new events from the {@linkcode BudgetKeeper}. */
   end(): void {
     this.#unlisten();
     this.#snapshot?.[Symbol.dispose]();
@@ -146,7 +157,10 @@ class Gathering {
     if (this.#account.matches(event, dateMs)) this.#account.addEvent(event, dateMs);
   }
 
-  /** Checks that an existing budget has the terms of the declaration, and returns these terms. */
+  /**
+   * Checks that the budget in the log has the terms of the declaration, and returns its terms. Terms cannot change,
+   * because all processes share the budget.
+   */
   #takenOver({ terms }: Account): BudgetTerms {
     const { terms: declared, startsNow } = this.#declaration;
     const sinceMs = startsNow ? terms.sinceMs : declared.sinceMs;

@@ -1,5 +1,5 @@
 /**
- * A hold that was granted, until its end.
+ * A hold (an amount reserved on budgets for one call) from the moment when it was granted until it ends.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import type { BudgetLog } from "./budget_log.ts";
 import { BUDGET_LINE } from "./budget_lines.ts";
 import { withWhere } from "./budget_options.ts";
 
-/** An amount that is held until the call has ended. */
+/** An amount that is held on one or more budgets until the call has ended. */
 export interface BudgetHold extends AsyncDisposable {
-  /** ID of the hold. The events of the hold have it as the field `hold`. */
+  /** ID of the hold. The log lines that begin and end the hold have this ID as their field `hold`. */
   readonly id: string;
   /**
-   * Ends the hold and logs the event of the call. The cost or tokens of the event are charged instead of the held
-   * amount. If the event does not state an amount in the unit of a budget, the held amount is charged on that budget.
+   * Ends the hold and logs the event of the call. Each budget is charged the cost or tokens of the event instead of the
+   * held amount. If the event has no amount in the unit of a budget, this budget is charged the held amount.
    *
    * @param event The type of the event: any non-empty string.
    * @param fields The fields of the event, such as `cost`; by default none.

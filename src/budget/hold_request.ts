@@ -1,6 +1,6 @@
 /**
- * A hold that is not granted yet. While the hold waits, it may have a ticket: a line in the log that claims its amount
- * before later holds of any process.
+ * A hold (a reservation on budgets) that is not granted yet. While the hold waits, it may have a ticket: a line in the
+ * log that keeps its amount free, so that no process grants it to a later hold.
  *
  * @module
  */
@@ -21,14 +21,14 @@ const TICKET_AFTER_MS = 1_000;
 /** Milliseconds after which a waiting hold writes its `budget_wait` line again, so that the line stays valid. */
 const RENEW_AFTER_MS = 5_000;
 /**
- * Maximum number of tickets in a log, because each `budget_state` line lists all of them. Further holds wait without a
- * ticket.
+ * Maximum number of tickets (`budget_wait` lines of waiting holds) in a log. Each `budget_state` line lists all
+ * tickets, so more would make these lines too long. Further holds wait without a ticket.
  */
 const TICKETS_MAX = 1_000;
 
 /**
- * The fields that sums of costs and tokens count. The line of a hold omits them: the event that settles the hold has
- * them too, so they would count twice.
+ * The fields from which costs and tokens are summed. The `budget_hold` line of a hold omits them. The event that ends
+ * the hold has these fields too, so their values would count twice.
  */
 const NOT_COUNTED = {
   cost: undefined,
@@ -39,10 +39,10 @@ const NOT_COUNTED = {
   reasoning_t: undefined,
 };
 
-/** The outcome of a decision. */
+/** The outcome of a decision on a hold. A refused hold has the reason and the time of the decision. */
 type Outcome = "granted" | "waits" | "aborted" | { readonly refusal: Refusal; readonly ms: number };
 
-/** A hold that is not granted yet. */
+/** A hold (a reservation on budgets) that a program has requested and that is not granted yet. */
 export class HoldRequest implements WaitingHold<BudgetHold> {
   readonly budgets: readonly string[];
   readonly #log: BudgetLog;
@@ -55,7 +55,7 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
    */
   #ticketMs: number | undefined;
 
-  /** Creates the request; does not ask for the hold yet. */
+  /** Creates the request. The hold is decided only when {@linkcode ask} is called. */
   constructor(log: BudgetLog, terms: readonly BudgetTerms[], hold: CheckedHold) {
     this.#log = log;
     this.#terms = terms;
@@ -69,7 +69,8 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
 
   /**
    * Requests a decision on the hold from the `BudgetKeeper` of the log. `turn` is the place of the hold in the queue of
-   * waiting holds; null if the hold must not wait. Resolves with null if the hold has to wait.
+   * waiting holds; null if the caller does not allow it to wait. Resolves with null if the hold does not fit yet and
+   * has to wait.
    *
    * @throws {BudgetError} If the hold is refused.
    */
@@ -126,7 +127,7 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
     turn: Turn | null,
   ): readonly [Outcome, DecidedLine | null] {
     const { amounts, maxMs, signal } = this.#hold;
-    // The caller has aborted its signal, so nothing is held.
+    // If the caller has aborted its signal, the hold is not granted, even if it fits.
     if (signal?.aborted) return ["aborted", null];
     checkThere(ledger, this.#terms);
     checkRoom(ledger, this.budgets[0]!);
@@ -135,7 +136,7 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
     const { budgets } = this;
     const { keeper, observe } = this.#log;
     observe?.({ id: this.#id, amounts, budgets, after: keeper.lastEvent, ms, nowMs, refusal });
-    // If a hold can never fit, it is refused, even if the caller allows it to wait.
+    // If a hold can never fit, it is refused even if the caller allows it to wait, because it would wait for ever.
     if (refusal !== null && (turn === null || isFinal(refusal))) {
       return [{ refusal, ms }, null];
     }
@@ -162,28 +163,28 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
   }
 
   /**
-   * Resolves with the hold when its line is durable. If the sync fails or the caller aborts its signal, releases the
-   * hold and rejects.
+   * Resolves with the granted hold when its `budget_hold` line is durable. If the sync fails or the caller aborts its
+   * signal, releases the hold and rejects.
    */
   async #handOver(): Promise<BudgetHold> {
     const { signal, fields } = this.#hold;
     const hold = new GrantedHold(this.#log, this.#terms, { id: this.#id, fields });
     try {
-      // The caller makes its paid call after this sync. Otherwise a power loss could remove the line of the hold
-      // although the call was already made.
+      // The caller makes its paid call only after this sync. Without the sync, a power loss could remove the line of
+      // the hold although the call was already made, so the call would be missing on the budget.
       await this.#log.sync();
       signal?.throwIfAborted();
       return hold;
     } catch (error) {
-      // The caller gets the first error. If release() fails too, its error is ignored, and the hold counts as orphaned
-      // after its time (`maxSec`) has passed.
+      // If release() fails too, its error is ignored, because the caller gets the first error. The hold then stays
+      // open, and counts as orphaned after its time (`maxSec`) has passed.
       await hold.release("not handed over").catch(() => {});
       throw signal?.aborted ? signal.reason : asBudgetError(error, this.budgets[0]!);
     }
   }
 }
 
-/** Checks whether a hold will never fit. */
+/** Checks whether a refused hold will never fit, however long it waits. */
 function isFinal({ fitsAtMs }: Refusal): boolean {
   return fitsAtMs === Infinity;
 }

@@ -1,10 +1,10 @@
 /**
- * Decides holds and limits under the append lock. For these decisions, keeps a ledger up to date: the amounts that the
- * budgets of the log have spent and hold.
+ * Decides holds (reservations on budgets) and limits under the append lock, so that only one process decides at a time.
+ * For these decisions, keeps a ledger up to date: the amounts that the budgets of the log have spent and hold.
  *
  * Invariant: at each decision, the ledger has counted every line that precedes the decision in the log, and no other
- * line. The lines of decisions that are made together are appended by one write. If this write fails, the ledger is
- * discarded and read again from the file.
+ * line. Several decisions can be made together; one write then appends their lines. If this write fails, the ledger
+ * counts lines that the log does not have, so it is discarded and read again from the file.
  *
  * @module
  */
@@ -28,21 +28,30 @@ import {
 } from "./budget_lines.ts";
 import { BudgetLedger } from "./ledger.ts";
 
-/** Maximum number of bytes that are read under the append lock. More bytes are first read outside the lock. */
+/**
+ * Maximum number of bytes that are read under the append lock, because other processes wait for the lock. If more bytes
+ * are unread, they are first read without the lock.
+ */
 const UNREAD_BYTES_MAX = 1024 * 1024;
-/** Maximum number of bytes of the lines that one write appends for several decisions. The last line may exceed it. */
+/**
+ * Maximum number of bytes of the lines that one write appends for several decisions. The last of these lines may exceed
+ * the maximum.
+ */
 const TOGETHER_BYTES = 64 * 1024;
-/** Number of bytes after which a new `budget_state` line is written, just before the next line of a budget. */
+/**
+ * Number of bytes after which a new `budget_state` line is written, just before the next line of a budget. A process
+ * that opens the log starts to read at the newest such line, so it usually has to read little more.
+ */
 const STATE_EVERY_BYTES = 1024 * 1024;
 /**
- * If a file has a `budget_state` line, the next one of n bytes is written only after `STATE_SHARE * n` bytes of other
- * lines. So these lines take only a small part of a file.
+ * If a file has a `budget_state` line, the next such line, of n bytes, is written only after `STATE_SHARE * n` bytes of
+ * other lines. So `budget_state` lines take only a small part of a file, even if they are long.
  */
 const STATE_SHARE = 4;
-/** Assumed number of bytes of a line, to estimate the total length of lines that were only counted. */
+/** Assumed length of a line in bytes. If only the number of lines is known, their total length is estimated with it. */
 const LINE_BYTES = 100;
 
-/** The line that a decision writes. */
+/** The line that a decision on a hold or limit appends to the log. */
 export interface DecidedLine {
   readonly type: string;
   readonly fields: LineFields;
@@ -51,8 +60,8 @@ export interface DecidedLine {
 }
 
 /**
- * Makes a decision under the append lock, when the ledger has counted every line of the log so far. Returns the line to
- * append; null if the decision writes no line.
+ * Decides, for example, whether a hold is granted. Called under the append lock, when the ledger has counted every line
+ * of the log so far. Returns the line to append; null if the decision appends no line.
  */
 export type Decision = (ledger: BudgetLedger, nowMs: number) => DecidedLine | null;
 
@@ -65,13 +74,13 @@ interface Queued {
   readonly reject: (error: unknown) => void;
 }
 
-/** The parts of a log that its keeper uses. */
+/** The parts of a log that its {@linkcode BudgetKeeper} uses. */
 export interface KeeperOptions {
   readonly source: LineSource;
   readonly now: () => number;
   /** Number of bytes at which a file is full. */
   readonly rotationSizeBytes: number;
-  /** Number of lines that the log has accepted. */
+  /** Returns the number of lines that the log has accepted from this process, written or not. */
   readonly acceptedLines: () => number;
   /** Returns the text of the line that a decision writes. */
   readonly lineOf: (line: DecidedLine) => string;
@@ -81,12 +90,12 @@ export interface KeeperOptions {
   readonly syncFile: () => Promise<void>;
 }
 
-/** The decisions of one writer. */
+/** Makes the decisions of one writer (an open log in one process) on its holds and limits. */
 export class BudgetKeeper implements Decider {
   readonly #options: KeeperOptions;
   readonly #closing = new AbortController();
   readonly #queue: Queued[] = [];
-  /** The regions of the log that could not be read, found since the ledger was begun. */
+  /** The regions of the log that could not be read, since the keeper began its ledger. They may contain holds. */
   readonly #damage: Damage[] = [];
   /** Receives each event that is added to the ledger. */
   readonly #listeners = new Set<(event: AuditEvent) => void>();
@@ -102,13 +111,15 @@ export class BudgetKeeper implements Decider {
   #stateEndsAt: number | undefined;
   /** Number of events after the newest `budget_state` line. */
   #sinceState = 0;
-  /** The last event that was added to the ledger. */
+  /** The last event of the log that the ledger has counted. */
   #lastEvent: AuditEvent | undefined;
   #generation = 0;
   #closed: Error | undefined;
-  /** The promise of the running catchUp(), which reads outside the lock; undefined if none is running. */
+  /**
+   * The promise of the running catchUp(), which reads without the append lock; undefined if catchUp() is not running.
+   */
   #catchingUp: Promise<void> | undefined;
-  /** The decisions that were made, until their lines are in the file. */
+  /** The decisions that were made and whose lines are not in the file yet. They resolve when the lines are written. */
   readonly #decided: Queued[] = [];
 
   /** Creates the keeper; does not read the log yet. */
@@ -122,9 +133,9 @@ export class BudgetKeeper implements Decider {
   }
 
   /**
-   * Makes a decision after every line that is accepted so far. An urgent decision is made before all waiting lines and
-   * decisions. Resolves when the decision is made and its line, if it has one, is written. If the decision cannot be
-   * made, rejects; its line is then not in the log.
+   * Makes a decision after every line that the log has accepted so far is written. An urgent decision is made before
+   * all waiting lines and decisions. Resolves when the decision is made and its line, if it has one, is written.
+   * Rejects if the decision cannot be made; the log then has no line of the decision.
    */
   decide(decision: Decision, { isUrgent = false } = {}): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
@@ -142,21 +153,22 @@ export class BudgetKeeper implements Decider {
     return this.#generation;
   }
 
-  /** The last event that was added to the ledger. */
+  /** The last event of the log that the ledger has counted; undefined if it has counted none. */
   get lastEvent(): AuditEvent | undefined {
     return this.#lastEvent;
   }
 
   /**
-   * Calls `look` with the ledger, as it was after the last decision, and returns the result. If the ledger was not read
-   * yet, returns undefined.
+   * Calls `look` with the ledger, as it was after the last decision, and returns the result. Does not read the log, so
+   * newer lines are missing. If the ledger was not read yet, returns undefined.
    */
   peek<T>(look: (ledger: BudgetLedger, nowMs: number) => T): T | undefined {
     return this.#ledger === undefined ? undefined : look(this.#ledger, this.#options.now());
   }
 
   /**
-   * Calls a function with each event that is added to the ledger from now on. Returns a function that ends these calls.
+   * From now on, calls `listener` with each event that is added to the ledger. Returns a function that ends these
+   * calls.
    */
   listen(listener: (event: AuditEvent) => void): () => void {
     this.#listeners.add(listener);
@@ -164,9 +176,9 @@ export class BudgetKeeper implements Decider {
   }
 
   /**
-   * Makes sure that the active file has a durable `budget_state` line, if the log has budgets. Called before an archive
-   * that may have the newest `budget_state` line is removed. Resolves with false if the line cannot be written or
-   * synced.
+   * If the log has budgets, makes sure that the active file has a durable `budget_state` line, which sums up all
+   * budgets. Called before an archive that may have the newest such line is removed, because the budgets would be lost
+   * with it. Resolves with false if the line cannot be written or synced.
    */
   async keep(): Promise<boolean> {
     const stateIfNeeded: Decision = (ledger, nowMs) => {
@@ -174,20 +186,21 @@ export class BudgetKeeper implements Decider {
       return isNeeded ? stateLine(ledger, nowMs) : null;
     };
     try {
-      // This method is called before an archive is removed, and accepted lines may wait for that removal. So the
-      // decision is urgent: if it waited for these lines, both could wait forever.
+      // The decision is urgent, so that it does not wait for accepted lines. These lines may wait for the removal of an
+      // archive, and the removal waits for this decision. Without the urgency, both could wait forever.
       await this.decide(stateIfNeeded, { isUrgent: true });
       // The archive with the older `budget_state` line must not be removed before the newer line is durable, even if
       // another process has written the newer line.
       await this.#options.syncFile();
       return true;
     } catch {
-      // Because of the result false, retention keeps the archive, and tries to remove it again later.
+      // If keep() returns false, retention keeps the archive that has the newest state of the budgets, and tries to
+      // remove it again later.
       return false;
     }
   }
 
-  /** Refuses the waiting decisions with the error, and closes the files. */
+  /** Rejects the waiting decisions with the error, and closes the files that the keeper reads. */
   async close(error: Error): Promise<void> {
     this.#closed = error;
     this.#closing.abort();
@@ -197,7 +210,8 @@ export class BudgetKeeper implements Decider {
   }
 
   decideSync(end: ActiveEnd, afterLines: number): string | null {
-    // While catchUp() runs outside the lock, it moves the log cursor. So this method must not move the cursor then.
+    // While catchUp() runs, which reads without the append lock, it moves the log cursor. So decideSync() must not move
+    // the cursor, and makes no decision.
     if (this.#catchingUp !== undefined) return null;
     const ledger = this.#caughtUp(end);
     if (ledger === null) {
@@ -217,8 +231,8 @@ export class BudgetKeeper implements Decider {
         end = { ...end, byteLength: end.byteLength + Buffer.byteLength(text) };
         this.#decided.push(next);
       } catch (error) {
-        // The decision may have failed because of an earlier decision, whose line is not in the file yet. So this
-        // decision rejects only when the earlier line is in the file.
+        // The decision may have failed because of an earlier decision, whose line is not in the file yet. So the failed
+        // decision rejects only when the line of the earlier one is in the file.
         this.#decided.push({ ...next, resolve: () => next.reject(error) });
       }
     }
@@ -233,10 +247,11 @@ export class BudgetKeeper implements Decider {
 
   failed(error: unknown, which: "decided" | "all"): void {
     const failed = this.#decided.splice(0);
-    // The ledger has counted lines that are not in the file, so it is discarded and read again.
+    // If decisions were made but not written, the ledger has counted lines that are not in the file. So the ledger is
+    // discarded and read again.
     if (failed.length > 0) this.#restart();
     // If no decision was made, the keeper could not read the lines before the first waiting decision. Another attempt
-    // would fail too, so the first waiting decision rejects.
+    // would fail too. So the first waiting decision rejects, and cannot block the log for ever.
     if (which === "all") failed.push(...this.#queue.splice(0));
     else if (failed.length === 0) failed.push(...this.#queue.splice(0, 1));
     for (const { reject } of failed) reject(error);
@@ -266,8 +281,8 @@ export class BudgetKeeper implements Decider {
     return this.#catchingUp ??= this.#catchUp().catch((error) => {
       const { fileSystem } = this.#options.source.log;
       try {
-        // If retention has removed a file during this read, the waiting decisions do not reject, because the next read
-        // finds a newer `budget_state` line.
+        // If retention has removed a file while it was read, the waiting decisions do not reject. The next attempt
+        // succeeds, because a newer `budget_state` line is written before a file is removed.
         const isGone = this.#unread.some(({ path }) => fileSystem.status(path) === null);
         if (!isGone || this.#closed !== undefined) this.failed(error, "all");
       } finally {
@@ -281,7 +296,7 @@ export class BudgetKeeper implements Decider {
       const isState = (event: AuditEvent) => stateOf(event) !== null;
       const isFound = await this.#cursor.goToNewest(BUDGET_LINE.state, isState);
       this.#checkRead();
-      // The result null means that the active file is not the one at which decideSync() aimed the cursor. The next
+      // If the result is null, the file at which decideSync() aimed the cursor is no longer the active file. The next
       // decideSync() aims the cursor at the current active file.
       if (isFound === null) return;
       this.#ledger = new BudgetLedger({ isWhole: !isFound });
@@ -296,19 +311,23 @@ export class BudgetKeeper implements Decider {
     }
   }
 
-  /** The files of this log that could not be read up to their ends. */
+  /**
+   * The files of this log that could not be read up to their ends. While there are any, decisions reject, because the
+   * unread parts may contain holds.
+   */
   get #unread(): readonly Damage[] {
     const unread = this.#damage.filter(({ byteLength }) => byteLength === 0);
     if (unread.length === 0) return [];
     const { log, logger, manifest = new ManifestReader(log) } = this.#options.source;
     const { byArchive } = linesOf(manifest, logger);
-    // If a file has the name of an archive but is not in the manifest, it belongs to another program.
+    // If a file has the name of an archive but is not in the manifest, another program has written it, so it cannot
+    // contain holds.
     return unread.filter(({ path }) => !path.endsWith(".gz") || byArchive.has(basename(path)));
   }
 
   /**
-   * Checks that every file was read up to its end. An unread part may contain the newest `budget_state` line or a hold.
-   * A line that is not JSON is ignored, because it was never acknowledged.
+   * Checks that every file was read up to its end, because an unread part may contain the newest `budget_state` line or
+   * a hold. Throws otherwise. A line that is not JSON is ignored, because the log never acknowledged it.
    */
   #checkRead(): void {
     const [unread] = this.#unread;
@@ -317,13 +336,14 @@ export class BudgetKeeper implements Decider {
   }
 
   /**
-   * Returns the ledger with every event before the end of the active file; null if more must be read outside the lock.
+   * Returns the ledger after it has counted every event before the end of the active file. Returns null if too many
+   * bytes are unread to read them under the append lock; they must be read without it first.
    */
   #caughtUp(end: ActiveEnd): BudgetLedger | null {
     if (this.#ledger === undefined) return null;
     const events = this.#cursor.readSync(end, UNREAD_BYTES_MAX);
     if (events === "cut") {
-      // Another program has shortened the file, so the ledger may have counted events that the file no longer has.
+      // If another program has shortened the file, the ledger may have counted events that the file no longer has.
       this.#restart();
       return null;
     }
@@ -347,8 +367,8 @@ export class BudgetKeeper implements Decider {
 
   /**
    * Checks whether a `budget_state` line must precede the next line of a budget. It must if the active file has no
-   * `budget_state` line, or if 1 MiB was written since the newest one. If many holds are open, the line is so long that
-   * it could fill most of a file; then only some files get one.
+   * `budget_state` line, or if 1 MiB was written since the newest one. If many holds are open, a `budget_state` line is
+   * so long that it could fill most of a file. Then only some files get one.
    */
   #needsState(ledger: BudgetLedger, { byteLength }: ActiveEnd): boolean {
     const isInFile = this.#stateEndsAt !== undefined;
@@ -369,8 +389,8 @@ export class BudgetKeeper implements Decider {
   }
 
   #newCursor(): LogCursor {
-    // The cursor must also read lines that are longer than this writer's `maxLineBytes`, because they may be holds of
-    // another writer.
+    // The cursor must also read lines that are longer than this writer's `maxLineBytes`. Another writer may have a
+    // larger `maxLineBytes`, and its long lines may be holds.
     const source = { ...this.#options.source, maxLineBytes: Number.MAX_SAFE_INTEGER };
     return new LogCursor(source, {
       filter: eventFilter({}),
@@ -382,8 +402,8 @@ export class BudgetKeeper implements Decider {
 
 /**
  * Returns a `budget_state` line, dated by the clock. The time of a decision may be later than the clock, because one of
- * its budgets has seen a later time. A `budget_state` line with that time would move the latest time (`clockMs`) of
- * every budget ahead.
+ * its budgets has seen a later time. If the `budget_state` line had the later time, it would move the latest time
+ * (`clockMs`) of every budget ahead.
  */
 function stateLine(ledger: BudgetLedger, ms: number): DecidedLine {
   ledger.compact(ms);
@@ -391,10 +411,11 @@ function stateLine(ledger: BudgetLedger, ms: number): DecidedLine {
 }
 
 /**
- * Checks that the fields of a line have the values that were decided, because every process reads the decision from the
- * line.
+ * Checks that the fields of a budget's line have the values that were decided. Every process reads the decision from
+ * the line, so a changed value would make the processes disagree.
  *
- * @throws {Error} If a field of the budgets is missing or has another value, as redaction may cause.
+ * @throws {Error} If a field of the budgets is missing or has another value, for example because the option `redact`
+ * replaced it.
  */
 function checkReadable(event: AuditEvent, { type, fields }: DecidedLine): void {
   if (!isReservedType(type)) return;

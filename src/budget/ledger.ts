@@ -1,11 +1,12 @@
 /**
- * The amounts that the budgets of a log have spent and hold, as a fold over its events in their order. Pure.
+ * The amounts that the budgets of a log have spent and hold. The ledger computes them from the events of the log, one
+ * after the other in their order. Pure.
  *
- * Invariant: a hold is granted only if, at its place in the log, the sum of what is spent, held, orphaned and requested
- * is at most the limit of each of its budgets.
+ * Invariant: a hold is granted only if it fits on each of its budgets. At its place in the log, the sum of the spent,
+ * held, orphaned and requested amounts must be at most the limit.
  *
- * A `budget_state` line summarizes all lines before it. So a fold may begin at such a line, and has the same result as
- * a fold from the beginning of the log.
+ * A `budget_state` line summarizes all lines before it. So a ledger may begin at a `budget_state` line, and has the
+ * same amounts as a ledger that began at the beginning of the log.
  *
  * @module
  */
@@ -30,9 +31,12 @@ export interface BudgetFigures {
   readonly limit: number;
   /** The spent amount: costs and charged holds in the rolling window, or since the start if there is no window. */
   readonly spent: number;
-  /** The amount of the holds that have not ended and whose time has not passed. */
+  /** The amount of the holds that have not ended and whose time (`untilMs`) has not passed. */
   readonly held: number;
-  /** The amount of the holds whose time has passed without an end, and that have not left the window. */
+  /**
+   * The amount of the holds whose time (`untilMs`) has passed without an end, and that have not left the rolling
+   * window.
+   */
   readonly orphaned: number;
 }
 
@@ -46,21 +50,24 @@ export interface Refusal {
   readonly requested: number;
   /** The sum of the spent and the orphaned amounts of the budget. */
   readonly charged: number;
-  /** The held amount, plus the amount that the oldest valid `budget_wait` line reserves for a waiting hold. */
+  /**
+   * The held amount of the budget, plus the amount that the oldest valid `budget_wait` line reserves for a waiting
+   * hold.
+   */
   readonly claimed: number;
   /**
-   * "too_large" if the amount exceeds the limit. "held" if the amount would fit if all holds were released. "spent" if
-   * it would not fit even then.
+   * "too_large" if the requested amount exceeds the limit. "held" if the amount would fit if all holds were released.
+   * "spent" if it would not fit even if all holds were released.
    */
   readonly kind: "too_large" | "spent" | "held";
   /**
-   * The earliest time at which the amount fits if nothing else happens and the holds are released, epoch milliseconds;
-   * infinite if the amount will never fit.
+   * The earliest time at which the requested amount fits, if all holds are released and nothing more is spent, epoch
+   * milliseconds. Infinite if the amount will never fit.
    */
   readonly fitsAtMs: number;
 }
 
-/** A hold to decide. */
+/** A hold (a reservation on budgets) that is not decided yet. */
 export interface RequestedHold {
   /** The ID of the hold. If the hold waits, its `budget_wait` line has the same ID. */
   readonly id: string;
@@ -69,12 +76,12 @@ export interface RequestedHold {
 }
 
 /**
- * Approximate numbers of bytes that a budget, one of its sums, and a hold (open or waiting) take in a `budget_state`
- * line.
+ * Approximate numbers of bytes that three things take in a `budget_state` line: a budget, one of its sums, and a hold
+ * (open or waiting).
  */
 const [ACCOUNT_BYTES, SUM_BYTES, HOLD_BYTES] = [180, 25, 140];
 
-/** The budgets of one log. */
+/** The amounts of all budgets of one log, computed from the events that are added in their order. */
 export class BudgetLedger {
   readonly #accounts = new Map<string, Account>();
   readonly #holds = new OpenHolds((name) => this.#accounts.get(name)?.terms.unit);
@@ -94,8 +101,8 @@ export class BudgetLedger {
   }
 
   /**
-   * `true` if the ledger has counted every event that matters. If false, it may lack earlier events until a
-   * `budget_state` line is added.
+   * `true` if the ledger has counted every event that matters. If false, earlier events may be missing until a
+   * `budget_state` line, which summarizes them, is added.
    */
   get isWhole(): boolean {
     return this.#isWhole;
@@ -122,8 +129,8 @@ export class BudgetLedger {
   }
 
   /**
-   * Checks whether an open hold, which has not ended, still counts on one of its budgets at `nowMs`. After its maximum
-   * time, the hold still counts until it leaves the rolling window.
+   * Checks whether a hold that has not ended still counts on one of its budgets at `nowMs`. After its maximum time
+   * (`untilMs`), the hold still counts until it leaves the rolling window.
    */
   counts(hold: Hold, nowMs: number): boolean {
     return this.#accountsOf(hold).some((account) => {
@@ -144,19 +151,19 @@ export class BudgetLedger {
     return this.#tickets.values().filter(({ untilMs }) => untilMs > nowMs).toArray().length;
   }
 
-  /** Approximate number of bytes of a `budget_state` line with the current budgets and holds. */
+  /** Approximate number of bytes that a `budget_state` line would have with the current budgets and holds. */
   get stateBytes(): number {
     const sums = this.#accounts.values().reduce((count, { sumCount }) => count + sumCount, 0);
     const holds = this.#holds.size + this.#tickets.size;
     return ACCOUNT_BYTES * this.#accounts.size + SUM_BYTES * sums + HOLD_BYTES * holds;
   }
 
-  /** Returns the account of a budget. */
+  /** Returns the account of a budget; undefined if the log has no budget of this name. */
   account(name: string): Account | undefined {
     return this.#accounts.get(name);
   }
 
-  /** Adds the next event of the log. */
+  /** Adds the next event of the log. Events must be added in the order of the log. */
   add(event: AuditEvent): void {
     const { event: type } = event;
     if (type === BUDGET_LINE.state) this.#takeState(event);
@@ -170,7 +177,7 @@ export class BudgetLedger {
     else if (this.#accounts.size > 0) this.#takeCost(event);
   }
 
-  /** Returns the figures of a budget at the time `ms`. */
+  /** Returns the amounts that a budget has spent and holds at the time `ms`, epoch milliseconds. */
   figures(name: string, ms: number): BudgetFigures {
     const account = this.#accounts.get(name)!;
     const { limit } = account;
@@ -178,17 +185,17 @@ export class BudgetLedger {
   }
 
   /**
-   * Returns the time at which a decision on the budgets is dated: `nowMs`, or the latest time of these budgets if that
-   * is later.
+   * Returns the time at which a decision on the budgets is dated: `nowMs` or, if one of these budgets has already seen
+   * a later time, that later time. So a clock that is behind cannot bring back amounts that have left the window.
    */
   decisionMs(budgets: readonly string[], nowMs: number): number {
     return Math.max(nowMs, ...budgets.map((name) => this.#accounts.get(name)!.clockMs));
   }
 
   /**
-   * Checks whether a hold fits on all of its budgets. Returns null if it fits, otherwise the refusal of the budget that
-   * will have room last. `ms` is the time at which the decision is dated: the result of {@linkcode decisionMs} for
-   * `nowMs`.
+   * Checks whether a hold fits on all of its budgets. Returns null if the hold fits. Otherwise returns the refusal of
+   * the budget on which the hold will fit last. `ms` is the time at which the decision is dated: the result of
+   * {@linkcode decisionMs} for `nowMs`.
    */
   refusalOf(hold: RequestedHold, ms: number, nowMs: number): Refusal | null {
     let last: Refusal | null = null;
@@ -216,7 +223,7 @@ export class BudgetLedger {
     return { ...facts, kind: "spent", fitsAtMs: this.#fitsAtMs(account, requested, ms) };
   }
 
-  /** Returns the budgets, the open holds and the waiting holds, for a `budget_state` line. */
+  /** Returns the budgets, the open holds and the waiting holds, to be written as a `budget_state` line. */
   state(): BudgetState {
     return {
       accounts: Array.from(this.#accounts.values(), (account) => ({
@@ -233,9 +240,9 @@ export class BudgetLedger {
   }
 
   /**
-   * Drops the sums, holds and tickets that no later decision needs. No later decision is dated before `ms`. Every
-   * ledger must call this method when a `budget_state` line is written or read and at no other time, so that all
-   * processes compute the same amounts.
+   * Drops the sums, holds and tickets (`budget_wait` lines of waiting holds) that no later decision needs. The caller
+   * guarantees that no later decision is dated before `ms`. Every ledger must call this method when a `budget_state`
+   * line is written or read and at no other time, so that all processes compute the same amounts.
    */
   compact(ms: number): void {
     for (const account of this.#accounts.values()) {
@@ -260,7 +267,10 @@ export class BudgetLedger {
       .filter((at) => at > ms && at !== Infinity).sort((a, b) => a - b);
   }
 
-  /** Returns the earliest time at which an amount fits if the open holds that are not orphaned now are released. */
+  /**
+   * Returns the earliest time after `ms` at which the requested amount fits if every open hold that is not orphaned at
+   * `ms` is released. Returns `Infinity` if the amount will never fit.
+   */
   #fitsAtMs(account: Account, requested: number, ms: number): number {
     for (const atMs of this.departuresAfter(account.terms.name, ms)) {
       const orphaned = this.#holds.orphanedBy(account, ms, atMs);
@@ -311,16 +321,14 @@ export class BudgetLedger {
     if (ticket !== null && this.#holds.get(ticket.id) === undefined) this.#tickets.add(ticket);
   }
 
-  /** Removes a budget. Its open holds continue on their other budgets only. */
+  /** Removes a budget. The open holds on it continue on their other budgets only. */
   #takeEnd({ budget: name }: AuditEvent): void {
     if (typeof name !== "string" || !this.#accounts.delete(name)) return;
     this.#holds.removeBudget(name);
     this.#tickets.removeBudget(name);
   }
 
-  /**
-   * Ends the hold that an event names. `amountOf` receives the held amount, and returns the amount to charge instead.
-   */
+  /** Ends the hold whose ID an event has. `amountOf` receives the held amount, and returns the amount to charge. */
   #endHold(event: AuditEvent, amountOf: (estimate: number) => number): void {
     if (event.event === BUDGET_LINE.release) this.#tickets.remove(`${event.hold}`);
     const hold = this.#holdNamedBy(event);
@@ -334,7 +342,8 @@ export class BudgetLedger {
   }
 
   /**
-   * Adds the amounts of an event once to each budget of its hold, and once to each other budget that the event matches.
+   * Adds the amounts of an event once to each budget of its hold, and once to each other budget whose `where` it
+   * matches.
    */
   #takeCost(event: AuditEvent): void {
     const epochMs = eventEpochMs(event.ts);
@@ -370,16 +379,16 @@ export class BudgetLedger {
 
 /**
  * Returns the date of the amount that is charged when a hold ends: the time of the event, but never before the
- * `clockMs` of the budget. If the clock of another process was ahead, `clockMs` is ahead too, and an amount with an
- * earlier date could leave the window at once.
+ * `clockMs` of the budget. If the clock of another process was ahead, `clockMs` is ahead too. An amount with an earlier
+ * date could then leave the rolling window at once.
  */
 function endOf(epochMs: number, account: Account): number {
   return Math.max(dateOf(epochMs, account), account.clockMs);
 }
 
 /**
- * Returns the date of an amount: the time of its event. If the event has no readable time, the date is the newest time
- * that the account knows.
+ * Returns the date of an amount: the time of its event. If the event has no readable time, the date is the latest time
+ * that the account knows, so that the amount still counts.
  */
 function dateOf(epochMs: number, { clockMs, terms: { sinceMs } }: Account): number {
   if (!Number.isNaN(epochMs)) return epochMs;
@@ -387,8 +396,8 @@ function dateOf(epochMs: number, { clockMs, terms: { sinceMs } }: Account): numb
 }
 
 /**
- * Returns the new `clockMs` of a budget after a `budget_limit` line of `scout budget set`: the time of this line. If
- * that time is unreadable, returns the old `clockMs`.
+ * Returns the new `clockMs` of a budget after a `budget_limit` line that `scout budget set` has written: the time of
+ * the line. If the time of the line is unreadable, returns the old `clockMs`.
  */
 function setClock({ clockMs }: Account, { ts }: AuditEvent): number {
   const epochMs = eventEpochMs(ts);
@@ -399,7 +408,7 @@ function newAccount({ terms, limit, sums }: LimitLine): Account {
   return new Account(terms, { limit, declaredLimit: limit, clockMs: -Infinity, sums });
 }
 
-/** Checks whether two budgets of the same name have the same unit, window or start, and `where`. */
+/** Checks whether two budgets of the same name have the same unit, the same window or start, and the same `where`. */
 export function isSame(a: BudgetTerms, b: BudgetTerms): boolean {
   const textOf = ({ where }: BudgetTerms) => JSON.stringify(Object.entries(where).sort());
   return a.unit === b.unit && a.hours === b.hours && a.sinceMs === b.sinceMs &&

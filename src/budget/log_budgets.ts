@@ -1,5 +1,5 @@
 /**
- * The budgets of one open log: connects their components with the write path.
+ * The budgets of one open log. Connects the parts that decide, wait and signal with the code that appends lines.
  *
  * @module
  */
@@ -24,7 +24,7 @@ import { WaitingHolds } from "./waiting_holds.ts";
 export interface LogBudgetsOptions extends KeeperOptions, EndRecorder {
   /** Resolves when everything that this process has written before the call is durable. */
   readonly sync: () => Promise<void>;
-  /** Called with each decision on a hold. Only tests set it. */
+  /** Called with each decision on a hold, so that tests can check the decision. Only tests set this function. */
   readonly observe?: ((decision: HoldDecision) => void) | undefined;
 }
 
@@ -38,7 +38,7 @@ export class LogBudgets implements BudgetLog {
   readonly observe: ((decision: HoldDecision) => void) | undefined;
   readonly #options: LogBudgetsOptions;
 
-  /** Connects the parts; does not read the log yet. */
+  /** Creates the parts of the budgets and connects them. The log is read only when the first decision is made. */
   constructor(options: LogBudgetsOptions) {
     this.#options = options;
     const { source, observe } = options;
@@ -56,7 +56,10 @@ export class LogBudgets implements BudgetLog {
     this.signals = new SpentSignals({ keeper, clock, logger, hasChanged: changesOf(log) });
   }
 
-  /** Declares a budget. Its holds get the bound fields of a logger; the fields of a hold override them. */
+  /**
+   * Declares a budget. `bound` are the bound fields of the logger that declares it. Each hold of the budget gets these
+   * fields, unless the hold sets them itself.
+   */
   async declare(options: BudgetOptions, bound: Fields): Promise<Budget> {
     const declaration = declarationOf(options, this.#options.now());
     const { keeper } = this;
@@ -71,7 +74,8 @@ export class LogBudgets implements BudgetLog {
   accept(caller: LineCaller, event: string, fields: Fields): void {
     const resolve = () => {
       caller.resolve();
-      // The written line may have ended a hold. So a waiting hold may fit now.
+      // The written line may have ended a hold and so freed its amount. Therefore the waiting holds check again whether
+      // they fit.
       this.waiting.callFirst();
     };
     this.#options.accept({ ...caller, resolve }, event, fields);
@@ -90,8 +94,8 @@ export class LogBudgets implements BudgetLog {
   }
 
   /**
-   * Logs the refusals that are not logged yet, and logs that the holds with a `budget_wait` line no longer wait. Then
-   * every waiting hold rejects with the error.
+   * Logs the number of refused holds that is not logged yet. Also logs that the holds with a `budget_wait` line no
+   * longer wait. Then every waiting hold rejects with the error.
    */
   async close(error: Error): Promise<void> {
     this.refusals.close();
@@ -103,8 +107,8 @@ export class LogBudgets implements BudgetLog {
 }
 
 /**
- * Returns a function that checks whether the active file has changed since the function was last called. The first call
- * returns true.
+ * Returns a function that checks whether the active file, to which all processes append, has changed since the function
+ * was last called. The first call returns true.
  */
 function changesOf({ fileSystem, files }: LogDirectory): () => boolean {
   let last: FileStatus | null = null;

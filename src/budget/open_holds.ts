@@ -1,5 +1,5 @@
 /**
- * The holds that have not ended, with their sum for each budget. Pure.
+ * The holds (amounts reserved on budgets) that have not ended, with their sum for each budget. Pure.
  *
  * @module
  */
@@ -11,7 +11,10 @@ import { type Hold, withoutBudget } from "./budget_lines.ts";
 export class OpenHolds {
   readonly #unitOf: (budget: string) => BudgetUnit | undefined;
   readonly #holds = new Map<string, Hold>();
-  /** For each budget, the sum of its open holds, and a time before which none of them is orphaned. */
+  /**
+   * For each budget, the sum of its open holds, and a time before which no hold is orphaned. Before that time, the held
+   * amount is the sum, so that it need not be computed from each hold.
+   */
   readonly #sums = new Map<string, { sum: number; earliestMs: number }>();
 
   /**
@@ -38,7 +41,7 @@ export class OpenHolds {
     return this.#holds.values();
   }
 
-  /** Adds a hold. */
+  /** Adds a hold that was granted. */
   add(hold: Hold): void {
     this.#holds.set(hold.id, hold);
     for (const [name, amount] of this.#amountsOf(hold)) {
@@ -48,7 +51,7 @@ export class OpenHolds {
     }
   }
 
-  /** Removes a hold. */
+  /** Removes a hold that has ended. */
   remove(hold: Hold): void {
     this.#holds.delete(hold.id);
     for (const [name, amount] of this.#amountsOf(hold)) {
@@ -58,7 +61,7 @@ export class OpenHolds {
     if (this.#holds.size === 0) this.#sums.clear();
   }
 
-  /** Removes a budget from all holds. Also removes the holds that are on no other budget. */
+  /** Removes a budget that has ended from all holds. Also removes the holds that are on no other budget. */
   removeBudget(name: string): void {
     this.#sums.delete(name);
     for (const hold of [...this.#holds.values()]) {
@@ -91,8 +94,8 @@ export class OpenHolds {
   }
 
   /**
-   * Returns the sum of the holds on a budget whose `untilMs` has passed at `ms`, and that are still in the rolling
-   * window at `atMs`.
+   * Returns the sum of the holds on a budget that are orphaned at `ms` (their `untilMs` has passed) and that are still
+   * in the rolling window at `atMs`.
    */
   orphanedBy(account: Account, ms: number, atMs: number): number {
     const { name, unit } = account.terms;
@@ -104,8 +107,8 @@ export class OpenHolds {
   }
 
   /**
-   * Returns the times at which holds leave the rolling window of a budget. Includes only holds whose `untilMs` has
-   * passed at `ms`.
+   * Returns the times at which the orphaned holds of a budget leave its rolling window. A hold is orphaned if its
+   * `untilMs` has passed at `ms`.
    */
   departures(account: Account, ms: number): number[] {
     return this.#holds.values()
@@ -113,7 +116,7 @@ export class OpenHolds {
       .map(({ untilMs }) => account.leavesMs(untilMs)).toArray();
   }
 
-  /** Returns the name of each budget of a hold, with the amount that the hold has on it. */
+  /** Returns the name of each budget of a hold, with the amount that the hold reserves on this budget. */
   #amountsOf({ budgets, amounts }: Hold): (readonly [name: string, amount: number])[] {
     return [...new Set(budgets)].flatMap((name) => {
       const unit = this.#unitOf(name);

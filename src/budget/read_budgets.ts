@@ -1,5 +1,5 @@
 /**
- * Reads the budgets of a log without its lock, for programs that may only read.
+ * Reads the budgets of a log without taking the append lock, for programs that may read but not write the log.
  *
  * @module
  */
@@ -11,8 +11,9 @@ import { BUDGET_LINE, stateOf } from "./budget_lines.ts";
 import { BudgetLedger } from "./ledger.ts";
 
 /**
- * Resolves with the ledger of a log as it is now or, with `until`, as it was before that time. Reads the log backwards
- * to the newest `budget_state` line. If the log has no such line, the ledger has no budgets until one is added.
+ * Resolves with the amounts of all budgets of a log as they are now or, with `until`, as they were before that time.
+ * Reads the log backwards to the newest `budget_state` line, which summarizes all lines before it. If the log has no
+ * `budget_state` line, the ledger has no budgets until one is added.
  */
 export async function readBudgets(
   log: { query(options: QueryOptions): AuditQuery },

@@ -1,5 +1,6 @@
 /**
- * The lines that count the holds that a budget has refused: at most one line per second for each budget of a process.
+ * Writes how many holds (reservations) a budget has refused. A process writes at most one line per second for each
+ * budget, so that many refusals cannot fill the log.
  *
  * @module
  */
@@ -7,18 +8,18 @@ import type { BudgetErrorKind } from "../errors.ts";
 import type { Clock, Timer } from "../platform/clock.ts";
 import type { LineFields } from "./budget_lines.ts";
 
-/** Minimum number of milliseconds between two `budget_refused` lines of a budget. */
+/** Minimum number of milliseconds between two `budget_refused` lines of one budget. */
 const EVERY_MS = 1_000;
 
-/** The refusals of one budget since its last line. */
+/** The refused holds of one budget since its last `budget_refused` line. */
 interface Tally {
   count: number;
   kinds: Partial<Record<BudgetErrorKind, number>>;
-  /** Runs until the next line may be written. */
+  /** Runs until the next `budget_refused` line of the budget may be written; undefined if it may be written now. */
   timer: Timer | undefined;
 }
 
-/** Counts the refusals of one process, and logs the counts. */
+/** Counts the holds that the budgets of one process have refused, and logs the counts. */
 export class RefusalLines {
   readonly #clock: Clock;
   readonly #log: (fields: LineFields) => void;
@@ -31,7 +32,9 @@ export class RefusalLines {
     this.#log = log;
   }
 
-  /** Counts a refusal. Logs it now or, if a line of the budget was logged within the last second, in the next line. */
+  /**
+   * Counts a refused hold. Logs it now or, if a line of the budget was logged within the last second, in the next line.
+   */
   add(budget: string, kind: BudgetErrorKind): void {
     if (this.#isClosed) return;
     const tally = this.#tallies.getOrInsertComputed(
@@ -43,12 +46,12 @@ export class RefusalLines {
     if (tally.timer === undefined) this.#write(budget, tally);
   }
 
-  /** Logs the refusals that are not logged yet. */
+  /** Logs the number of refused holds that is not logged yet. */
   flush(): void {
     for (const [budget, tally] of this.#tallies) this.#writeLine(budget, tally);
   }
 
-  /** Logs the refusals that are not logged yet. Refusals after this call are not logged. */
+  /** Logs the number of refused holds that is not logged yet. Holds that are refused after this call are not logged. */
   close(): void {
     this.flush();
     this.#isClosed = true;

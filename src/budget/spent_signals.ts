@@ -1,5 +1,5 @@
 /**
- * Signals that abort when a budget is spent, so that calls that are under way can stop.
+ * Signals that abort when the spent amount of a budget has reached its limit, so that running calls can stop.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { UNIT_NAMES } from "./budget_errors.ts";
 import { statusOf } from "./budget_status.ts";
 import type { BudgetKeeper } from "./keeper.ts";
 
-/** Milliseconds between two checks of the log. */
+/** Milliseconds between two checks of the log, which look for budgets that another process has spent. */
 const LOOK_MS = 500;
 
 /** Options of {@linkcode SpentSignals}. */
@@ -19,7 +19,7 @@ export interface SpentSignalsOptions {
   readonly keeper: BudgetKeeper;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Returns whether the active file has changed since the last call. */
+  /** Checks whether the active file, to which all processes append, has changed since the last call. */
   readonly hasChanged: () => boolean;
 }
 
@@ -28,7 +28,10 @@ export class SpentSignals {
   readonly #options: SpentSignalsOptions;
   readonly #controllers = new Map<string, AbortController>();
   #timer: Timer | undefined;
-  /** Whether the ledger may lack lines of the active file. */
+  /**
+   * `true` if the amounts of the budgets may lack lines of the active file, because it has changed or the last check
+   * failed.
+   */
   #isStale = true;
   #isClosed = false;
 
@@ -38,8 +41,7 @@ export class SpentSignals {
   }
 
   /**
-   * Returns the signal of a budget. If the last signal has aborted and the budget is no longer spent, returns a new
-   * signal.
+   * Returns the signal of a budget. If its last signal has aborted and the budget has room again, returns a new signal.
    */
   of(budget: string): AbortSignal {
     const existing = this.#controllers.get(budget);
@@ -94,8 +96,8 @@ export class SpentSignals {
   }
 
   /**
-   * Returns the reason with which the signal of a budget aborts; null if the budget is not spent, undefined if the log
-   * was not read yet.
+   * Returns the reason with which the signal of a budget aborts. Returns null if the spent amount is below the limit,
+   * and undefined if the log was not read yet.
    */
   #reasonOf(budget: string): BudgetError | null | undefined {
     return this.#options.keeper.peek((ledger, nowMs) => {

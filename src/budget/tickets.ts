@@ -1,12 +1,12 @@
 /**
- * The tickets of holds that wait for room, oldest first. A ticket is a line in the log that claims the amount of a
- * waiting hold. Pure.
+ * The tickets of holds that wait for room, oldest first. A ticket is a line in the log that keeps the amount of a
+ * waiting hold free. Pure.
  *
- * The oldest valid ticket of a budget claims its amount before every hold that asked later. So each waiting hold is
- * granted in its turn, and many small holds cannot keep a large one waiting for ever. A ticket is valid for some
- * seconds only, and its process renews it, so a process that dies does not stop the others. The clock of the reading
- * process alone decides whether a ticket is valid. The time of the budget is not used, because it may be ahead after a
- * wrong clock.
+ * While a ticket is the oldest valid one of its budget, every other hold must leave its amount free. So each waiting
+ * hold is granted in its turn, and many small holds cannot keep a large one waiting for ever. A ticket is valid for
+ * some seconds only, and its process renews it. So the ticket of a process that has died does not stop the other
+ * processes for long. The clock of the reading process alone decides whether a ticket is valid. The time of the budget
+ * is not used, because a wrong clock may have moved it ahead.
  *
  * @module
  */
@@ -16,9 +16,12 @@ import { type Hold, withoutBudget } from "./budget_lines.ts";
 /** Milliseconds for which a ticket is valid. */
 export const TICKET_VALID_MS = 10_000;
 
-/** The tickets of one log. A ticket has the same form as its hold, and is valid until `untilMs`. */
+/**
+ * The tickets (lines that keep the amounts of waiting holds free) of one log. A ticket has the same form as its hold,
+ * and is valid until `untilMs`.
+ */
 export class Tickets {
-  /** A ticket that is renewed keeps its place in the map. */
+  /** The tickets by the IDs of their holds, oldest first. A ticket that is renewed keeps its place in the map. */
   readonly #byId = new Map<string, Hold>();
 
   /** Number of tickets, valid or not. */
@@ -31,7 +34,7 @@ export class Tickets {
     return this.#byId.values();
   }
 
-  /** Adds a ticket. If the ticket exists, renews it, and the order stays the same. */
+  /** Adds a ticket as the newest. If the hold already has a ticket, renews it, and the order stays the same. */
   add(ticket: Hold): void {
     this.#byId.set(ticket.id, ticket);
   }
@@ -41,7 +44,7 @@ export class Tickets {
     this.#byId.delete(id);
   }
 
-  /** Removes a budget from the tickets. Also removes the tickets that are for no other budget. */
+  /** Removes a budget that has ended from the tickets. Also removes the tickets that are for no other budget. */
   removeBudget(name: string): void {
     for (const ticket of [...this.#byId.values()]) {
       const rest = withoutBudget(ticket, name);
@@ -51,14 +54,14 @@ export class Tickets {
   }
 
   /**
-   * Returns the amount that a hold must leave available for the oldest valid ticket of a budget. Returns 0 if that
-   * ticket belongs to the hold itself, or if no ticket is valid.
+   * Returns the amount that a hold must leave available for the oldest valid ticket of a budget. Returns 0 if the
+   * oldest valid ticket belongs to the hold itself, or if no ticket is valid.
    */
   claimBefore(id: string, { name, unit }: BudgetTerms, nowMs: number): number {
     for (const ticket of this.#byId.values()) {
       const amount = ticket.amounts[unit];
-      // If a ticket is valid for more than TICKET_VALID_MS from now, a process whose clock is ahead has written it.
-      // Such a ticket is ignored.
+      // If a ticket is valid for more than TICKET_VALID_MS from now, a process whose clock is ahead has written it. The
+      // ticket is ignored, because it could stop all other holds for as long as the clock is ahead.
       const isValid = ticket.untilMs > nowMs && ticket.untilMs <= nowMs + TICKET_VALID_MS;
       if (!isValid || amount === undefined || !ticket.budgets.includes(name)) continue;
       return ticket.id === id ? 0 : amount;

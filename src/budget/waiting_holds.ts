@@ -1,21 +1,25 @@
 /**
- * The queue of the holds of one process that wait for room, in the order in which the program asked for them.
+ * The queue of the holds (reservations) of one process that wait until they fit on their budgets, in the order in which
+ * the program requested them.
  *
- * A hold is first if no hold before it in the queue shares a budget with it. Only the holds that are first ask again:
- * when the active file has changed, when time alone may have made room, or when a hold of this process has ended.
+ * A hold is called first if no hold before it in the queue shares a budget with it. Only the first holds check again
+ * whether they fit. They do so when the active file has changed, when amounts may have left the rolling window, or when
+ * a hold of this process has ended.
  *
  * @module
  */
 import type { Clock, Timer } from "../platform/clock.ts";
 
-/** Milliseconds between two checks of the active file. */
+/**
+ * Milliseconds between two checks whether the active file has changed, because another process may have ended a hold.
+ */
 const LOOK_MS = 50;
 
-/** The place of a hold in the queue, at the time when the hold asks. */
+/** The place of a waiting hold in the queue of its process, at the time when the hold checks again whether it fits. */
 export interface Turn {
   /** Milliseconds since the hold entered the queue. */
   readonly waitedMs: number;
-  /** Checks whether no hold before this one in the queue shares a budget with it. */
+  /** Checks that no hold before this one in the queue shares a budget with it. */
   isFirst(): boolean;
   /** Leaves the queue, because the hold is granted. */
   leave(): void;
@@ -27,22 +31,22 @@ export interface WaitingHold<T> {
   readonly budgets: readonly string[];
   /** The signal that ends the waiting when it aborts. */
   readonly signal: AbortSignal | undefined;
-  /** Asks for the hold. Resolves with null if it does not fit yet. */
+  /** Requests a decision on the hold. Resolves with the granted hold; null if the hold does not fit yet. */
   ask(turn: Turn): Promise<T | null>;
   /**
-   * Checks whether the hold must ask again although the active file has not changed: because it now fits or can never
-   * fit, or because its `budget_wait` line must be written or renewed.
+   * Checks whether the hold must be decided again although the active file has not changed. That is so if the hold now
+   * fits or can never fit, or if its `budget_wait` line must be written or renewed.
    */
   mustAsk(turn: Turn): boolean;
   /** If the hold has a `budget_wait` line, logs that the hold no longer waits. */
   withdraw(): void;
 }
 
-/** A place in the queue. */
+/** The place of one hold in the queue of waiting holds. */
 interface Place {
   readonly hold: WaitingHold<unknown>;
   readonly enteredMs: number;
-  /** Makes the hold ask again whether it fits. */
+  /** Makes the waiting hold check again whether it fits. */
   call(): void;
 }
 
@@ -53,7 +57,9 @@ export class WaitingHolds {
   readonly #line: Place[] = [];
   #timer: Timer | undefined;
 
-  /** @param hasChanged Returns whether the active file has changed since the last call. */
+  /**
+   * @param hasChanged Checks whether the active file, to which all processes append, has changed since the last call.
+   */
   constructor(clock: Clock, hasChanged: () => boolean) {
     this.#clock = clock;
     this.#hasChanged = hasChanged;
@@ -70,7 +76,7 @@ export class WaitingHolds {
     try {
       for (;;) {
         signal?.throwIfAborted();
-        // If call() runs while the hold asks, the hold asks once more.
+        // The new promise is set before ask() runs. So if call() runs during ask(), the loop asks once more.
         called = Promise.withResolvers<void>();
         const granted = await hold.ask(this.#turnOf(place));
         if (granted !== null) return granted;
@@ -84,16 +90,16 @@ export class WaitingHolds {
   }
 
   /**
-   * Makes every hold that shares no budget with an earlier hold in the queue ask again. Called when a hold of this
-   * process has ended or has left the queue.
+   * Makes every waiting hold that shares no budget with an earlier hold in the queue check again whether it fits.
+   * Called when a hold of this process has ended or has left the queue, because room may be free now.
    */
   callFirst(): void {
     for (const place of this.#first()) place.call();
   }
 
   /**
-   * Withdraws the `budget_wait` lines of the waiting holds, and makes every hold ask again. The closed log then refuses
-   * it.
+   * Withdraws the `budget_wait` lines of the waiting holds, and makes every waiting hold ask once more. Because the log
+   * is closed, each of them then rejects.
    */
   close(): void {
     for (const { hold, call } of this.#line) {
