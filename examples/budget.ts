@@ -35,8 +35,8 @@ async function work(run: Budget): Promise<void> {
     for (;;) {
       // If the budget has no room, waits until other calls end. They may cost less than they hold, which makes room.
       await using hold = await run.hold({ usd: ESTIMATE_USD, maxSec: CALL_SEC, wait: true });
-      // If the call throws, `await using` charges the whole held amount, because the provider may have charged for the
-      // call.
+      // If the call throws, `await using` charges the whole reserved amount, because the provider may have charged for
+      // the call.
       const answer = await callModel();
       await hold.settle("llm_call", { ...answer, model: "small" });
     }
@@ -49,7 +49,7 @@ async function work(run: Budget): Promise<void> {
 async function workAll(process: string, options: BudgetOptions): Promise<void> {
   await using log = await AuditLog.open(PATH);
   await Promise.all(Array.from({ length: AGENTS }, async (_, n) => {
-    // The holds and the events of this agent have these fields.
+    // This logger adds these fields to the events of the agent, and to the amounts that it reserves on the budget.
     const agent = log.child({ process, agent: `agent ${n}` });
     await work(await agent.budget(options));
   }));

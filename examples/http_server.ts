@@ -28,7 +28,7 @@ async function respond(request: Request): Promise<Response> {
   // If this function throws, the span of the request ends with the status "aborted".
   await using call = await log.begin("request", { method: request.method, path });
   const question = await request.text();
-  // If answer() throws, `await using` charges the whole held amount, because the provider may have charged for the
+  // If answer() throws, `await using` charges the whole reserved amount, because the provider may have charged for the
   // call.
   await using hold = await budget.hold({ usd: estimate(question), fields: { parent: call.id } });
   const { text, cost } = answer(question);

@@ -23,7 +23,7 @@ export interface AgentOrder {
 const STEPS = 250;
 
 async function work({ dir, agent, sessionId }: AgentOrder): Promise<void> {
-  // Segments are small, so the log also rotates while the other agents write.
+  // This size limit is small, so that the log also starts a new file (rotates) while the other agents write.
   await using log = await AuditLog.open({
     path: `${dir}/audit.jsonl`,
     sessionId,

@@ -63,7 +63,8 @@ export async function simulate(options: SimulationOptions): Promise<void> {
   for (let step = 0; step < STEPS_PER_AGENT && active.length > 0; step++) {
     const calls = await Promise.all(active.map((agent) => startCall(agent, world)));
     active = active.filter((_, n) => calls[n] !== null);
-    // The clock moves only after all holds, so that the time of a hold does not depend on the speed of the disk.
+    // The simulated clock stands still until all agents have reserved their costs, so that the time of a reservation
+    // does not depend on the speed of the disk.
     await Promise.all(calls.map((finishCall) => finishCall?.()));
   }
   const { spent, left } = await agents[0]!.budget.state();

@@ -1,5 +1,6 @@
 /**
- * Command-line arguments of the programs that developers run: faults, soak and the benchmark.
+ * Parses the command lines of the programs for developers: the fault campaign (which makes disks and processes fail),
+ * the soak test (which kills writers at random) and the benchmark.
  *
  * @module
  */

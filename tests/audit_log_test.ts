@@ -143,7 +143,7 @@ Deno.test("AuditLog.flush() resolves only after a sync of the caller's lines, ev
   const syncedBytes: number[] = [];
   fileSystem.onSynced = (byteLength) => syncedBytes.push(byteLength);
   const callers = Array.from({ length: 100 }, async (_, n) => {
-    // The calls are spread over several turns, so that some arrive during a sync.
+    // The calls are spread over several turns of the event loop, so that some of them arrive during a sync.
     for (let turn = 0; turn < n % 10; turn++) await log.log("nav", { n, turn });
     await log.log("nav", { n });
     const writtenBytes = Deno.statSync(log.path).size;
@@ -398,7 +398,7 @@ Deno.test("AuditLog.open() opens the same log for two spellings of a path, such 
   }
 });
 
-Deno.test("AuditLog keeps a torn last line apart from the next event, wherever the last three lines are cut", async () => {
+Deno.test("AuditLog adds a line break after an incomplete last line, so that the next event has a line of its own", async () => {
   using dir = tempDir();
   const intact = ['{"event":"a"}', '{"event":"b","text":"é😀"}', '{"event":"c"}', '{"event":"d"}'];
   const bytes = new TextEncoder().encode(intact.map((line) => `${line}\n`).join(""));
@@ -419,7 +419,7 @@ Deno.test("AuditLog keeps a torn last line apart from the next event, wherever t
     );
     assert(
       Deno.readTextFileSync(path).startsWith(kept.replace(/\uFFFD+$/, "")),
-      "the torn tail was removed",
+      "the incomplete last line was removed",
     );
   }
 });
@@ -437,7 +437,7 @@ Deno.test("AuditLog appends after 4,096 NUL bytes at the end of the file, which 
   ]);
 });
 
-Deno.test("AuditLog reads a file that the original Python class wrote, and appends to it", async () => {
+Deno.test("AuditLog reads a file that the original Python version of AuditLog wrote, and appends to it", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   Deno.writeTextFileSync(

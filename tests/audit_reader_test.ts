@@ -109,7 +109,7 @@ Deno.test("AuditReader rejects calls after close()", async () => {
   await assertRejects(() => reader.gateMetrics(), AuditClosedError);
 });
 
-Deno.test("AuditReader reads logs of the original Python class, with and without a manifest", async () => {
+Deno.test("AuditReader reads logs of the original Python version of AuditLog, with and without a manifest (the list of archives)", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const python = (n: number, cost: string) =>
@@ -157,7 +157,8 @@ Deno.test("AuditReader.hourlySpend() counts events that were added after its las
 Deno.test("AuditReader.hourlySpend() notices a new active file, even if the file system reused the inode of an old one", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
-  // The readers' clock does not advance, so they list the directory only if the active file has changed.
+  // The simulated clock of the readers stands still, so the readers list the directory only if the active file has
+  // changed.
   const platform = { fileSystem: denoFileSystem, clock: new SimulatedClock() };
   await using log = await AuditLog.open({ path });
   await using reader = await openReaderOn(platform, { path });

@@ -142,7 +142,7 @@ Deno.test("AuditSpan is logged as aborted if its `await using` block ends before
   }
   {
     await using ending = await bench.log.begin("tool_call");
-    // The call is not awaited, because the end of the block waits for it.
+    // The test does not await end(), because the end of the `await using` block waits for it.
     ending.end();
   }
   const statuses = (await bench.events()).map(({ span, status = "begun" }) => `${span} ${status}`);
@@ -320,7 +320,7 @@ Deno.test("AuditLog.begin() and AuditSpan.end() store the fields as they are at 
 });
 
 // If begin() or end() resolved later than the log() calls of the same write, callers that await them would log their
-// next events later. These events would need another write.
+// next events later. Those events would then need another write.
 Deno.test("AuditLog.begin() and AuditSpan.end() resolve in order with the log() calls before and after them", async () => {
   await using bench = await openBench();
   const { log } = bench;

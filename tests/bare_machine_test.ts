@@ -47,7 +47,7 @@ interface SuiteResult {
 async function runQuickSuite(seed: number): Promise<SuiteResult> {
   using dir = tempDir();
   Deno.mkdirSync(dir.path("bin"));
-  // `npx` needs a shell itself, so every machine that runs the commands of the README has one.
+  // This machine has a shell, because the README's commands use `npx`, which needs a shell.
   Deno.symlinkSync((await findTool("sh"))!, dir.path("bin/sh"));
   const junit = dir.path("junit.xml");
   const options = ["--allow-all", "--sanitize-ops", "--sanitize-resources", "--no-check"];

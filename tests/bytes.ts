@@ -1,5 +1,6 @@
 /**
- * Joins bytes, and computes the facts that a manifest line states about an archive's bytes.
+ * Joins byte arrays, and computes the size and the digest of an archive that its line in the manifest (the list of
+ * archives) states.
  *
  * @module
  */
@@ -12,7 +13,7 @@ export function gzipFacts(bytes: Uint8Array): GzipFacts {
   return { gzip_bytes: bytes.byteLength, gzip_sha256 };
 }
 
-/** Concatenates the parts. */
+/** Concatenates byte arrays. */
 export function joined(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(parts.reduce((sum, { byteLength }) => sum + byteLength, 0));
   let offset = 0;

@@ -36,7 +36,7 @@ async function verified(dir: TempDir): Promise<VerifyReport> {
   return await reader.verify();
 }
 
-/** Returns the `seq` of every chained event, in the order of the log. */
+/** Returns the number `seq` of every event in the hash chain, in the order of the log. */
 async function seqs(dir: TempDir): Promise<unknown[]> {
   await using reader = await AuditReader.open({ path: dir.path("audit.jsonl"), logger: silent });
   return (await reader.query().toArray()).map(({ seq }) => seq).filter((seq) => seq !== undefined);
@@ -46,7 +46,7 @@ function upTo(count: number): number[] {
   return Array.from({ length: count }, (_, n) => n);
 }
 
-Deno.test("AuditLog with a chain numbers its lines and hashes each line with the previous hash", async () => {
+Deno.test("AuditLog with a hash chain numbers its lines and hashes each line with the previous hash", async () => {
   using dir = tempDir();
   await write(dir, 3);
   let before = "0".repeat(64);
@@ -58,7 +58,7 @@ Deno.test("AuditLog with a chain numbers its lines and hashes each line with the
   }
 });
 
-Deno.test("AuditLog continues the chain after it was reopened and rotated, and through flushSync() and createWritable()", async () => {
+Deno.test("AuditLog continues its hash chain after it was reopened and rotated, and through flushSync() and createWritable()", async () => {
   using dir = tempDir();
   const options = { rotationSizeBytes: 1_500 };
   await write(dir, 25, options);
@@ -79,7 +79,7 @@ Deno.test("AuditLog continues the chain after it was reopened and rotated, and t
   assert(archives > 10, `only ${archives} archives`);
 });
 
-Deno.test("AuditLogs on the same path share one chain", async () => {
+Deno.test("AuditLogs on the same path share one hash chain", async () => {
   using dir = tempDir();
   {
     await using one = await open(dir, { rotationSizeBytes: 2_000 });
@@ -92,7 +92,7 @@ Deno.test("AuditLogs on the same path share one chain", async () => {
   assertEquals((await verified(dir)).faults, []);
 });
 
-Deno.test("AuditLog continues the chain after a torn line, and the next hash covers the torn line", async () => {
+Deno.test("AuditLog continues its hash chain after an incomplete line, and the next hash covers the incomplete line", async () => {
   using dir = tempDir();
   await write(dir, 3);
   Deno.writeTextFileSync(dir.path("audit.jsonl"), '{"ts":"2026-02-13T', { append: true });
@@ -104,14 +104,15 @@ Deno.test("AuditLog continues the chain after a torn line, and the next hash cov
   assertEquals((await verified(dir)).faults.map(({ line }) => line), [5]);
 });
 
-Deno.test("AuditLog can start, pause and resume a chain in a log that has lines without hashes", async () => {
+Deno.test("AuditLog can start, pause and resume a hash chain in a log that has lines without hashes", async () => {
   using dir = tempDir();
   const small = { rotationSizeBytes: 1_000 };
   await write(dir, 20, { ...small, chain: false });
   await write(dir, 20, small);
   assertEquals((await verified(dir)).faults, []);
   await write(dir, 20, { ...small, chain: false });
-  // No hash covers the last, unchained lines until a chained line follows.
+  // The last lines have no hash. Until a later line with a hash covers them, verify() cannot detect a change of them,
+  // so it reports them.
   const { faults } = await verified(dir);
   assertEquals(faults.map(({ reason }) => reason), [
     "this line is not in the chain, unlike the lines before it",
@@ -125,7 +126,7 @@ Deno.test("AuditLog can start, pause and resume a chain in a log that has lines 
   assertEquals(query.damage, []);
 });
 
-Deno.test("AuditLog starts a chain in a large file without hashes while another writer appends lines without hashes", async () => {
+Deno.test("AuditLog starts a hash chain in a large file without hashes while another writer appends lines without hashes", async () => {
   using dir = tempDir();
   const line = `${JSON.stringify({ ts: "2026-02-13T00:00:00.000Z", text: "x".repeat(900) })}\n`;
   Deno.writeTextFileSync(dir.path("audit.jsonl"), line.repeat(4_000));
@@ -141,7 +142,7 @@ Deno.test("AuditLog starts a chain in a large file without hashes while another 
   assertEquals((await verified(dir)).faults.map(({ line }) => line), [4_002]);
 });
 
-Deno.test("AuditLog continues the chain after the manifest was lost, and after a write failed", async () => {
+Deno.test("AuditLog continues its hash chain after the manifest (the list of archives) was lost, and after a write failed", async () => {
   using dir = tempDir();
   await write(dir, 20, { rotationSizeBytes: 1_000 });
   {
@@ -181,7 +182,7 @@ await testNeeding(
   },
 );
 
-Deno.test("AuditLog with a chain rejects fields named seq or hash, and lines that exceed maxLineBytes with their hash", async () => {
+Deno.test("AuditLog with a hash chain rejects fields named seq or hash, and lines that exceed maxLineBytes with their hash", async () => {
   using dir = tempDir();
   await using log = await open(dir, { maxLineBytes: 1_000 });
   for (const field of ["seq", "hash"]) {
@@ -199,7 +200,7 @@ Deno.test("AuditLog with a chain rejects fields named seq or hash, and lines tha
 });
 
 await sampledTest(
-  "AuditLogs of eight Workers in four processes continue one chain, even if two processes are killed",
+  "AuditLogs of eight Workers in four processes continue one hash chain, even if two processes are killed",
   1 / 4,
   async (extent) => {
     using dir = tempDir();

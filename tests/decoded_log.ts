@@ -51,7 +51,7 @@ export async function decodeLog(directory: string): Promise<DecodedLog> {
 export interface Tally {
   /** The numbers `n` of each writer's events, by the writer's name, in the order of the lines. */
   numbers: Map<string, number[]>;
-  /** Lines that are not events of the form `{ by, n }`. */
+  /** Lines that are not events of the form `{ by, n }`: usually incomplete lines of killed writers. */
   torn: string[];
 }
 
@@ -67,14 +67,14 @@ export function tally(lines: readonly string[]): Tally {
   return { numbers, torn };
 }
 
-/** Returns the list of a writer, which is created at the writer's first event. */
+/** Returns the list of the event numbers of a writer; creates the list at the writer's first event. */
 function numbersOf(numbers: Map<string, number[]>, by: string): number[] {
   const list = numbers.get(by) ?? [];
   numbers.set(by, list);
   return list;
 }
 
-/** Returns the archives that are not exactly one gzip member with a correct checksum. */
+/** Returns the archives that are not exactly one gzip member (one complete gzip file) with a correct checksum. */
 export async function brokenArchives(
   directory: string,
   names: readonly string[],
@@ -111,7 +111,7 @@ export function readManifest(directory: string): ManifestOnDisk {
     count: manifest.count,
     faults: [
       ...manifest.faults.map(({ line, reason }) => `line ${line}: ${reason}`),
-      ...bytes.byteLength > manifest.byteLength ? ["its last line is torn"] : [],
+      ...bytes.byteLength > manifest.byteLength ? ["its last line is incomplete"] : [],
     ],
   };
 }
@@ -152,7 +152,7 @@ async function gunzippedPart(path: string): Promise<string> {
 
 function linesIn(text: string): string[] {
   const lines = text.split("\n");
-  // The text after the last line break is empty, or a torn line.
+  // After the last line break follows either nothing, or an incomplete line, which stays in the list.
   if (lines.at(-1) === "") lines.pop();
   return lines;
 }
@@ -162,7 +162,7 @@ function parsed(line: string): { by: string; n: number } | undefined {
     const value = JSON.parse(line);
     return typeof value?.by === "string" && typeof value.n === "number" ? value : undefined;
   } catch {
-    // The caller counts this line as torn.
+    // The line is not JSON, so the caller counts it as torn (incomplete).
     return undefined;
   }
 }

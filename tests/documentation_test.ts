@@ -74,7 +74,7 @@ async function symbolsOf(modules: readonly string[]): Promise<Documented[]> {
     }));
 }
 
-/** Returns what the documentation of the symbols lacks, each as "place: what". */
+/** Returns the parts that are missing from the documentation of the symbols, each as "place: what is missing". */
 function lacks(symbols: readonly Documented[]): string[] {
   return symbols.flatMap(({ name, declarations }) =>
     declarations.flatMap(({ kind, jsDoc, def }) => {

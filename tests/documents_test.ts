@@ -29,7 +29,7 @@ const DOCUMENTS = [
   "tests/faults/README.md",
 ];
 const README = readDocument("README.md");
-/** Where a clone lies in the output that the documents show. */
+/** The folder of a cloned repository in the output that the documents show. */
 const SHOWN_ROOT = "/home/me/scout/";
 
 /** The commands that run in one folder, in the order of the documents, and what they print. */

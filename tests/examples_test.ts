@@ -12,7 +12,7 @@ const TRACE = [
   "2023-11-16 18:59:59.9999999,3180,8",
   "2023-11-16 19:00:00.0781490,110,27",
 ].join("\r\n");
-// At 3 USD per million input tokens and 15 USD per million output tokens.
+// The cost of the trace in USD, at 3 USD per million input tokens and 15 USD per million output tokens.
 const TRACE_SPEND = ((4808 + 3180 + 110) * 3 + (10 + 8 + 27) * 15) / 1e6;
 
 Deno.test("basic.ts runs with the permissions of its shebang", async () => {
@@ -33,7 +33,8 @@ Deno.test("simulation.ts repeats a run with the same seed, and stops when the bu
     const result = await runExample("simulation.ts", dir.path(""), args);
     assertEquals(result.code, 0, result.stderr);
     const lines = linesOf(dir.path(".demo/simulation/audit.jsonl"));
-    // Two runs with the same seed differ in the random IDs of their holds and in the refusals, which a timer logs.
+    // Two runs with the same seed may differ in the random IDs of their holds (reserved amounts), and in the events
+    // about refused holds, because a timer logs these.
     const log = lines.map((line) => line.replaceAll(/"hold":"[^"]+"/g, '"hold":"ID"'))
       .filter((line) => !line.includes("budget_refused"));
     return { report: result.stdout, log };

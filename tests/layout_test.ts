@@ -79,7 +79,7 @@ function importsOf(file: string): string[] {
     .map(([, specifier = ""]) => join(dirname(file), specifier));
 }
 
-Deno.test("Imports between layers point one way, and write and read do not import each other", () => {
+Deno.test("Imports between layers of src point one way, and the folders write and read do not import each other", () => {
   const files = sourceFiles(join(ROOT, "src"));
   assert(files.length > 20, `only ${files.length} files found`);
   for (const file of files) {

@@ -33,7 +33,7 @@ class MarkedLog {
   disk = new SimulatedDisk();
   nowMs = START_MS;
   #logs: AuditLog[] = [];
-  /** Whether another program has truncated the file and no log has appended since. */
+  /** Is true if another program has truncated the file, and no AuditLog has appended a line since. */
   #isCutUnseen = false;
 
   constructor(seed: number) {
@@ -154,7 +154,7 @@ async function answersOn(disk: SimulatedDisk, nowMs: number, minutes: number) {
 }
 
 await sampledTest(
-  "AuditReader returns the same results with and without marks",
+  "AuditReader returns the same results with and without marks, the places in the lock file at which reading may start",
   1 / 5,
   async (extent) => {
     let marked = 0;
@@ -181,7 +181,7 @@ await sampledTest(
   },
 );
 
-Deno.test("AuditLog.log() resolves even if a mark cannot be written", async () => {
+Deno.test("AuditLog.log() resolves even if it cannot write a mark, which lets readers skip old events, to the lock file", async () => {
   const { logger, warnings } = gathering();
   const process = new SimulatedDisk().process();
   const path = "/log/a.jsonl";
@@ -239,7 +239,7 @@ Deno.test("AuditReader.query() finds events that follow an unsynced truncation, 
   for (const byteLength of CUTS) assertEquals(await assertFoundAfterCut(byteLength), []);
 });
 
-Deno.test("AuditReader.query() finds events that follow an unsynced truncation, even if the last mark is torn", async () => {
+Deno.test("AuditReader.query() finds events that follow an unsynced truncation, even if the last mark in the lock file is incomplete", async () => {
   for (const byteLength of CUTS) {
     await assertFoundAfterCut(byteLength, (other) => {
       const handle = other.open(files.lock, "append");
@@ -249,7 +249,7 @@ Deno.test("AuditReader.query() finds events that follow an unsynced truncation, 
   }
 });
 
-Deno.test("AuditLog.log() tries again to remove old marks if the removal fails, and warns once", async () => {
+Deno.test("AuditLog.log() tries again to remove the marks of an earlier active file from the lock file if the removal fails, and warns once", async () => {
   for (const name of ["truncate", "syncData"]) {
     const warnings = await assertFoundAfterCut(1_064, (_other, process) => {
       process.failOn((call) => call.name === name && call.path === files.lock, ioError, 2);
@@ -262,10 +262,13 @@ Deno.test("AuditLog.log() tries again to remove old marks if the removal fails, 
   }
 });
 
-/** Text at the end of every line, like a prompt that all agents share, longer than the bytes in a mark's digest. */
+/**
+ * Text at the end of every line, like a prompt that all agents share. A mark has a digest of a few bytes before its
+ * offset. This text is longer, so the digest alone cannot distinguish two files.
+ */
 const PROMPT = "You are a careful agent. ".repeat(40);
 
-Deno.test("AuditReader skips no events because of marks of an older active file, even if all lines have the same ending", async () => {
+Deno.test("AuditReader skips no events because of marks in the lock file that belong to an older active file, even if all lines have the same ending", async () => {
   const disk = new SimulatedDisk();
   let nowMs = START_MS;
   const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };

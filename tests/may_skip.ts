@@ -19,7 +19,7 @@ export const MAY_SKIP: Readonly<Record<RequirementName, readonly string[]>> = {
     "AuditLog creates files with mode 0600 and directories with 0700 under umask 077",
     "AuditReader.verify() reports the lines that are missing after the active file was moved away",
     "AuditLogs still share one log after its active file was moved away and its lock file was deleted",
-    "AuditLogs of eight Workers in four processes continue one chain, even if two processes are killed",
+    "AuditLogs of eight Workers in four processes continue one hash chain, even if two processes are killed",
     "AuditLogs killed and stopped at random do not lose, duplicate or reorder events",
     "AuditLogs killed and stopped at random do not lose, duplicate or reorder events, with a chain",
     "Every reading command exits with 0 if standard output is closed",

@@ -130,7 +130,7 @@ async function run(
   calls: string,
   errno: string,
 ): Promise<{ acknowledged: number; told: string[]; failure: string | null }> {
-  // strace knows ENOTSUP by the name of the error with the same number.
+  // On Linux, ENOTSUP and EOPNOTSUPP are the same number, and strace only accepts the name EOPNOTSUPP.
   const error = errno === "ENOTSUP" ? "EOPNOTSUPP" : errno;
   const directory = path.slice(0, path.lastIndexOf("/"));
   // Deno itself locks and syncs files in its cache, so only calls with paths of the log fail.

@@ -4,7 +4,10 @@ import { testNeeding } from "./requirements.ts";
 import { runCommand } from "./run_command.ts";
 import { type TempDir, tempDir } from "./temp_dir.ts";
 
-/** For each tool, a command that reads all files and prints the number of each event in order (gzip prints "{"). */
+/**
+ * For each tool, a command that reads all files of the log and prints one line per event, in the order of the log. jq
+ * and Python print the number of the event; the command with gzip prints "{".
+ */
 const READERS: readonly [tool: "gzip" | "jq" | "python3", command: string][] = [
   ["gzip", "gzip -t audit_*.jsonl.gz && zcat audit_*.jsonl.gz | cat - audit.jsonl | tr -dc '{\\n'"],
   ["jq", "zcat audit_*.jsonl.gz | cat - audit.jsonl | jq -c .n"],

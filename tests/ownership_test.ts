@@ -1,6 +1,6 @@
 /**
- * A log that belongs to one user, and commands that another user runs on it. Real users need root, which starts the
- * programs and then drops its rights.
+ * Tests commands that one user runs on a log that belongs to another user. The tests run as root, because only root can
+ * start programs as other users.
  *
  * @module
  */
@@ -18,7 +18,7 @@ const SERVICE = fromFileUrl(new URL("./programs/service.ts", import.meta.url));
 const ADMINISTERS = fromFileUrl(new URL("./programs/administers.ts", import.meta.url));
 const RUN_AS = fromFileUrl(new URL("./programs/run_as.ts", import.meta.url));
 
-/** Who owns a log. The names of the users do not matter, and neither does whether the system knows them. */
+/** The user and group that own the log. Their IDs need no entry in the system's list of users. */
 const OWNER = { uid: 54_321, gid: 54_321 };
 /** A group that the owner does not belong to. */
 const READERS = 54_400;
@@ -116,7 +116,7 @@ class Service {
       .pipeThrough(new TextLineStream()).getReader();
   }
 
-  /** Runs a command of the service, and resolves with its result. */
+  /** Sends a command to the service, and resolves with the result. */
   async run(command: string): Promise<unknown> {
     await this.#stdin.write(new TextEncoder().encode(`${command}\n`));
     return await this.#next();
@@ -147,7 +147,7 @@ const COMMANDS: readonly [name: string, args: (source: string) => string[], even
   ["prune", () => ["prune", "--max-archives", "9"], 0],
 ];
 
-/** What an administrator may have done to the files of a log, and the owner and mode after that. */
+/** Changes that an administrator may have made to the files of a log, each with the resulting owner and mode. */
 const CHANGES: readonly [what: string, change: Change, owner: string, mode: number][] = [
   ["mode 600", {}, OWNED, 0o600],
   ["mode 660", { mode: 0o660 }, OWNED, 0o660],

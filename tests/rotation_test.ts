@@ -28,7 +28,7 @@ function numbersIn(text: string): number[] {
 }
 
 for (const [past, archived] of [[-1, 3], [0, 2], [1, 2]] as const) {
-  Deno.test(`AuditLog seals ${archived} lines if the size limit is the length of two lines minus ${past} bytes`, async () => {
+  Deno.test(`AuditLog rotates after ${archived} lines if the size limit is the length of two lines minus ${past} bytes`, async () => {
     using dir = tempDir();
     const options = { path: dir.path("a.jsonl"), sessionId: "s", now: () => 0 };
     // The size limit counts bytes, not characters, so the text has characters of several bytes.
@@ -45,7 +45,7 @@ for (const [past, archived] of [[-1, 3], [0, 2], [1, 2]] as const) {
   });
 }
 
-Deno.test("AuditLog splits a batch into as many segments as the batch fills, each of whole lines", async () => {
+Deno.test("AuditLog splits a batch of lines into as many files (segments) as the batch fills, each of whole lines", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const log = await AuditLog.open({ path, rotationSizeBytes: 1_000, sessionId: "s" });
@@ -68,7 +68,7 @@ Deno.test("AuditLog.rotate() resolves when all lines accepted before the call ar
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("a.jsonl") });
   await log.rotate();
-  assertEquals(namesIn(dir), ["a.jsonl"], "an empty file is not sealed");
+  assertEquals(namesIn(dir), ["a.jsonl"], "an empty file is not archived");
   const calls = [0, 1, 2].map((n) => log.log("nav", { n }));
   await log.rotate();
   await Promise.all(calls);
@@ -109,7 +109,7 @@ Deno.test("AuditLog names a segment with a time no earlier than its newest event
   ]);
 });
 
-Deno.test("AuditLog names a segment with the time of sealing, not with the time of its first line", async () => {
+Deno.test("AuditLog names an archive with the time of the rotation, not with the time of its first line", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   {
@@ -128,7 +128,7 @@ Deno.test("AuditLog names a segment with the time of sealing, not with the time 
 });
 
 for (const how of ["by size", "on demand"]) {
-  Deno.test(`AuditLog reads most lines of other writers before it takes the lock to seal the file ${how}`, async () => {
+  Deno.test(`AuditLog reads most lines of other writers before it takes the lock for a rotation ${how}, so that it holds the lock briefly`, async () => {
     using dir = tempDir();
     const path = dir.path("a.jsonl");
     const line = '{"ts": "2031-05-06T07:08:09Z", "event": "nav"}\n';
@@ -156,7 +156,7 @@ for (const how of ["by size", "on demand"]) {
     if (how === "on demand") await log.rotate();
     else await log.log("nav");
     await log.close();
-    assert(bytesRead.beside > 4_000_000, `${bytesRead.beside} bytes read beside`);
+    assert(bytesRead.beside > 4_000_000, `${bytesRead.beside} bytes read without the lock`);
     assert(bytesRead.blocking <= 1024 * 1024, `${bytesRead.blocking} bytes read under the lock`);
     assertEquals(namesIn(dir).filter((name) => name.endsWith(".gz")), [
       "a_20310506_070809.jsonl.gz",
@@ -318,7 +318,7 @@ Deno.test("AuditLog.recovery resolves with the repairs of open(), and the logger
   assertEquals(infos.length, 1, "a recovery without repairs is not logged");
 });
 
-Deno.test("AuditLog continues appending if a segment cannot be sealed, and logs the error", async () => {
+Deno.test("AuditLog continues appending if a rotation cannot rename the active file, and logs the error", async () => {
   using dir = tempDir();
   const errors: unknown[] = [];
   const logger = { ...silent, error: (message: unknown) => errors.push(message) };
@@ -347,7 +347,7 @@ Deno.test("AuditLog continues appending if a segment cannot be sealed, and logs 
   assertEquals(numbersIn(Deno.readTextFileSync(log.path)), [20]);
 });
 
-Deno.test("AuditLog continues appending if the file to seal cannot be read, and logs the error", async () => {
+Deno.test("AuditLog continues appending if a rotation cannot read the active file, and logs the error", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   Deno.writeTextFileSync(path, '{"event": "nav"}\n'.repeat(150_000));
@@ -372,7 +372,7 @@ Deno.test("AuditLog continues appending if the file to seal cannot be read, and 
   assertEquals(errors, [error.message]);
 });
 
-Deno.test("AuditLog.rotate() does not touch the active file if another program moves it away just before the rename", async () => {
+Deno.test("AuditLog.rotate() archives nothing if another program moves the active file away just before the rename", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const platform = {

@@ -22,7 +22,7 @@ export async function runCommand(
   return { code, signal, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-/** Returns the path of a program, or `null` if the shell does not find the program or does not exist. */
+/** Returns the path of a program; `null` if the shell does not find the program, or if there is no shell. */
 export async function findTool(tool: string): Promise<string | null> {
   if (Deno.build.os === "windows") return null;
   const { code, stdout } = await runCommand("sh", { args: ["-c", 'command -v "$0"', tool] });

@@ -46,7 +46,7 @@ function begun(text: string, line: number): SystemCall | undefined {
   };
 }
 
-/** An strace of a running process. */
+/** An strace that is attached to a running process. */
 export interface Tracer {
   readonly isAttached: boolean;
   /** Resolves when strace has ended. Strace ends after the process ends. */

@@ -51,7 +51,7 @@ await sampledTest(
   },
 );
 
-Deno.test("The tests fail under the rules of Windows if an archiver locks its segment", async () => {
+Deno.test("The rotation test fails under the rules of Windows if the log locks the file that it compresses", async () => {
   const { code, stdout } = await testUnder(
     "programs/locks_segments.ts",
     ["rotation_test.ts"],

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S deno run --allow-env --allow-read=.demo --allow-write=.demo --allow-net=127.0.0.1
 /**
- * Anthropic's SDK: each HTTP call is one event. The calls of a turn have the span of the turn as their parent, and so do
- * the retries of the SDK.
+ * Anthropic's SDK: each HTTP call is one event. A span groups the calls of one turn of the agent: each call, also a
+ * retry by the SDK, names the span as its parent.
  *
  * @module
  */

@@ -20,13 +20,13 @@ function lockLinesOn(disk: SimulatedDisk): string[] {
   return (disk.snapshot()[files.lock] as string).split("\n").slice(0, -1);
 }
 
-Deno.test("startFor() returns the offset of the last mark in the lock file whose time is before the requested time", () => {
+Deno.test("startFor() returns the offset of the last mark (a time and an offset in the lock file) whose time is before the requested time", () => {
   const file = marked("", [[10, 1_000], [20, 2_000], [30, 3_000]]);
   const starts = [1_000, 1_001, 2_000, 2_001, 9_999].map((ms) => startFor(ms, file) / LINE.length);
   assertEquals(starts, [0, 10, 10, 20, 30]);
 });
 
-Deno.test("startFor() returns 0 if the file does not match the digest of the last mark before the requested time", () => {
+Deno.test("startFor() returns 0 if the active file does not match the digest in the last mark before the requested time, so that the whole file is read", () => {
   const file = marked("", [[10, 1_000], [20, 2_000]]);
   file.disk.writeFile(files.active, LINE.repeat(15) + LINE.replace("nav", "dig").repeat(15));
   const active = file.disk.process().open(files.active, "read");
@@ -34,7 +34,7 @@ Deno.test("startFor() returns 0 if the file does not match the digest of the las
   assertEquals(startFor(1_500, { ...file, active }), 10 * LINE.length);
 });
 
-Deno.test("startFor() ignores a mark whose offset is past the end of the file", () => {
+Deno.test("startFor() ignores a mark in the lock file whose offset is past the end of the active file", () => {
   const file = marked("", [[10, 1_000], [20, 2_000]]);
   file.disk.writeFile(files.active, LINE.repeat(19));
   const active = file.disk.process().open(files.active, "read");
@@ -67,7 +67,7 @@ for (const kind of ["symlink", "directory", "other"] as const) {
   });
 }
 
-Deno.test("addMark() preserves the lines of the lock file that are not marks, and removes invalid marks", () => {
+Deno.test("addMark() preserves the lines of the lock file that are not marks, and removes marks that do not match the active file", () => {
   const session = '{"pid":1,"session_id":"s"}';
   const file = marked(`${session}\n`, [[10, 1_000], [20, 2_000]]);
   assertEquals(lockLinesOn(file.disk).length, 3);

@@ -77,7 +77,7 @@ function archive(process: LogProcess) {
   return archiveSegment(process.archiving, STAMP);
 }
 
-/** Resolves with the rollup of a segment with the text. */
+/** Resolves with the rollup, the sums of the events, of a segment that contains the text. */
 async function rollupOf(text: string): Promise<RollupBytes> {
   const scan = new SegmentScan(10_000, []);
   scan.add(new TextEncoder().encode(text));
@@ -85,7 +85,10 @@ async function rollupOf(text: string): Promise<RollupBytes> {
   return (await rollupBytes(scan.rollup!, { content_sha256, fields: [] }))!;
 }
 
-/** The digest of the rollup of the content, which the manifest line states. */
+/**
+ * The digest and the bytes of the rollup (the sums of the events) for {@linkcode CONTENT}. The archive's line in the
+ * manifest states the digest.
+ */
 const { digest: DIGEST, bytes: ROLLUP_BYTES } = await rollupOf(CONTENT);
 
 /**
@@ -111,8 +114,8 @@ async function assertArchived(
 }
 
 /**
- * Checks that a process has archived the whole segment although the rollup could not be written: that it has logged one
- * warning, and that the next recovery writes the rollup and comes to rest.
+ * Checks that a process has archived the whole segment although it could not write the rollup (the sums of the events):
+ * that it has logged one warning, that the next recovery writes the rollup, and that another recovery changes nothing.
  *
  * @param left The names of the files that the process could not remove.
  */
@@ -142,8 +145,8 @@ Deno.test("archiveSegment() removes the segment after its archive and manifest l
   const written = process.changes.findLastIndex((change) => change === `append ${TEMP}`);
   assertEquals(process.changes.slice(written + 1), FROM_SYNC_ON);
   await assertArchived(disk);
-  // The removal of the claim file, which reserved the segment for the process, is not synced. So the power loss may
-  // undo it.
+  // A process reserves a segment with a claim file. The removal of the claim file is not synced, so the power loss may
+  // bring the file back.
   const restarted = disk.afterPowerLoss(() => false);
   await new LogProcess(restarted).recover();
   await assertArchived(restarted);
@@ -238,7 +241,7 @@ Deno.test("archiveSegment() archives a segment once if two processes archive at 
   await assertArchived(disk);
 });
 
-Deno.test("archiveSegment() replaces the unfinished archive of a dead owner", async () => {
+Deno.test("archiveSegment() replaces the unfinished archive that a killed process left", async () => {
   const disk = diskWith({ [SEALED]: CONTENT, [TEMP]: (await gzipped(CONTENT)).subarray(0, 20) });
   assertEquals(await archive(new LogProcess(disk)), "archived");
   await assertArchived(disk);
@@ -419,8 +422,8 @@ for (const name of ["open", "append", "syncData", "link", "syncDirectory", "read
         const at = `${code} at ${name} ${nth}`;
         assertEquals(disk.process().status(TEMP), null, at);
         assertEquals(process.system.openHandles, 0, at);
-        // The rollup is derived from the archive. So if its file cannot be created, written or synced, archiving still
-        // succeeds, with a warning.
+        // The rollup (the sums of the events) is derived from the archive. So if its file cannot be created, written or
+        // synced, archiving still succeeds, with a warning.
         if (failed === ROLLUP_TEMP) {
           assertEquals(outcome, "archived", at);
           await assertOnlyWarned(disk, process);
@@ -437,7 +440,7 @@ for (const name of ["open", "append", "syncData", "link", "syncDirectory", "read
   });
 }
 
-Deno.test("archiveSegment() only warns if any call on the rollup fails, and leaves no part of a rollup", async () => {
+Deno.test("archiveSegment() only warns if any call on the rollup (the sums of the events) fails, and leaves no part of a rollup", async () => {
   const start = { [SEALED]: CONTENT, [ROLLUP]: "old", [ROLLUP_TEMP]: "half" };
   const dry = new LogProcess(diskWith(start));
   await archive(dry);
@@ -461,14 +464,15 @@ Deno.test("archiveSegment() only warns if any call on the rollup fails, and leav
       const process = new LogProcess(disk);
       process.system.failOn((call) => call.index === index, error);
       assertEquals(await archive(process), "archived", `${code} at ${name} ${path}`);
-      // If the old rollup of a killed process cannot be removed, it stays. Readers do not believe it, and verify() asks
-      // the user to delete it.
+      // If archiveSegment() cannot remove the old rollup of a killed process, the rollup stays. Readers ignore it
+      // because its digest differs from the digest in the manifest, and verify() asks the user to delete it.
       if (path === ROLLUP) {
         assertEquals(disk.snapshot()[ROLLUP], "old");
         assertEquals(readRollup(logOn(disk.process()), STAMP, DIGEST), null);
         disk.process().remove(ROLLUP);
       }
-      // If a call before the creation fails, the old unfinished rollup may stay. Recovery removes it.
+      // If a call fails before the new rollup file is created, the unfinished rollup of a killed process may stay.
+      // Recovery removes it.
       const isLeft = disk.process().status(ROLLUP_TEMP) !== null;
       if (isLeft) assertEquals([disk.snapshot()[ROLLUP_TEMP], index <= removed], ["half", true]);
       await assertOnlyWarned(disk, process, isLeft ? [basename(ROLLUP_TEMP)] : []);
@@ -476,7 +480,7 @@ Deno.test("archiveSegment() only warns if any call on the rollup fails, and leav
   }
 });
 
-Deno.test("archiveSegment() leaves no part of a rollup if the disk is full, and recovery writes the rollup", async () => {
+Deno.test("archiveSegment() leaves no part of a rollup (the sums of the events) if the disk is full, and recovery writes the rollup", async () => {
   const disk = diskWith({ [SEALED]: CONTENT });
   const process = new LogProcess(disk);
   process.system.onCall = ({ name, path }) => {
@@ -489,7 +493,7 @@ Deno.test("archiveSegment() leaves no part of a rollup if the disk is full, and 
   await assertOnlyWarned(disk, process);
 });
 
-Deno.test("archiveSegment() replaces the rollup and the unfinished rollup of a dead owner", async () => {
+Deno.test("archiveSegment() replaces the finished and the unfinished rollup (the sums of the events) that a killed process left", async () => {
   for (const old of ["", "half", (await rollupOf(linesFrom(2))).bytes, ROLLUP_BYTES]) {
     const disk = diskWith({ [SEALED]: CONTENT, [ROLLUP]: old, [ROLLUP_TEMP]: old });
     const process = new LogProcess(disk);
@@ -498,7 +502,7 @@ Deno.test("archiveSegment() replaces the rollup and the unfinished rollup of a d
   }
 });
 
-Deno.test("archiveSegment() removes an old rollup if the archive has too many groups for a rollup", async () => {
+Deno.test("archiveSegment() removes the rollup of a killed process if the archive has too many groups of events for a rollup", async () => {
   const text = Array.from({ length: 64 }, (_, n) => `{"event":"${n}${"x".repeat(9_900)}"}\n`).join(
     "",
   );
@@ -620,7 +624,8 @@ Deno.test("archiveSegment() loses no line if the power fails at any file system 
         assertEquals(await archive(new LogProcess(left)), "archived");
       }
       assertEquals(await textOfArchive(left, STAMP), CONTENT, `call ${index}`);
-      // The power loss may also have undone the rollup, the manifest line or the removal of the segment.
+      // The power loss may also have undone the creation of the rollup, the line in the manifest, or the removal of the
+      // segment.
       await new LogProcess(left).recover();
       await assertArchived(left);
       const last = new LogProcess(left);
@@ -630,7 +635,7 @@ Deno.test("archiveSegment() loses no line if the power fails at any file system 
   }
 });
 
-Deno.test("archiveSegment() leaves a whole rollup or none if its sync fails and the power fails later", async () => {
+Deno.test("archiveSegment() leaves a whole rollup (the sums of the events) or none if the sync of the rollup fails and the power fails later", async () => {
   const random = new SeededRandom(1);
   const rollupFails = (process: LogProcess) =>
     process.system.failOn(({ name, path }) => name === "syncData" && path === ROLLUP_TEMP, noSpace);
@@ -672,7 +677,7 @@ Deno.test("archiveSegment() that is aborted at any file system call keeps the se
   }
 });
 
-Deno.test("archiveSegment() that is aborted while it checks an existing archive reports no conflict", async () => {
+Deno.test("archiveSegment() that is aborted while it compares an existing archive with the segment does not report that they differ", async () => {
   const disk = diskWith({ [SEALED]: CONTENT, [ARCHIVE]: await gzipped(CONTENT) });
   const before = disk.snapshot();
   const process = new LogProcess(disk);
@@ -728,7 +733,7 @@ Deno.test("archiveSegment() creates files with the mode of the segment (real dis
   }
 });
 
-/** A file system on the real disk that calls a function before each append. */
+/** The real file system, which calls a function before each append. */
 class ToldFileSystem extends WatchedFileSystem {
   appends = 0;
   onAppend: () => void = () => {};
@@ -762,7 +767,7 @@ for (const nth of [1, 2, 5]) {
     await assertRejects(() => archiving, DOMException, "aborted");
     assertEquals(denoFileSystem.list(dir.path("")), ["audit_20260213_143022.jsonl"]);
     assertEquals(Deno.readTextFileSync(files.sealed(STAMP)), text);
-    assert(fileSystem.appends <= nth + 1, "it continued to write");
+    assert(fileSystem.appends <= nth + 1, "archiveSegment() continued to write");
   });
 }
 
@@ -793,7 +798,7 @@ Deno.test("archiveSegment() releases the lock on the segment before it rejects (
 });
 
 await sampledTest(
-  "archiveSegment() loses no line if its claim file is removed and a second archiving process is killed",
+  "archiveSegment() loses no line if its claim file, which reserves the segment, is removed and a second archiving process is killed",
   1 / 8,
   async (extent) => {
     const dry = new LogProcess(diskWith({ [SEALED]: CONTENT }));

@@ -43,7 +43,10 @@ async function settled({ archiver }: LogProcess): Promise<void> {
   await archiver.archived(none);
 }
 
-/** Returns the stamps (the times in the names) of the segments whose only files are an archive and its rollup. */
+/**
+ * Returns the times in the names of the segments whose only files are an archive and its rollup (the sums of the
+ * events).
+ */
 function archivedOn(disk: SimulatedDisk): string[] {
   return STAMPS.filter((stamp) => {
     const names = namesOn(disk).filter((name) => name.includes(stamp));
@@ -57,7 +60,7 @@ async function assertAtRest(process: LogProcess): Promise<void> {
   assertEquals([process.clock.timerDelaysMs, process.system.openHandles], [[], 0]);
 }
 
-Deno.test("Archiver.sweep() archives every sealed segment, the oldest first", async () => {
+Deno.test("Archiver.sweep() archives every segment, the oldest first", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
   const outcome = "archived";
@@ -72,7 +75,7 @@ Deno.test("Archiver.sweep() archives every sealed segment, the oldest first", as
   await assertAtRest(process);
 });
 
-Deno.test("Archiver.sealed() archives all segments, and runs only one sweep for many calls", async () => {
+Deno.test("Archiver.sealed() archives all segments, and looks for segments only once for many calls", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
   assertEquals(process.archiver.isBusy, false);
@@ -87,7 +90,7 @@ Deno.test("Archiver.sealed() archives all segments, and runs only one sweep for 
   await assertAtRest(process);
 });
 
-Deno.test("Archiver.sealed() during a sweep queues another sweep", async () => {
+Deno.test("Archiver.sealed() during Archiver.sweep() queues another sweep, which finds the segments created in the meantime", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
   process.system.onCall = ({ name, path }) => {
@@ -190,7 +193,8 @@ for (
     const opened = process.system.calls.length;
     for (let count = 0; count < 3; count++) await process.archiver.sweep();
     const looked = process.system.calls.slice(opened).map(({ name }) => name);
-    // `status` reports the size of the directory, which determines whether the directory is listed in steps.
+    // The archiver may also call `status` on the directory, whose size determines whether the directory is listed in
+    // steps.
     assertEquals(new Set(looked), new Set(["status", "list"]));
     assertEquals(process.told.length, 1);
     assertEquals(disk.snapshot()[files.sealed(SECOND)], TEXTS[1]);
@@ -219,7 +223,7 @@ for (const [what, kind] of ODDITIES) {
 }
 
 for (const name of ["open", "append", "syncData", "rename"] as const) {
-  Deno.test(`Archiver only warns if ${name} of a rollup fails, and the next recovery writes the rollup`, async () => {
+  Deno.test(`Archiver only warns if ${name} of a rollup (the sums of an archive) fails, and the next recovery writes the rollup`, async () => {
     const disk = diskWithSegments();
     const process = new LogProcess(disk);
     const isOfRollup = (call: Call) =>
@@ -231,7 +235,7 @@ for (const name of ["open", "append", "syncData", "rename"] as const) {
   });
 }
 
-Deno.test("Archiver only warns if a rollup is only partly written, and the next recovery writes the rollup", async () => {
+Deno.test("Archiver only warns if a rollup (the sums of an archive) is only partly written, and the next recovery writes the rollup", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
   let bytesLeft = 0;
@@ -246,8 +250,8 @@ Deno.test("Archiver only warns if a rollup is only partly written, and the next 
 });
 
 /**
- * Checks that the process has archived every segment, although it has written no rollup for the second, and that the
- * next recovery writes this rollup.
+ * Checks that the process has archived every segment, although it could not write the rollup (the sums of the events)
+ * of the second segment, and that the next recovery writes this rollup.
  */
 async function assertOnlyWarned(
   process: LogProcess,
@@ -429,7 +433,7 @@ for (const name of ["read", "open", "syncData"] as const) {
   });
 }
 
-Deno.test("Archiver.room() waits until a segment is archived if the backlog exceeds its limit", async () => {
+Deno.test("Archiver.room() waits until a segment is archived if too many segments wait to be archived", async () => {
   const disk = diskWithSegments();
   const process = new LogProcess(disk);
   for (let count = 0; count < 8; count++) process.archiver.sealed();

@@ -17,7 +17,7 @@ const OTHER: User = { uid: 1001, gid: 1001 };
 const [STAMP] = STAMPS;
 const CLAIM = files.claim(STAMP);
 
-/** A log of the service in a directory in which every user can create files. */
+/** Returns a disk with a log of the user SERVICE, in a directory in which every user can create files. */
 function sharedDirectory(): SimulatedDisk {
   const content = { [files.active]: "", [files.lock]: "", [files.sealed(STAMP)]: "a\n" };
   const disk = diskWith(content, "POSIX");
@@ -28,7 +28,7 @@ function sharedDirectory(): SimulatedDisk {
   return disk;
 }
 
-Deno.test("tryClaim() lets only one process hold a claim, until that process releases the claim or dies", () => {
+Deno.test("tryClaim() lets only one process hold a claim (the right to work on a file of the log), until the process releases it or dies", () => {
   const disk = diskWith({});
   const [first, second] = [disk.process(), disk.process()];
   const claim = tryClaim(logOn(first), CLAIM);

@@ -22,7 +22,7 @@ import { diskWith as diskUnder, files, logOn, namesOn, STAMPS } from "./log_on_d
 const OTHER: User = { uid: 1001, gid: 1001 };
 const TEMPORARY = temporaryFor(files.active);
 
-/** A disk with owners, which Windows does not have. */
+/** Returns a disk whose files have owners. It has the rules of POSIX, because files on Windows have no owner. */
 function diskWith(content: Record<string, string>): SimulatedDisk {
   return diskUnder(content, "POSIX");
 }

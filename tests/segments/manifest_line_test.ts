@@ -136,7 +136,8 @@ await sampledTest(
         if (line < 3) {
           assertEquals([line, last + 1].filter((each) => trusted.includes(each)), [], where);
         }
-        // A changed line may still be valid, such as with another count. Then the digest in the next line differs.
+        // A changed line may still be valid, for example with another count. Then only the digest in the next line
+        // reveals the change.
         if (lines.faults.length > 0 || lines.byteLength < bytes.byteLength) continue;
         assertEquals(line, 3, where);
         unseen++;

@@ -156,7 +156,7 @@ Deno.test("NewestEvent.boundMs is not earlier than any event of the file, or is 
   assert(bounds > 100, `${bounds} bounds`);
 });
 
-Deno.test("NewestEvent.boundMs is undefined after a line longer than a chunk, until resume() continues at a later mark", () => {
+Deno.test("NewestEvent.boundMs is undefined after a line longer than one read, until resume() continues at a mark of another writer after this line", () => {
   const long = `{"ts":"2026-03-01T00:00:00.000Z","x":"${"x".repeat(3 * CHUNK_BYTES)}"}\n`;
   const newest = new NewestEvent(CHUNK_BYTES);
   const handle = openWith(`${long}\n`);

@@ -217,7 +217,10 @@ Deno.test("recoverSegments() adds new lines for damaged manifest lines, and keep
   }
 });
 
-/** Returns a disk with three archives and their lines, but without rollups. The lines state rollups of the fields. */
+/**
+ * Returns a disk with three archives and their lines in the manifest, which state rollups (the sums of the events)
+ * grouped by the fields. The rollup files are missing.
+ */
 async function diskWithoutRollups(fields: readonly string[] = []): Promise<SimulatedDisk> {
   const sealed = STAMPS.map((stamp, index) => [files.sealed(stamp), TEXTS[index]!]);
   const disk = diskWith(Object.fromEntries(sealed));
@@ -230,7 +233,7 @@ async function diskWithoutRollups(fields: readonly string[] = []): Promise<Simul
   return disk;
 }
 
-Deno.test("recoverSegments() writes missing rollups, and adds no lines for them", async () => {
+Deno.test("recoverSegments() writes missing rollups (the sums of the archives), and adds no lines to the manifest for them", async () => {
   const disk = await diskWithoutRollups();
   const before = disk.snapshot()[files.manifest];
   const { recovery, process } = await recovered(disk);
@@ -279,7 +282,7 @@ for (const [what, fields] of [["the same", []], ["other", ["stage"]]] as const) 
   }
 }
 
-Deno.test("recoverSegments() adds a rollup to an archive whose line an earlier version wrote, and keeps the proof of its origin", async () => {
+Deno.test("recoverSegments() adds a rollup to an archive whose manifest line an earlier version wrote, and does not mark the archive as rebuilt", async () => {
   const disk = await diskWithoutRollups();
   const { manifest } = new LogProcess(disk);
   const lines = [...manifest.read().byArchive.values()];
@@ -305,7 +308,7 @@ Deno.test("recoverSegments() adds a rollup to an archive whose line an earlier v
   await assertChangesNothing(disk);
 });
 
-Deno.test("recoverSegments() replaces old rollups, which a power loss does not bring back", async () => {
+Deno.test("recoverSegments() replaces the rollups of earlier archives, and a power loss does not bring the old rollups back", async () => {
   const disk = await diskWithArchives();
   await recovered(disk);
   disk.process().syncDirectorySync(files.directory);
@@ -319,7 +322,7 @@ Deno.test("recoverSegments() replaces old rollups, which a power loss does not b
   await assertChangesNothing(left);
 });
 
-Deno.test("recoverSegments() removes rollups without an archive, and reports them", async () => {
+Deno.test("recoverSegments() removes rollups (the sums of an archive) without an archive, and reports them", async () => {
   const disk = await diskWithArchives();
   await recovered(disk);
   disk.process().remove(files.archive(FIRST));
@@ -334,7 +337,7 @@ Deno.test("recoverSegments() removes rollups without an archive, and reports the
   await assertChangesNothing(disk);
 });
 
-Deno.test("recoverSegments() removes the rollup of a sealed segment without an archive, and archives the segment", async () => {
+Deno.test("recoverSegments() removes the rollup of a segment that is not archived yet, and archives the segment", async () => {
   const disk = await diskWithoutRollups();
   disk.process().remove(files.archive(SECOND));
   disk.writeFile(files.rollup(SECOND), "the sums of another archive\n");

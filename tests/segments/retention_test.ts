@@ -283,7 +283,7 @@ for (const name of ["read", "append", "syncData", "remove", "syncDirectory"] as 
   });
 }
 
-Deno.test("AuditLog continues pruning if it cannot remove a rollup, and the next open() removes the rollup", async () => {
+Deno.test("AuditLog continues pruning if it cannot remove a rollup (the sums of an archive), and the next open() removes the rollup", async () => {
   const disk = await diskWithLog(5);
   const before = archivesOn(disk);
   const process = disk.process();

@@ -28,7 +28,7 @@ function failFrom(process: SimulatedProcess, name: CallName, nth = 0): void {
   process.failOn((call) => call.name === name && seen++ >= nth, ioError, Infinity);
 }
 
-Deno.test("sealActive() reserves the name, renames the file and syncs the directory", () => {
+Deno.test("sealActive() reserves the name of the segment, renames the active file to that name and syncs the directory", () => {
   const disk = diskWith({ [files.active]: "a\n" });
   const process = disk.process();
   assertEquals(seal(process), STAMP);

@@ -16,18 +16,18 @@ function after(text: string): SpanLedger<string> {
   return ledger;
 }
 
-Deno.test("SpanLedger pairs a beginning with the end of the same type and ID", () => {
+Deno.test("SpanLedger pairs the beginning of a span with the end of the same type and ID", () => {
   assertEquals(after("a1+ b1+ a1-").open(), ["1"]);
   assertEquals(after("a1+ a2- b1-").open(), ["0"]);
   assertEquals(after("b2+ a1+ b1+").open(), ["0", "1", "2"]);
 });
 
-Deno.test("SpanLedger ignores ends without a beginning", () => {
+Deno.test("SpanLedger ignores ends of spans without a beginning", () => {
   assertEquals(after("a1- a1+").open(), ["1"]);
   assertEquals(after("a1+ a1- a1- a1+").open(), ["3"]);
 });
 
-Deno.test("SpanLedger pairs an end with the last beginning of its type and ID that has no end yet", () => {
+Deno.test("SpanLedger pairs the end of a span with the last beginning of the same type and ID that has no end yet", () => {
   assertEquals(after("a1+ b1+ a1+ a1-").open(), ["0", "1"]);
   assertEquals(after("a1+ a1+ a1- a1-").open(), []);
   const ledger = after("a1+ a1+");

@@ -23,7 +23,7 @@ const NOTHING: SpanSummary = { ended: [], unlisted: [], begun: [], cut: false, s
 const begin = (span: string, n = 0): AuditEvent => ({ event: "call_begin", span, n });
 const end = (span: string): AuditEvent => ({ event: "call", span });
 
-Deno.test("SpanScan states the beginnings and ends whose counterparts are not in the segment", () => {
+Deno.test("SpanScan lists the beginnings and ends of spans whose counterparts are not in the segment", () => {
   assertEquals(summaryOf([begin("1"), end("0"), begin("2"), end("1"), { event: "nav" }]), {
     ...NOTHING,
     ended: [["call", "0"]],
@@ -32,7 +32,7 @@ Deno.test("SpanScan states the beginnings and ends whose counterparts are not in
   assertEquals(summaryOf([]), NOTHING);
 });
 
-Deno.test("SpanScan states when each session was last seen, and ignores span ends that the command scout inflight end logged", () => {
+Deno.test("SpanScan returns the time of the last event of each session, and ignores span ends that the command scout inflight end logged", () => {
   const seen = (ts: unknown, session_id: unknown) => ({ ts, session_id }) as AuditEvent;
   const events = [seen("1", "a"), seen("2", "b"), seen("3", "a"), seen(4, "b"), seen("5", 6)];
   assertEquals(summaryOf(events)?.seen, [["a", "3"], ["b", "2"]]);
@@ -46,7 +46,7 @@ Deno.test("The span summaries of several segments yield the same open spans as a
     const expected = new SpanLedger<string>();
     const found = new SpanLedger<string>();
     for (let segment = 0; segment < 4; segment++) {
-      // Few IDs, so that beginnings and ends repeat.
+      // Only three IDs are in use, so that beginnings and ends with the same ID repeat.
       const events = Array.from({ length: random.below(10) }, (_, n) => {
         const span = `${random.below(3)}`;
         return random.below(2) === 0 ? begin(span, 10 * segment + n) : end(span);
@@ -63,7 +63,8 @@ Deno.test("The span summaries of several segments yield the same open spans as a
 const ids = (count: number) => Array.from({ length: count }, (_, n) => `${n}`);
 
 Deno.test("SpanScan returns null if there are more than 10,000 spans", () => {
-  // The segment has a beginning of this type, so even more than 100 ends of the type are listed.
+  // The segment has a beginning of the type "call". So it lists every end of this type, even if there are more than
+  // 100.
   const pair = [begin("x"), end("x")];
   assertEquals(summaryOf([...pair, ...ids(10_000).map(end)])?.ended.length, 10_000);
   assertEquals(summaryOf([...pair, ...ids(10_001).map(end)]), null);
@@ -74,7 +75,7 @@ Deno.test("SpanScan returns null if there are more than 10,000 spans", () => {
   assertEquals(summaryOf(pairs), NOTHING);
 });
 
-Deno.test("SpanScan lists only the type instead of each end if a type has more than 100 ends and no beginning", () => {
+Deno.test("SpanScan lists only the type instead of each end if a type of span has more than 100 ends and no beginning", () => {
   const foreign = (type: string, count: number) =>
     ids(count).map((span) => ({ event: type, span }));
   assertEquals(summaryOf(foreign("nav", 100))?.ended.length, 100);
@@ -85,7 +86,7 @@ Deno.test("SpanScan lists only the type instead of each end if a type has more t
   assertEquals([summaryOf(many)?.unlisted.length, summaryOf(many)?.ended.length], [100, 101]);
 });
 
-Deno.test("SpanScan keeps only the fields that identify the span if all beginnings together are longer than 1 MiB", () => {
+Deno.test("SpanScan keeps only the fields that identify each span if all beginnings of spans together are longer than 1 MiB", () => {
   const long = "x".repeat(600_000);
   const longBegin = { ...begin("1"), session_id: "s", ts: "2026", parent: "0", long };
   assertEquals(summaryOf([longBegin])?.begun[0]?.length, JSON.stringify(longBegin).length);
@@ -102,7 +103,7 @@ Deno.test("SpanScan keeps only the fields that identify the span if all beginnin
   assertEquals(summaryOf([end(long), end(long)]), null);
 });
 
-Deno.test("SpanScan states no sessions if there are more than 100, or if a session ID is too long", () => {
+Deno.test("SpanScan returns no sessions if there are more than 100, or if a session ID is too long", () => {
   const seen = (session_id: string) => ({ ts: "2026", session_id });
   const sessions = (count: number) => Array.from({ length: count }, (_, n) => seen(`${n}`));
   assertEquals(summaryOf(sessions(100))?.seen?.length, 100);

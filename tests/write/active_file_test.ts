@@ -154,7 +154,8 @@ Deno.test("ActiveFile keeps a file that was renamed away open until its sync suc
 Deno.test("ActiveFile.sync() syncs the directory once for each opened file, even if another writer created the file", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
-  // Another writer may have created the file, and may have been killed before it synced the directory.
+  // Another writer may have created the file and may then have been killed before it synced the directory, so
+  // ActiveFile cannot rely on that writer's sync.
   for (const maker of ["this object", "another writer"]) {
     using system = setUp(path);
     system.append(bytes("a\n"));

@@ -30,7 +30,8 @@ Deno.test("AppendLock.run() rejects if another process holds the lock, without b
   using system = setUp(path);
   using _other = holdLock(path);
   let turns = 0;
-  // A timer would not do to count the turns, because all attempts to take the lock may be over within a millisecond.
+  // setImmediate() counts the turns of the event loop. A timer could not, because all attempts to take the lock may end
+  // within a millisecond.
   const tick = () => {
     turns++;
     ticking = setImmediate(tick);

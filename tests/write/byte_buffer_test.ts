@@ -16,7 +16,7 @@ Deno.test("ByteBuffer adds text after bytes, and counts the bytes of both", () =
   assertEquals(buffer.take(), new Uint8Array());
 });
 
-Deno.test("ByteBuffer does not cut a character at the end of a slab", () => {
+Deno.test("ByteBuffer does not cut a character at the end of a slab, one of the blocks of memory that it fills", () => {
   for (const character of ["a", "ü", "€", "🐟"]) {
     for (let before = 256 * 1024 - 8; before <= 256 * 1024; before++) {
       const buffer = new ByteBuffer();
@@ -40,7 +40,7 @@ Deno.test("ByteBuffer does not change bytes that were taken out", () => {
   assertEquals(taken.map(textOf).join(""), texts.join(""));
 });
 
-Deno.test("ByteBuffer accepts more bytes than fit in a slab", () => {
+Deno.test("ByteBuffer accepts more bytes than fit in one slab, a block of memory that it fills", () => {
   const buffer = new ByteBuffer();
   const text = "€".repeat(100_000);
   buffer.addText(text);

@@ -100,7 +100,7 @@ Deno.test("LineBufferStream.byteLength includes the batch that the reader has re
   await waiting;
 });
 
-Deno.test("LineBufferStream errors writable when readable is cancelled", async () => {
+Deno.test("LineBufferStream makes its writable side fail when its readable side is cancelled", async () => {
   const stream = new LineBufferStream({ maxPendingBytes: 4 });
   const writer = stream.writable.getWriter();
   const waiting = writer.write(bytes("abcd\n"));
@@ -113,7 +113,7 @@ Deno.test("LineBufferStream errors writable when readable is cancelled", async (
   assertEquals(stream.takeUnwritten(), []);
 });
 
-Deno.test("LineBufferStream errors readable when writable is aborted, and drops the buffered lines", async () => {
+Deno.test("LineBufferStream makes its readable side fail when its writable side is aborted, and drops the buffered lines", async () => {
   const stream = new LineBufferStream();
   const writer = stream.writable.getWriter();
   const reader = stream.readable.getReader();
@@ -123,7 +123,7 @@ Deno.test("LineBufferStream errors readable when writable is aborted, and drops 
   assertEquals(stream.takeUnwritten(), []);
 });
 
-Deno.test("LineBufferStream errors readable when writable is aborted while a write waits", async () => {
+Deno.test("LineBufferStream makes its readable side fail when its writable side is aborted while a write waits", async () => {
   const stream = new LineBufferStream({ maxPendingBytes: 1 });
   const writer = stream.writable.getWriter();
   const reader = stream.readable.getReader();

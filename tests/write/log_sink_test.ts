@@ -29,7 +29,7 @@ function lines(count: number): Uint8Array<ArrayBuffer> {
   return bytes("{}\n".repeat(count));
 }
 
-Deno.test("LogSink serves all flushes that are called during a sync with one further sync", async () => {
+Deno.test("LogSink starts only one further sync for all flush() calls that arrive during a sync", async () => {
   using dir = tempDir();
   const { fileSystem, sink, writer } = setUp(dir.path("a.jsonl"));
   fileSystem.holdSyncs();
@@ -221,8 +221,8 @@ Deno.test("LogSink acknowledges lines that are written after a failed sync, and 
   fileSystem.holdSyncs();
   await writer.write(lines(1));
   const running = await fileSystem.nextSync();
-  // A synchronous sync fails while an asynchronous sync of the same file runs. So the result of the latter does not
-  // count.
+  // A synchronous sync fails while an asynchronous sync of the same file runs. After the failure, the success of the
+  // asynchronous sync would prove nothing, so LogSink must ignore it.
   sink.writeSync(lines(1));
   fileSystem.syncFileSync = () => {
     throw new Error("EIO");
@@ -463,7 +463,7 @@ for (const outcome of ["succeeds", "fails"] as const) {
   });
 }
 
-Deno.test("LogSink acknowledges lines of writeSync() after a failed sync, even while an older sync still runs", async () => {
+Deno.test("LogSink acknowledges lines that writeSync() writes after a failed sync, even while an older sync still runs", async () => {
   using dir = tempDir();
   const fileSystem = new ScriptedFileSystem();
   const reports: string[] = [];
@@ -517,7 +517,7 @@ Deno.test("LogSink writes a chunk twice if the caller writes the same chunk twic
 const FOREIGN = "x".repeat(1023) + "\n";
 const FOREIGN_LINES = 1_100;
 
-Deno.test("LogSink appends while it reads other writers' lines to place a mark, and close() waits for the read", async () => {
+Deno.test("LogSink appends while it reads other writers' lines to place a mark for readers in the lock file, and close() waits for the read", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { fileSystem, writer } = setUp(path);
@@ -538,7 +538,7 @@ Deno.test("LogSink appends while it reads other writers' lines to place a mark, 
   assertEquals(Deno.statSync(path).size, FOREIGN_LINES * 1024 + 3 * (1 + 300 * 1024));
 });
 
-Deno.test("LogSink writes a mark to the lock file after it has read other writers' lines", async () => {
+Deno.test("LogSink writes a mark, at which a reader can start, to the lock file after it has read other writers' lines", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const { fileSystem, writer } = setUp(path);
@@ -574,7 +574,7 @@ Deno.test("LogSink continues without marks in the lock file if other writers' li
   assertEquals(linesOf(path).length, FOREIGN_LINES + 1);
 });
 
-Deno.test("LogSink writes no marks to the lock file while another writer does, and writes marks after that writer has closed", async () => {
+Deno.test("LogSink leaves it to another writer to write marks to the lock file, and writes marks after that writer has closed", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
   const writers = [setUp(path).writer, setUp(path).writer] as const;
@@ -586,8 +586,8 @@ Deno.test("LogSink writes no marks to the lock file while another writer does, a
     marks[index] += marksOf(path).length - before;
   };
   for (let n = 0; n < 12; n++) for (const index of [0, 1] as const) await write(index);
-  // One writer places all marks, at least 256 KiB apart, and only after its own batches. These are every second batch
-  // of 100 KiB, so it places a mark after every fourth batch.
+  // Only one writer places marks, which are at least 256 KiB apart. It places a mark only after its own batches, which
+  // are every second batch of 100 KiB. So a mark follows every fourth batch.
   assertEquals(marks.toSorted(), [0, 6], "both writers placed marks");
   const [maker, other] = marks[0] > 0 ? [0, 1] as const : [1, 0] as const;
   await writers[maker].close();
