@@ -45,18 +45,21 @@ import { type LineSerializer, lineSerializer, type OwnLine } from "./write/seria
 import { UnheardErrors } from "./write/unheard_errors.ts";
 
 /**
- * Returns the {@linkcode BudgetKeeper} of a log, for {@linkcode keeperOf}. `AuditLog` assigns this function, because
- * only the class itself can access its private fields.
+ * Returns the object that decides on the budgets of a log, for {@linkcode keeperOf}. `AuditLog` assigns this function,
+ * because only the class itself can access its private fields.
  */
 let openKeeper: (log: AuditLog) => BudgetKeeper;
 
 /**
- * Returns the log's own logger, which has no bound fields, for {@linkcode rootOf}. `AuditLog` assigns this function,
- * because only the class itself can access its private fields.
+ * Returns the log's own logger, which adds no fields to its events, for {@linkcode rootOf}. `AuditLog` assigns this
+ * function, because only the class itself can access its private fields.
  */
 let rootOfLog: (log: AuditLog) => AuditLogger;
 
-/** Calls the private constructor, for {@linkcode openLogOn}. The class sets this function. */
+/**
+ * Calls the private constructor of `AuditLog`, for {@linkcode openLogOn}. `AuditLog` assigns this function, because
+ * only the class itself can call its private constructor.
+ */
 let createLog: (options: ResolvedOptions, parts: Parts) => AuditLog;
 
 /**
@@ -72,14 +75,16 @@ let createLog: (options: ResolvedOptions, parts: Parts) => AuditLog;
  *   line of another process.
  * - **Content**: the log stores an event as it was when `log()` was called, even if the caller changes its objects
  *   later.
- * - **Failure**: if a call rejects, its event is not in the log, except as {@linkcode AuditWriteError} says for
- *   `phase` "sync". If the rejection is not handled, the logger reports it, and the next `flush()` or `close()`
- *   rejects.
+ * - **Failure**: if a call rejects, its event is not in the log. Exception: after an {@linkcode AuditWriteError} with
+ *   the phase "sync", the event may be in the log. If the rejection is not handled, the logger reports it, and the next
+ *   `flush()` or `close()` rejects.
  * - **Rotation**: the line with which the file reaches `rotationSizeBytes` is the last line of the file. The process
- *   that writes this line seals the file as a segment and archives the segment; `close()` waits for archiving.
+ *   that writes this line seals the file: it renames the file to a segment, to which no more lines are appended. Then
+ *   it compresses the segment into an archive; `close()` waits for that.
  * - **Recovery**: `open()` repairs what crashed writers left behind; see {@linkcode AuditLog.recovery}.
- * - **Failed sync**: a failed sync is never retried. The calls that waited for the sync reject, and the log continues
- *   in a new file. From then on `flush()` and `close()` reject, because not everything is durable.
+ * - **Failed sync**: a failed sync is never retried. The calls that waited for the sync reject, and the next events go
+ *   into a new file. From then on `flush()` and `close()` reject, because some lines of the old file may not be
+ *   durable.
  * - **Exit**: at `Deno.exit()`, an uncaught error and the end of the program, accepted events become durable, even if
  *   their calls are not awaited. A signal can lose only events accepted in the event-loop turn in which it arrives.
  *
@@ -121,7 +126,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   #closing: Promise<void> | undefined;
   #budgets: LogBudgets | undefined;
   readonly #warnedFields = new Set<string>();
-  /** The logger without bound fields, whose spans and children write into this log. */
+  /** The log's own logger, which adds no fields to its events. Its spans and child loggers write into this log. */
   readonly #root: AuditLogger;
 
   /**
@@ -182,15 +187,16 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   /**
    * Logs an event. Await the returned promise to be sure that a kill of the process cannot lose the event.
    *
-   * Resolves when the line of the event is written. Every tenth call (`fsyncEveryNLines`), and the calls after it in
-   * the same batch, resolve when their lines are durable. If a call is not awaited, its event is written all the same.
+   * Resolves when the line of the event is written. Every tenth call (`fsyncEveryNLines`), and the later calls whose
+   * lines are written together with its line, resolve only when their lines are durable, so that a power loss cannot
+   * lose them. If a call is not awaited, its event is written all the same.
    *
    * @typeParam T The type of the fields: any object type, an interface or a class too.
    * @param event The type of the event: any non-empty string.
    * @param fields The object whose own enumerable properties become the fields of the event; by default none.
    * @returns A promise that resolves when the event is written.
-   * @throws {AuditEventError} If a known field is of the wrong type, the fields are not a record (an array,
-   *   an `Error`, a `Map`), or the line is too long.
+   * @throws {AuditEventError} If a known field is of the wrong type, the fields are not a record (an array, an `Error`,
+   *   a `Map`), or the line is too long.
    * @throws {AuditWriteError} If the line could not be written or made durable.
    * @throws {AuditClosedError} If the log is closed.
    */
@@ -237,8 +243,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   /**
-   * Declares a budget. All processes that use the same name on this log share the budget. A new budget with a rolling
-   * window already counts the costs of the events in its window.
+   * Declares a budget, a limit on the amount that calls may spend. All processes that use the same name on this log
+   * share the budget. A new budget with a rolling window already counts the costs of the events in its window.
    *
    * @param options The name, the limit, and the window or the start.
    * @returns A promise of the budget, which resolves when the limit is in the log.
@@ -323,8 +329,9 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   /**
-   * Seals the active file, which contains every event accepted before the call, and resolves when the segment is
-   * archived. If the active file is empty, does nothing.
+   * Seals the active file: renames it to a segment, to which no more events are appended. The segment contains every
+   * event accepted before the call. Resolves when the segment is compressed into an archive. If the active file is
+   * empty, does nothing.
    *
    * @throws {AuditWriteError} If the file cannot be sealed or archived; the phase is "rotate", "write" or "lock". No
    *   event is lost then.
@@ -430,7 +437,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   /**
-   * Counts how often the gate passed and escalated; see {@linkcode gateMetrics}.
+   * Counts the decisions of the compression gate of an agent: to pass a shortened text on, or to ask a larger model
+   * (escalate). See {@linkcode gateMetrics}.
    *
    * @param options `since` counts events from this time on; by default all. `lastN` is the maximum number of decisions
    *   to list, an integer >= 0; 10 by default.
@@ -469,7 +477,9 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   /**
-   * Returns the chain head, to be stored elsewhere as an anchor for `verify()`; see {@linkcode AuditReader.head}.
+   * Returns the chain head, the hashes at the current end of the log. If you store the head elsewhere and later pass it
+   * to `verify()` as an anchor, `verify()` detects whether events that existed at this time were removed. See
+   * {@linkcode AuditReader.head}.
    *
    * @returns The chain head. It can be stored as JSON.
    * @throws {AuditClosedError} If the log is closed.
@@ -482,7 +492,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   /**
    * Detects tampering; see {@linkcode AuditReader.verify}.
    *
-   * @param options An anchor to compare with, a signal that aborts the check, and a progress callback.
+   * @param options An anchor (a chain head that `head()` returned earlier) to compare the log with, a signal that
+   *   aborts the check, and a progress callback.
    * @returns The faults that were found, and the changes that the check cannot detect.
    * @throws {TypeError} If an option is unknown or of the wrong type, or `anchor` is not a chain head.
    * @throws {Error} The reason of `signal`, when it aborts.
@@ -499,8 +510,9 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   /**
-   * Makes sure that the active file has a durable `budget_state` line, if the log has budgets. Resolves with false if
-   * the log is closed, or the line cannot be written or synced.
+   * If the log has budgets, makes sure that the active file has a durable `budget_state` line, which has the amounts of
+   * all budgets. Then older files with such a line may be deleted. Resolves with false if the log is closed, or the
+   * line cannot be written or synced.
    */
   async #keepBudgets(): Promise<boolean> {
     if (this.#closing !== undefined) return false;
@@ -518,8 +530,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
       rotationSizeBytes,
       acceptedLines: () => acknowledgements.acceptedCount,
       lineOf: ({ type, fields, ms }) => this.#serialize(type, fields as EventFields, { nowMs: ms }),
-      // Decisions on holds are made after a turn of the event loop. Otherwise a program that requests holds in a loop
-      // would starve its timers.
+      // Decisions on holds (amounts that calls reserve in a budget) are made after a turn of the event loop. Otherwise
+      // the timers of a program that requests holds in a loop would never run.
       start: () => void clock.turn().then(() => sink.decide()),
       sync: () => sink.sync(),
       syncFile: () => sink.syncFile(),
@@ -549,7 +561,10 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     return this.#serialize(event, fields as EventFields, own);
   }
 
-  /** Adds a line to the line buffer synchronously, so that an exit hook can write the line. */
+  /**
+   * Adds a line to the line buffer synchronously, so that even if the program exits right after, the exit hook can
+   * write the line.
+   */
   #take(caller: LineCaller, line: string): void {
     this.#parts.acknowledgements.accept(caller);
     this.#lineBuffer.push(line);
@@ -567,8 +582,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
         drainForExit() {},
         adoptRejection: (promise, reason) => unheardErrors.adopt(promise, reason),
       });
-      // The runtime reports an unhandled rejection at the end of the event-loop turn. So the exit hook stays until
-      // then.
+      // The runtime reports an unhandled rejection only at the end of the event-loop turn. So the hook that takes over
+      // such rejections is removed only after the turn.
       this.#parts.clock.turn().then(unhook);
     }
     reject(error);
@@ -605,7 +620,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     try {
       this.#drain();
     } catch {
-      // Each line that failed rejects its own promise. A failed sync rejects the promises that waited for it.
+      // The error is ignored here, because every caller that it concerns gets it: each line that failed rejects its own
+      // promise, and a failed sync rejects the promises that waited for the sync.
     }
   }
 
@@ -627,7 +643,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
       try {
         this.#parts.sink.writeSync(batch);
       } catch (error) {
-        // No other code writes these batches. So if one batch fails, the next one is still tried.
+        // Only this loop writes these batches of lines. So if one batch fails, the loop still writes the next one.
         errors.push(error);
       }
     }
@@ -636,7 +652,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    // Budgets write their last lines here, before the line buffer is closed.
+    // The budgets write their last lines here, because the line buffer takes no lines after it is closed.
     await this.#budgets?.close(new AuditClosedError(this.path));
     try {
       await this.#lineBuffer.writable.close();
@@ -644,8 +660,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
       await this.#parts.unheardErrors.throwFirst();
     } finally {
       await this.#reader.close();
-      // The runtime reports unhandled rejections at the end of the turn, including those of lines that were refused
-      // during closing.
+      // The runtime reports unhandled rejections at the end of the event-loop turn, including those of lines that were
+      // refused during closing. So the hook that takes them over is removed only after the turn.
       await this.#parts.clock.turn();
       this.#unhook();
       this.#parts.membership[Symbol.dispose]();
@@ -657,7 +673,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 }
 
-/** Opens a log on the real platform or on the platform of a test. */
+/** Opens a log on a platform, which is a file system and a clock: the real ones, or simulated ones in a test. */
 export async function openLogOn(
   platform: Platform,
   options: AuditLogOptions | string | URL,
@@ -676,12 +692,17 @@ export async function openLogOn(
   }
 }
 
-/** Returns the keeper of a log, which decides under the append lock which lines to write. */
+/**
+ * Returns the object that decides on the budgets of a log. It holds the append lock while it decides which lines to
+ * write, so that no other process decides at the same time.
+ */
 export function keeperOf(log: AuditLog): BudgetKeeper {
   return openKeeper(log);
 }
 
-/** Returns the log's own logger, which has no bound fields. If `logger` is not a log, returns `logger` itself. */
+/**
+ * Returns the log's own logger, which adds no fields to its events. If `logger` is not a log, returns `logger` itself.
+ */
 export function rootOf(logger: AuditLogger): AuditLogger {
   return logger instanceof AuditLog ? rootOfLog(logger) : logger;
 }
@@ -699,7 +720,8 @@ interface Parts {
   readonly membership: SessionMembership;
   readonly recovery: Promise<RecoveryReport>;
   /**
-   * Receives the log's function that writes a `budget_state` line into the active file. Pruning calls that function.
+   * Receives the log's function that writes a `budget_state` line, which has the amounts of all budgets, into the
+   * active file. Retention calls that function before it deletes an archive that may have the newest such line.
    */
   readonly keepBudgets: (keep: () => Promise<boolean>) => void;
   /** In a test, receives each decision on a hold. */
@@ -713,8 +735,9 @@ async function openParts(
 ): Promise<Omit<Parts, "observe">> {
   const unheardErrors = new UnheardErrors(options.logger, clock);
   const acknowledgements = new Acknowledgements((promise) => unheardErrors.watch(promise));
-  // The sink may prune archives before the AuditLog object exists. If an archive has the newest state of the budgets,
-  // pruning waits here until the AuditLog object has passed its function that writes this state into the active file.
+  // The sink may delete old archives before the AuditLog object exists. If an archive has the newest state of the
+  // budgets, its deletion waits here until the AuditLog object has passed its function that writes this state into the
+  // active file.
   const keeping = Promise.withResolvers<() => Promise<boolean>>();
   const sink = await LogSink.open(directory, {
     ...options,
@@ -757,8 +780,8 @@ function sessionRecords(sink: LogSink, logger: Logger): SessionRecords {
           writeLockText(lockFile, text + marks.map((line) => `${line}\n`).join(""));
         } catch (error) {
           if (error instanceof Deno.errors.NotCapable) throw error;
-          // The log opens even if this write fails, for example on a full disk. Readers of the records ignore a torn
-          // record.
+          // The log opens even if this write fails, for example on a full disk. Readers of the records ignore a record
+          // that is written only in part.
           logger.warn(
             "Cannot share the session ID, so other Workers may log under another session ID: " +
               messageOf(error),

@@ -1,5 +1,6 @@
 /**
- * Loggers with bound fields, which write into the log that they come from.
+ * Loggers with bound fields: fields that a logger adds to each of its events. A logger writes into the log whose
+ * `child()` created it.
  *
  * @module
  */
@@ -101,13 +102,13 @@ export interface AuditLogger {
 export interface LoggerOrigin {
   /** The log that the logger writes into. It is the same object for all loggers of a log. */
   readonly recorder: Recorder;
-  /** The bound fields of the logger. */
+  /** The bound fields of the logger, which it adds to each of its events. */
   readonly bound: Fields;
 }
 
 /**
- * Returns the log and the bound fields of a logger, for {@linkcode originOf}. The class sets this function, because
- * both are private.
+ * Returns the log and the bound fields of a logger, for {@linkcode originOf}. `BoundLogger` assigns this function,
+ * because only the class itself can access its private fields.
  */
 let originOfBound: (logger: BoundLogger) => LoggerOrigin;
 
@@ -119,7 +120,7 @@ export function originOf(logger: unknown): LoggerOrigin | null {
   return logger instanceof BoundLogger ? originOfBound(logger) : null;
 }
 
-/** Returns a logger without bound fields. */
+/** Returns a logger without bound fields: it adds no fields to its events. */
 export function createLogger(recorder: Recorder): AuditLogger {
   return new BoundLogger(recorder, {});
 }
@@ -162,7 +163,10 @@ class BoundLogger implements AuditLogger {
   }
 }
 
-/** Checks a bound field at once, because otherwise every event of the logger would be refused. */
+/**
+ * Checks a bound field when the logger is created. Otherwise an invalid field would be noticed only later, when every
+ * event of the logger is refused.
+ */
 function checkBound(name: string, value: unknown): void {
   if (value === undefined || value === null) return;
   if (name === RESERVED_FIELD) {

@@ -79,7 +79,10 @@ export interface Recorder extends EndRecorder {
    * of the caller.
    */
   accept(caller: LineCaller, event: unknown, fields: object): void;
-  /** Declares a budget. Its holds get the bound fields of the logger; the fields of a hold override them. */
+  /**
+   * Declares a budget. Each hold of the budget (an amount that a call reserves) gets the bound fields of the logger;
+   * the fields of the hold override them.
+   */
   budget(options: BudgetOptions, bound: Fields): Promise<Budget>;
 }
 
@@ -98,8 +101,8 @@ export function beginSpan(recorder: Recorder, beginning: Beginning): Promise<Aud
   const beganMs = recorder.clock.monotonicMs();
   const { event, fields, bound, parent } = beginning;
   const { promise, resolve, reject } = Promise.withResolvers<AuditSpan>();
-  // The write of the line settles the promise of the span directly. So the caller continues in the event-loop turn in
-  // which the line is written.
+  // The log settles the promise of the span directly when it writes the line, without a promise in between. So the
+  // caller continues in the event-loop turn in which the line is written.
   const caller = { promise, resolve: () => resolve(span), reject };
   let span: Span;
   try {
@@ -113,7 +116,8 @@ export function beginSpan(recorder: Recorder, beginning: Beginning): Promise<Aud
       parent,
       beganMs,
     });
-    // The cost of a call is known at its end, so a bound cost is logged only at the end.
+    // The cost of a call is known at its end. So if the logger adds a cost to each of its events, the beginning is
+    // logged without the cost.
     if ("cost" in begun) begun.cost = undefined;
     recorder.accept(caller, type + BEGIN_SUFFIX, span.withIds(begun));
   } catch (error) {
@@ -122,9 +126,12 @@ export function beginSpan(recorder: Recorder, beginning: Beginning): Promise<Aud
   return promise;
 }
 
-/** The names that the fields of a beginning must not set. */
+/**
+ * Names of the fields that a caller must not pass to `begin()`: the cost is known only at the end of the call, and the
+ * span sets the two IDs.
+ */
 const NOT_AT_BEGIN = ["cost", "span", "parent"];
-/** The names that the fields of an end must not set. */
+/** Names of the fields that a caller must not pass to `end()`, because the span sets them. */
 const NOT_AT_END = ["span", "parent"];
 
 class Span implements AuditSpan {
@@ -173,7 +180,8 @@ class Span implements AuditSpan {
   #endFields(fields: object): Fields {
     const ended = mergeFields(this.#bound, fields);
     checkFree(fields, ended, NOT_AT_END);
-    // A bound duration or status does not describe this call, so only the fields that the caller passed count.
+    // A bound field is the same for all events of a logger, so a bound duration or status does not describe this call.
+    // Only the fields that the caller passed to end() count.
     if (!isSet("duration_ms", fields, ended)) ended.duration_ms = this.#durationMs();
     if (!isSet("status", fields, ended)) ended.status = "ok";
     return this.withIds(ended);

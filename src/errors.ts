@@ -93,19 +93,22 @@ export function messageOf(thrown: unknown): string {
  */
 export type BudgetErrorKind = "held" | "spent" | "too_large" | "unpriced" | "unwritable";
 
-/** Thrown when a budget does not grant a hold, so that the amount of a call is not reserved on any budget. */
+/**
+ * Thrown when a budget does not grant a hold, which reserves the amount of a call. The amount is then not reserved on
+ * any budget.
+ */
 export class BudgetError extends Error {
   /** The name of the class. */
   override readonly name = "BudgetError";
-  /** The reason why the hold was not granted. */
+  /** The reason why the budget did not grant the hold, so that the amount of the call is not reserved. */
   readonly kind: BudgetErrorKind;
-  /** The name of the budget that did not grant the hold. */
+  /** The name of the budget that did not grant the hold (the reservation of an amount). */
   readonly budget: string;
-  /** Number of milliseconds after which a retry of the hold may succeed; null if this time is unknown. */
+  /** Number of milliseconds after which a retry of the call that failed may succeed; null if this time is unknown. */
   readonly retryAfterMs: number | null;
   /**
-   * Time from which the budget has room for the hold, unless other calls spend it first. Null if the kind is not
-   * "spent", or if the budget will never have room.
+   * Time from which the budget has room for the requested amount, unless other calls spend it first. Null if the kind
+   * is not "spent", or if the budget will never have room.
    */
   readonly resetsAt: Date | null;
 
@@ -136,8 +139,8 @@ export class BudgetError extends Error {
 /**
  * Returns the error to throw in place of `error`. If a permission is missing, the message names the action that failed,
  * and the flags that grant the permission. If `path` is set, the message of an operating system error starts with the
- * action and ends with the path, and its class stays the same. An {@linkcode OwnershipError} becomes a
- * `Deno.errors.PermissionDenied`. Any other error is returned unchanged.
+ * action and ends with the path, and its class stays the same. An {@linkcode OwnershipError}, which is not exported,
+ * becomes a `Deno.errors.PermissionDenied`. Any other error is returned unchanged.
  */
 export function withFlags(
   error: unknown,

@@ -1,6 +1,7 @@
 /**
- * The text of the lock file: hints that the writers of a log leave for each other and for readers, as lines of
- * JSON. Each hint only saves work. Any line may be missing, and a torn line is ignored.
+ * The text of the lock file: hints that the writers of a log leave for each other and for readers, as lines of JSON.
+ * For example, a line has the session ID of a process, or a place in the log where a reader may start. No event is lost
+ * without the hints: any line may be missing, and a line that is written only in part is ignored.
  *
  * @module
  */
@@ -22,7 +23,8 @@ export function readLockEnd(lockFile: FileHandle, maxBytes: number): string {
 }
 
 /**
- * Replaces the text of the lock file. The caller must hold the append lock.
+ * Replaces the text of the lock file. The caller must hold the append lock, so that no other process writes the text at
+ * the same time.
  *
  * @throws {Error} If only a part of the text was written.
  */
@@ -42,7 +44,7 @@ export function parseLockLine(line: string): Record<string, unknown> {
   try {
     return Object(JSON.parse(line));
   } catch {
-    // The line is empty or torn, or another program wrote it.
+    // The line is empty or written only in part, or another program wrote it.
     return {};
   }
 }

@@ -50,7 +50,10 @@ export function getSessionId(): string {
   return sessionId ??= crypto.randomUUID();
 }
 
-/** The stored session IDs of all processes that use a log: JSONL text with a record for each process. */
+/**
+ * The session IDs of all processes that use a log, in the lock file of the log: JSONL text with a record for each
+ * process.
+ */
 export interface SessionRecords {
   /** Reads the text of the records. Lines that are not valid records are ignored. */
   read(): Promise<string>;
@@ -67,8 +70,8 @@ export interface SessionMembership extends Disposable {
 }
 
 /**
- * Agrees on a session ID with the other Workers of the process, using the records. Afterwards, confirms this ID to
- * Workers that join later.
+ * Agrees on a session ID with the other Workers of the process, using the session records of the log. Afterwards,
+ * confirms this ID to Workers of the process that open a log later.
  */
 export async function joinSession(
   records: SessionRecords,
@@ -100,10 +103,16 @@ async function agree(records: SessionRecords, clock: Clock): Promise<string> {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** Maximum number of records in the lock file, so that the file does not grow. The oldest records are dropped. */
+/**
+ * Maximum number of records in the lock file, so that the file does not grow without limit. The oldest records are
+ * dropped.
+ */
 const RECORDS_MAX = 64;
 
-/** Parses the records and returns the session IDs by pid, with the latest process last. */
+/**
+ * Parses the session records of a log. Returns the session ID of each process by its pid, with the process that was
+ * recorded last at the end.
+ */
 function parseRecords(text: string): Map<number, string> {
   const records = new Map<number, string>();
   for (const line of text.split("\n")) {
@@ -132,7 +141,10 @@ let hasClosedChannel = false;
 let members = 0;
 let onConfirmed: (id: string) => void = () => {};
 
-/** Joins the channel. Returns the function that leaves the channel. */
+/**
+ * Joins the channel on which the Workers of this process confirm their session ID to each other. Returns the function
+ * that leaves the channel.
+ */
 async function enterChannel(clock: Clock): Promise<() => void> {
   members++;
   if (channel === undefined) {
@@ -158,7 +170,7 @@ function closeChannel(): void {
 }
 
 function receive(message: Message): void {
-  // A message that was under way when the channel was closed may still arrive.
+  // A message that another isolate sent before the channel was closed may still arrive. It is ignored.
   if (channel === undefined) return;
   if ("confirm" in message) onConfirmed(message.confirm);
   else if (message.ask === sessionId) send({ confirm: message.ask });
@@ -175,7 +187,8 @@ async function isOfThisProcess(id: string, clock: Clock): Promise<boolean> {
   onConfirmed = (confirmed) => {
     if (confirmed === id) resolve(true);
   };
-  // The timer does not keep the isolate alive, so the channel must do so during the wait.
+  // The timer does not keep the isolate alive. So during the wait the channel must do so, because otherwise the program
+  // could end before the answer arrives.
   channel?.ref();
   send({ ask: id });
   try {

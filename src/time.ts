@@ -72,12 +72,13 @@ export function parseTime(text: string): ParsedTime | null {
   const [utc, sign, offsetHour = "0", offsetMinute = "0", offsetSecond = "0"] = parts.slice(10);
   const date = new Date(0);
   date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
-  // A day that does not exist moves the date to another month. ISO 8601 has no year -0.
+  // For a day that does not exist, such as 30 February, setUTCFullYear() sets a date in another month. ISO 8601 has no
+  // year -0.
   if (date.getUTCMonth() !== Number(month) - 1 || year === "-000000") return null;
   const timeMs = durationMs(hour, minute, second.replace("60", "59")) +
     Number(fraction.slice(0, 3).padEnd(3, "0"));
   const offsetMs = durationMs(offsetHour, offsetMinute, offsetSecond);
-  // The time of day 24:00, the end of the day, is valid; a later one is not.
+  // The time of day 24:00, the end of the day, is valid; a later time of day is not.
   if (timeMs > DAY_MS || offsetMs >= DAY_MS) return null;
   const hasOffset = utc !== undefined || sign !== undefined;
   return {
@@ -127,7 +128,8 @@ let lastDay = { text: "1970-01-01T", epochMs: 0 };
 function tsEpochMs(ts: string): number {
   if (!ts.startsWith(lastDay.text)) {
     const epochMs = Date.parse(ts);
-    // A date that does not exist, such as 30 February, is parsed as another day than its text states.
+    // Date.parse() turns a date that does not exist, such as 30 February, into another day. The text of that other day
+    // then differs from `ts`.
     if (Number.isNaN(epochMs) || new Date(epochMs).toISOString() !== ts) return NaN;
     const text = ts.slice(0, DAY_LENGTH);
     lastDay = { text, epochMs: Math.floor(epochMs / DAY_MS) * DAY_MS };
