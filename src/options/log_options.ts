@@ -32,13 +32,16 @@ export const FSYNC_INTERVAL_SEC = 1;
 export const MAX_LINE_BYTES: number = 16 * 1024 * 1024;
 /** Default maximum number of accepted bytes that wait in memory to be written: 8 MiB. */
 export const MAX_PENDING_BYTES: number = 8 * 1024 * 1024;
-/** Default maximum time in seconds that an append waits while another process holds the append lock. */
+/**
+ * Default maximum time in seconds that an append waits while another process holds the append lock. Only the process
+ * that holds this lock may append to the log.
+ */
 export const LOCK_TIMEOUT_SEC = 2;
 
 /**
- * Limits on the archives of a log. After each rotation, once the segment is archived, the oldest archives are deleted
- * until no limit is exceeded. The newest archive is deleted only if its age exceeds `maxAgeSec`. The active file, and
- * segments that are not archived yet, are never deleted.
+ * Limits on the archives of a log. An archive is an earlier active file, compressed. When a rotation has created a new
+ * archive, the oldest archives are deleted until no limit is exceeded. The newest archive is deleted only if its age
+ * exceeds `maxAgeSec`. The active file, and full files that are not compressed yet, are never deleted.
  *
  * @example At most 30 archives, none older than 90 days
  * ```ts
@@ -75,9 +78,10 @@ export interface RetentionPolicy {
    */
   maxAgeSec?: number;
   /**
-   * Limits for archives that are not shipped yet, see {@linkcode UntilShippedPolicy}. Retention keeps such an archive
-   * even if another limit is exceeded, but deletes it if one of these limits is exceeded. If `untilShipped` is not set,
-   * retention deletes archives without waiting for shippers.
+   * Limits for archives that are not shipped yet, which means copied to a server by `ship()`; see
+   * {@linkcode UntilShippedPolicy}. Retention keeps such an archive even if one of the other limits is exceeded, but
+   * deletes it if a limit in `untilShipped` is exceeded. If `untilShipped` is not set, retention deletes archives
+   * without waiting for shippers.
    *
    * @default {undefined}
    */
@@ -85,9 +89,9 @@ export interface RetentionPolicy {
 }
 
 /**
- * Limits for archives that are not shipped yet, so that a fleet does not miss events because of a slow network.
- * `ship()` and `scout ship` are shippers: each copies one log into a stream of NATS JetStream. A fleet is a group of
- * logs in such a stream.
+ * Limits for archives that are not shipped yet, so that a fleet does not miss events because of a slow network. A fleet
+ * is a group of logs in a stream of NATS JetStream. `ship()` and `scout ship` are shippers: each copies one log into
+ * such a stream.
  *
  * Retention keeps an archive that exceeds a limit of the {@linkcode RetentionPolicy} until every fleet that receives
  * the log has received it. If the archives that are not shipped yet exceed one of the limits below, retention deletes
@@ -123,18 +127,18 @@ export interface UntilShippedPolicy {
   /**
    * Maximum total size in bytes of the compressed archives that a fleet (a group of logs on a NATS server) has not
    * received, an integer >= 0. While they are larger, an archive that exceeds a limit of the policy is deleted without
-   * waiting for the fleet. If `maxBytes` is not set, the size is not limited. With a number up to `maxBytes` of the
-   * {@linkcode RetentionPolicy}, an archive that exceeds that limit never waits.
+   * waiting for the fleet. If `maxBytes` is not set, the size is not limited. If this number is at most `maxBytes` of
+   * the {@linkcode RetentionPolicy}, an archive that exceeds `maxBytes` of that policy is deleted without waiting.
    *
    * @default {undefined}
    */
   maxBytes?: number;
   /**
-   * Maximum age in seconds of an archive that exceeds a limit of the policy, but is kept because a fleet (a group of
-   * logs on a NATS server) has not received it, a finite number >= 0. An older archive is deleted without waiting for
-   * the fleet. The age counts from the rotation that created the archive. If `maxAgeSec` is not set, the age is not
-   * limited. With a number up to `maxAgeSec` of the {@linkcode RetentionPolicy}, an archive that exceeds that limit
-   * never waits.
+   * Maximum age in seconds, a finite number >= 0, of an archive that exceeds a limit of the policy but is kept because
+   * a fleet has not received it. A fleet is a group of logs on a NATS server. An older archive is deleted without
+   * waiting for the fleet. The age counts from the rotation that created the archive. If `maxAgeSec` is not set, the
+   * age is not limited. If this number is at most `maxAgeSec` of the {@linkcode RetentionPolicy}, an archive that
+   * exceeds `maxAgeSec` of that policy is deleted without waiting.
    *
    * @default {undefined}
    */
@@ -216,7 +220,8 @@ export interface AuditLogOptions {
   fsyncIntervalSec?: number;
   /**
    * Maximum time in seconds that an append waits while another process holds the append lock, a number from 0 to
-   * 2,147,483. After that time the append rejects with an {@linkcode AuditWriteError} of phase "lock".
+   * 2,147,483. Only the process that holds this lock may append to the log. After the maximum time the append rejects
+   * with an {@linkcode AuditWriteError} of phase "lock".
    *
    * @default {2}
    */
@@ -257,10 +262,10 @@ export interface AuditLogOptions {
    */
   retention?: RetentionPolicy;
   /**
-   * At most eight names of fields, such as `["agent"]`, by which the sums of archives group the calls. Every archive has
-   * sums by type, model and session, from which {@linkcode stats} and {@linkcode spend} answer without decoding
-   * the archive. They decode it to group by a field that is not listed here. The option has no effect on archives that
-   * exist already.
+   * At most eight names of fields, such as `["agent"]`, by which the sums of archives group the calls. Every archive
+   * has sums by type, model and session, from which {@linkcode stats} and {@linkcode spend} answer without decoding the
+   * archive. To group by any other field, {@linkcode stats} and {@linkcode spend} must decode the archive, which takes
+   * longer. The option has no effect on archives that exist already.
    *
    * @default {[]}
    */
@@ -310,7 +315,7 @@ const redactedPlace: OptionCheck = {
 };
 
 /**
- * Checks every name and path of `redact`.
+ * Checks every name and path in the `redact` option.
  *
  * @throws {TypeError} If a name or path is invalid; the message names its index and value.
  */
@@ -321,12 +326,15 @@ export function checkRedact(redact: Redact | undefined, action: string): void {
   }
 }
 
-/** Maximum number of declared fields, so that the sums of an archive stay small. */
+/**
+ * Maximum number of fields in the `rollupFields` option. More fields would make the file with the sums of an archive
+ * too large.
+ */
 export const ROLLUP_FIELDS_MAX = 8;
 
 /** The checks of the options of a log. Other functions use some of these checks. */
 export const LOG_OPTION_CHECKS: OptionChecks<AuditLogOptions> = {
-  // resolvePath() checks the path.
+  // Any value passes here, because resolvePath() checks the path.
   path: anything,
   sessionId: nonEmptyText,
   rotationSizeBytes: integer(1),
@@ -342,7 +350,7 @@ export const LOG_OPTION_CHECKS: OptionChecks<AuditLogOptions> = {
   maxLineBytes: integer(1),
   now: callback,
   logger: loggerCheck,
-  // resolveOptions() checks the nested options.
+  // Any value passes here, because resolveOptions() checks the options inside `retention`.
   retention: anything,
   rollupFields: {
     must: `at most ${ROLLUP_FIELDS_MAX} different names of fields`,
@@ -363,7 +371,7 @@ const RETENTION_CHECKS: OptionChecks<RetentionPolicy> = {
     isOfType: (value) => typeof value === "number",
     isInRange: (value: number) => value >= 0,
   },
-  // checkRetention() checks the nested options.
+  // Any value passes here, because checkRetention() checks the options inside `untilShipped`.
   untilShipped: anything,
 };
 const UNTIL_SHIPPED_CHECKS: OptionChecks<UntilShippedPolicy> = {
@@ -371,7 +379,7 @@ const UNTIL_SHIPPED_CHECKS: OptionChecks<UntilShippedPolicy> = {
   maxAgeSec: number(0, { unit: "seconds", orEqual: true }),
 };
 
-/** Checks the names and values of a retention policy. */
+/** Checks the names and values of the options inside `retention`. */
 function checkRetention(retention: RetentionPolicy): void {
   checkOptions(retention, RETENTION_CHECKS, ACTION, "retention.");
   const { maxArchives, maxBytes, maxAgeSec, untilShipped } = retention;

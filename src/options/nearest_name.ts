@@ -4,7 +4,9 @@
  * @module
  */
 
-/** Minimum likeness, 0 to 1, of a known name that is suggested. */
+/**
+ * Minimum likeness, from 0 to 1, of a known name to a mistyped name. A known name that is less alike is not suggested.
+ */
 const LIKENESS_MIN = 0.5;
 /** Maximum number of characters of a mistyped name. For a longer name, the search would take too long. */
 const LENGTH_MAX = 64;

@@ -22,7 +22,9 @@ export type OptionChecks<T> = Readonly<Record<keyof T & string, OptionCheck>>;
 
 const isNumber = (value: unknown) => typeof value === "number";
 
-/** Accepts any value. Used for options that other code checks, and for objects such as a connection. */
+/**
+ * Accepts any value. Used for options that other code checks, and for objects of other libraries, such as a connection.
+ */
 export const anything: OptionCheck = { must: "any value", isOfType: () => true };
 /** Accepts a string. */
 export const text: OptionCheck = {
