@@ -34,8 +34,8 @@ export async function* readChunks(
 }
 
 /**
- * Reads the bytes of a file from `start` to `end`. If the file was truncated meanwhile, the missing bytes are NULs,
- * which readers do not parse as events.
+ * Reads the bytes of a file from `start` to `end`. If another program truncated the file meanwhile, the missing bytes
+ * are NULs, which readers do not parse as events.
  */
 export async function readFully(
   handle: FileHandle,
@@ -51,7 +51,9 @@ export async function readFully(
   return bytes;
 }
 
-/** Finds the last line that starts at or before the offset `end` of a file. Resolves with the offset of its first byte. */
+/**
+ * Finds the last line that starts at or before the offset `end` of a file. Resolves with the offset of its first byte.
+ */
 export async function startOfLine(handle: FileHandle, end: number): Promise<number> {
   for (let stop = end; stop > 0;) {
     const start = Math.max(0, stop - CHUNK_BYTES);

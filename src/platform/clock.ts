@@ -15,7 +15,7 @@ export interface Timer {
 export interface Clock {
   /** Returns the milliseconds of a monotonic clock. */
   monotonicMs(): number;
-  /** Resolves after one turn of the event loop, so that other tasks can run. */
+  /** Resolves after one turn of the event loop, so that other tasks can run in between. */
   turn(): Promise<void>;
   /** Resolves after the delay; keeps the process alive until then. */
   wait(delayMs: number): Promise<void>;

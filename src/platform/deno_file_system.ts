@@ -1,5 +1,6 @@
 /**
- * {@linkcode FileSystem} on the real disk. No other file uses Deno's file calls.
+ * The {@linkcode FileSystem} of the real disk. No other file of this library calls Deno's file functions, so that tests
+ * can replace the disk by a simulated one.
  *
  * @module
  */
@@ -62,8 +63,8 @@ export const denoFileSystem: FileSystem = {
     try {
       await directory.sync();
     } catch (error) {
-      // Windows syncs only files that are open for writing, so this sync fails there. It is not needed, because NTFS
-      // journals directory entries itself.
+      // Windows syncs only files that are open for writing, so the sync of a directory fails there. The error is
+      // ignored, because NTFS journals directory entries itself.
       if (!isAccessDenied(error)) throw error;
     }
   },
@@ -134,9 +135,9 @@ class DenoFileHandle implements FileHandle {
     // node:fs is loaded only here, because otherwise loading it would delay the start of every program noticeably.
     const fs = process.getBuiltinModule("node:fs");
     const created = this.#file.statSync();
-    // Deno.FsFile cannot change the owner of an open file. Deno.chown() takes a path, and another user may have put another
-    // file at this path. So the file is opened again with node:fs, which can change the owner of an open file. The check of
-    // the inode number is reliable, because the created file is still open and so keeps its number.
+    // Deno.FsFile cannot change the owner of an open file. Deno.chown() takes a path, and another user may have put
+    // another file at this path. So the file is opened again with node:fs, which can change the owner of an open file.
+    // The check of the inode number is reliable, because the created file is still open and so keeps its number.
     const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
     let descriptor: number | undefined;
     try {

@@ -30,8 +30,8 @@ export interface FileStatus {
   /** Time of the creation, epoch milliseconds; null if the system does not report it. */
   readonly createdMs: number | null;
   /**
-   * Time of the last change, epoch milliseconds; null if the time is not known or not reliable. For a directory, the time
-   * of the last change of its entries.
+   * Time of the last change, epoch milliseconds; null if the time is not known or not reliable. For a directory, the
+   * time of the last change of its entries.
    */
   readonly modifiedMs: number | null;
   /** Owner, group and mode; null if the system has none, as on Windows. */
@@ -55,7 +55,9 @@ export type FileAccess = "read" | "append" | "update" | "create";
 export interface FileHandle {
   /** Returns the status of the open file, even if it was renamed or removed. */
   status(): FileStatus;
-  /** Reads up to `buffer.byteLength` bytes at the position. Resolves with the number of bytes; 0 at the end of the file. */
+  /**
+   * Reads up to `buffer.byteLength` bytes at the position. Resolves with the number of bytes; 0 at the end of the file.
+   */
   read(buffer: Uint8Array, position: number): Promise<number>;
   /** Reads like {@linkcode read}, synchronously. */
   readSync(buffer: Uint8Array, position: number): number;

@@ -11,8 +11,8 @@ export function isSameOwnership(a: Ownership | null, b: Ownership | null): boole
 }
 
 /**
- * Thrown if a new file of a log must belong to a user or group to which the process may not assign files. The message does
- * not name the action that failed; the caller puts the action before the message.
+ * Thrown if a new file of a log would have to belong to a user or group to which the process may not assign files. The
+ * message does not name the action that failed; the caller puts the action before the message.
  */
 export class OwnershipError extends Error {
   /** The name of the class. */

@@ -33,7 +33,8 @@ export interface OpenOptions {
   readonly access?: "append" | "update";
 }
 
-// Maximum number of attempts to open a file. An attempt fails only if another process replaces the file meanwhile.
+// Maximum number of attempts to open a file. An attempt is repeated only if another process has replaced the file
+// between the check and the open.
 const ATTEMPTS = 16;
 
 /**
@@ -116,13 +117,13 @@ export function removeFile(fileSystem: FileSystem, path: string): boolean {
 
 /**
  * Returns the status of the file at the path. If the second hard link of the file is the temporary name under which it
- * was created, `links` is 1.
+ * was created, `links` is 1, so that the file is not rejected because of this name.
  */
 function statusAsCreated(fileSystem: FileSystem, path: string): FileStatus | null {
   const status = fileSystem.status(path);
   if (status?.links !== 2 || !mayRead(dirname(path))) return status;
   if (twinOf(fileSystem, path, status) !== undefined) return { ...status, links: 1 };
-  // The temporary name may have been removed in the meantime.
+  // Another process may have removed the temporary name in the meantime, so the number of links is read again.
   return fileSystem.status(path);
 }
 
@@ -147,8 +148,8 @@ function finishCreation(fileSystem: FileSystem, path: string): void {
  * leads to another file.
  *
  * If inode numbers are rounded, see {@linkcode FileStatus.inode}, two files may have the same number. The length of the
- * open file is then read before and after the length of the file at the path. The length at the path must lie between the
- * two lengths, because the open file can only have grown. Another file is unlikely to have such a length.
+ * open file is then read before and after the length of the file at the path. The length at the path must lie between
+ * the two lengths, because the open file can only have grown. Another file is unlikely to have such a length.
  */
 export function statusIfAt(
   fileSystem: FileSystem,
@@ -165,7 +166,8 @@ export function statusIfAt(
 }
 
 /**
- * Truncates an open file. If the handle cannot truncate it, opens the file again by its path.
+ * Truncates an open file. If the handle cannot truncate the file, opens the file again by its path, and truncates it
+ * then.
  *
  * @throws {Error} If the file cannot be truncated, or if it must be opened again and is no longer at its path.
  */
@@ -177,7 +179,8 @@ export function truncate(
   try {
     handle.truncateSync(byteLength);
   } catch (error) {
-    // On Windows, a handle that was opened for appending cannot truncate.
+    // On Windows, a handle that was opened for appending cannot truncate the file. So the file is opened again for
+    // updating.
     if (!isAccessDenied(error)) throw error;
     using stack = new DisposableStack();
     const writable = reopened(fileSystem, path, { handle, access: "update", stack });
@@ -190,8 +193,8 @@ export function truncate(
  * Syncs an open file, even if it was opened for reading only. If the handle cannot sync it, opens the file again by its
  * path. Resolves with `false`, and syncs nothing, if the file is then no longer at its path.
  *
- * @throws {Deno.errors.NotCapable} If the system syncs a file only through a handle that can write, as Windows does, and
- *   the permission to write is missing.
+ * @throws {Deno.errors.NotCapable} If the system syncs a file only through a handle that can write, as Windows does,
+ *   and the permission to write is missing.
  */
 export async function syncData(
   fileSystem: FileSystem,
@@ -210,7 +213,10 @@ export async function syncData(
   return true;
 }
 
-/** Opens an open file a second time, for appending or updating. Returns null if the file is no longer at its path. */
+/**
+ * Opens a file that is already open a second time, for appending or updating. Returns null if the path no longer leads
+ * to this file.
+ */
 function reopened(
   fileSystem: FileSystem,
   path: string,
@@ -340,12 +346,18 @@ function syncParent(fileSystem: FileSystem, parent: string): void {
   }
 }
 
-/** Checks whether a path may be read. Unlike an attempt to read, the check never prompts for the permission. */
+/**
+ * Checks whether Deno's permissions allow this process to read a path. Unlike an attempt to read, the check never
+ * prompts the user for the permission.
+ */
 function mayRead(path: string): boolean {
   return Deno.permissions.querySync({ name: "read", path }).state === "granted";
 }
 
-/** Checks whether a path may be written. Like {@linkcode mayRead}, the check never prompts for the permission. */
+/**
+ * Checks whether Deno's permissions allow this process to write a path. The check never prompts the user for the
+ * permission.
+ */
 export function mayWrite(path: string): boolean {
   return Deno.permissions.querySync({ name: "write", path }).state === "granted";
 }

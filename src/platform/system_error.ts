@@ -1,13 +1,16 @@
 /**
- * Recognizes errors of the system by their numbers, where Deno has no class for them.
+ * Recognizes errors of the system for which Deno has no error class, by their numbers.
  *
  * @module
  */
 
-/** The errors that mean a missing feature: on Linux EPERM, EINVAL, ENOLCK, ENOSYS, ENOTSUP and EOPNOTSUPP. */
+/**
+ * The numbers of the errors that mean that the system does not support an operation: on Linux EPERM, EINVAL, ENOLCK,
+ * ENOSYS, ENOTSUP and EOPNOTSUPP.
+ */
 const MISSING_FEATURE: Partial<Record<typeof Deno.build.os, readonly number[]>> = {
   linux: [1, 22, 37, 38, 95],
-  // Also ENOTTY (25), with which fcntl() rejects F_FULLFSYNC.
+  // Also ENOTTY (25), with which fcntl() rejects F_FULLFSYNC, the operation that syncs a file.
   darwin: [1, 22, 25, 77, 78, 45, 102],
   // ERROR_INVALID_FUNCTION and ERROR_NOT_SUPPORTED.
   windows: [1, 50],
@@ -28,9 +31,9 @@ const INVALID_NAME: readonly number[] = [1, 6, 87, 123, 161, 267];
 const LOCK_VIOLATION = 33;
 
 /**
- * Checks whether a file lock, a hard link or a sync failed because the file system does not have this feature. CIFS, FUSE
- * and Ceph cannot sync directories, exFAT has no hard links, some network mounts have no locks. Such an error is not a
- * failure of the disk: the call had no effect, and a retry would have no effect either.
+ * Checks whether a file lock, a hard link or a sync failed because the file system does not have this feature. CIFS,
+ * FUSE and Ceph cannot sync directories, exFAT has no hard links, some network mounts have no locks. Such an error is
+ * not a failure of the disk: the call had no effect, and a retry would have no effect either.
  */
 export function isMissingFeature(error: unknown): boolean {
   const numbers = MISSING_FEATURE[Deno.build.os] ?? MISSING_FEATURE.linux!;
@@ -55,7 +58,7 @@ export function isInvalidName(error: unknown): boolean {
   return !(error instanceof Deno.errors.PermissionDenied) && INVALID_NAME.includes(numberOf(error));
 }
 
-/** Returns the number that the system gave an error, or NaN. */
+/** Returns the error number of the system from the message of an error; NaN if the message has no such number. */
 function numberOf(error: unknown): number {
   const [, number] = /\(os error (\d+)\)/.exec(error instanceof Error ? error.message : "") ?? [];
   return Number(number ?? NaN);

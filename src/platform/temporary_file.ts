@@ -2,9 +2,10 @@
  * The temporary names of new files. A file is created under such a name, gets its owner, and is then linked to its
  * final path.
  *
- * Each creation has a name of its own, so that processes that create the same file at the same time never touch each
- * other's file. A temporary file is empty, or it is already linked to its final path. So any process may remove the
- * temporary name at any time: the content stays under the path, and a process that has lost its empty file tries again.
+ * Each creation uses a new random name. So if several processes create the same file at the same time, none of them
+ * uses the temporary file of another. A temporary file is empty, or it is already linked to its final path. So any
+ * process may remove the temporary name at any time: the content stays under the path, and a process that has lost its
+ * empty file tries again.
  *
  * @module
  */

@@ -8,7 +8,7 @@ import type { Clock } from "./clock.ts";
 /** Maximum time of one step in milliseconds. */
 const STEP_MS = 2;
 
-/** The turns of the event loop during one piece of work. */
+/** Divides one piece of work into steps. Between two steps, the event loop makes a turn. */
 export class Turns {
   readonly #clock: Clock;
   #stepStartMs: number;
