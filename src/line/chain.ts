@@ -1,6 +1,6 @@
 /**
- * The hash chain through the lines of a log. Each line has a number and a hash that covers the line before it, so
- * that a changed, removed, inserted or moved line breaks the chain. Pure.
+ * The hash chain through the lines of a log. Each line has a number and a hash that covers the line before it, so that
+ * a changed, removed, inserted or moved line breaks the chain. Pure.
  *
  *     {"ts":"...","event":"nav",...,"seq":12,"hash":"5f2c..."}
  *
@@ -8,15 +8,15 @@
  *                    + the bytes between the two lines in the file, if there are any
  *                    + the line without its hash: {"ts":"...","event":"nav",...,"seq":12})
  *
- * The bytes between two chained lines come from writers without a chain and from lines torn by a crash. They are
- * hashed with the chained line after them, including their line breaks. The first chained line of a file covers
- * only bytes of its file: unchained bytes at the end of the previous file are not part of the chain.
+ * The bytes between two chained lines come from writers without a chain and from lines torn by a crash. The hash of the
+ * next chained line covers these bytes, including their line breaks. The first chained line of a file covers only bytes
+ * of its file: unchained bytes at the end of the previous file are not part of the chain.
  *
  * @module
  */
 import { createHash, type Hash } from "node:crypto";
 
-/** The link of a line in the chain: the number and the hash of the line. */
+/** The place of a line in the hash chain of a log: the number and the hash of the line. */
 export interface ChainLink {
   /** Number of the line, from 0. */
   readonly seq: number;
@@ -27,7 +27,7 @@ export interface ChainLink {
 /** Names of the JSON members with the number and the hash of a line. */
 export const CHAIN_NAMES: readonly string[] = Object.freeze(["seq", "hash"]);
 
-/** The link that precedes the first line of a chain. */
+/** The number and the hash that the first line of a chain uses as those of its previous line. */
 export const CHAIN_START: ChainLink = Object.freeze({ seq: -1, hash: "0".repeat(64) });
 
 const BRACE = 0x7d;
@@ -56,7 +56,10 @@ const SEQ_NAME = encoder.encode(seqMember(""));
 const HASH_NAME = encoder.encode(hashMember("").slice(0, -1));
 const END = encoder.encode('"}');
 
-/** Returns the number and the hash in a line, or null if the line is not chained. `line` has no line break. */
+/**
+ * Returns the number and the hash in a line; null if the line is not chained, so that it has neither. The caller passes
+ * the line without its line break.
+ */
 export function linkOf(line: Uint8Array): ChainLink | null {
   const seq = seqOf(line);
   if (seq === null) return null;
@@ -64,7 +67,10 @@ export function linkOf(line: Uint8Array): ChainLink | null {
   return { seq, hash };
 }
 
-/** Checks whether a line is chained, much faster than {@linkcode linkOf}. `line` has no line break. */
+/**
+ * Checks whether a line is chained, which means that it ends with a number and a hash. Faster than {@linkcode linkOf}.
+ * The caller passes the line without its line break.
+ */
 export function isChained(line: Uint8Array): boolean {
   return seqOf(line) !== null;
 }
@@ -104,7 +110,10 @@ function isHexDigit(byte: number): boolean {
 
 let bare = new Uint8Array(1024);
 
-/** Returns a chained line without its hash member. The next call overwrites the result. */
+/**
+ * Returns a chained line without its hash member, in a buffer that all calls share. So the next call overwrites the
+ * result.
+ */
 export function bareLine(line: Uint8Array): Uint8Array {
   const byteLength = line.byteLength - HASH_MEMBER_LENGTH;
   if (bare.byteLength < byteLength) bare = new Uint8Array(2 * byteLength);
@@ -113,7 +122,10 @@ export function bareLine(line: Uint8Array): Uint8Array {
   return bare.subarray(0, byteLength);
 }
 
-/** Returns the later of two links in the chain. If only one link is not null, returns it; null if both are null. */
+/**
+ * Returns the later of two links (number and hash of a line) in the chain of a log. If one of them is null, returns the
+ * other one; if both are null, returns null.
+ */
 export function later(a: ChainLink | null, b: ChainLink | null): ChainLink | null {
   if (a === null || b === null) return a ?? b;
   return b.seq > a.seq ? b : a;
@@ -126,12 +138,12 @@ export function later(a: ChainLink | null, b: ChainLink | null): ChainLink | nul
 export class NextHash {
   readonly #before: string;
   /**
-   * The hash computation so far, over the hash of the previous line and the bytes between the two lines. Undefined
-   * until such bytes are added.
+   * The hash computation so far, over the hash of the previous chained line and the bytes between the two chained
+   * lines. Undefined until bytes between the two lines are added.
    */
   #between: Hash | undefined;
 
-  /** Starts from the link of the previous chained line. */
+  /** Starts from the hash of the previous chained line. */
   constructor({ hash }: ChainLink) {
     this.#before = hash;
   }
@@ -147,7 +159,10 @@ export class NextHash {
     this.#between.update(bytes);
   }
 
-  /** Returns the hash of the next chained line. `bare` is that next line without its hash member. */
+  /**
+   * Returns the hash of the next chained line. `bare` is the next chained line without its hash member, because a hash
+   * cannot cover itself.
+   */
   of(bare: Uint8Array): string {
     const hash = this.#between?.copy() ?? this.#begun();
     return hash.update(bare).digest("hex");

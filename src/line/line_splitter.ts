@@ -1,5 +1,6 @@
 /**
- * Splits chunks of bytes into lines with their offsets. Needs memory for one line at a time.
+ * Splits the bytes of a file, which arrive in chunks, into lines with their offsets. Keeps only one line in memory at a
+ * time.
  *
  * @module
  */
@@ -16,7 +17,10 @@ export interface RawLine {
   readonly byteLength: number;
   /** Bytes of the line without the line break; null if the line is longer than `maxLineBytes`. */
   readonly bytes: Uint8Array | null;
-  /** Whether the line ends with a line break. Only the last line of a file may lack a line break. */
+  /**
+   * Whether the line ends with a line break. Only the last line of a file can lack a line break: its writer may have
+   * crashed.
+   */
   readonly hasLineBreak: boolean;
 }
 

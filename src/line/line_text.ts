@@ -6,7 +6,8 @@
 
 const PREFIX = '{"ts":"';
 const TS_LENGTH = "2026-02-13T14:30:22.123Z".length;
-// Excludes days above 28, hour 24 and second 60. The text of such a time may sort differently than the time itself.
+// Excludes days above 28, hour 24 and second 60. For such times, the order of the texts may differ from the order of
+// the times: second 60 counts as second 59, and 30 February is not a time.
 const TS = /^\d{4}-\d\d-(?:[01]\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z"$/;
 
 /** Checks how the lines of a text begin. The caller must check the lines in ascending order. */

@@ -12,7 +12,10 @@ const BACKSLASH = 0x5c;
 // The three names that Python's json module writes but JSON does not have.
 const NON_FINITE = /-?\bInfinity\b|\bNaN\b/g;
 
-/** An event and the number of NUL bytes before it in its line. The NULs replace lines that were lost. */
+/**
+ * An event and the number of NUL bytes before it in its line. After a power loss, a file can have NULs in place of
+ * lines that were lost.
+ */
 export interface ParsedEvent {
   readonly event: AuditEvent;
   readonly lostBytes?: number;
