@@ -1,5 +1,6 @@
 /**
- * Checks whether a log still contains everything that it contained when `head()` returned an anchor.
+ * Checks whether a log still contains everything that it contained when `head()` returned an anchor. An anchor has the
+ * hashes of the last lines of the log and of its manifest at that time. The user stores it outside the log.
  *
  * @module
  */
@@ -17,7 +18,7 @@ export class AnchorCheck {
   #firstSeq: number | undefined;
 
   /**
-   * Starts the search for an anchor. If `anchor` is undefined, the search reports no fault.
+   * Starts the search for the lines that the anchor names. If `anchor` is undefined, the search reports no fault.
    *
    * @throws {TypeError} If the anchor is not a chain head.
    */
@@ -26,7 +27,8 @@ export class AnchorCheck {
   }
 
   /**
-   * Compares the next chained line with the anchor. If both have the same number and different hashes, reports a fault.
+   * Compares the next chained line (a line with a number and a hash) with the anchor. If both have the same number and
+   * different hashes, reports a fault, because the log was rewritten after the anchor was stored.
    */
   met(link: ChainLink, where: { path: string; line: number; faults: Faults }): void {
     this.#firstSeq ??= link.seq;
@@ -41,7 +43,7 @@ export class AnchorCheck {
 
   /**
    * Reports a fault for each of the anchor's two lines that was not found. Must be called after the whole log was read.
-   * `last` is the link of the last chained line.
+   * `last` has the number and the hash of the last chained line.
    */
   end(
     { faults, manifest, files, last }: {
@@ -62,8 +64,8 @@ export class AnchorCheck {
       });
     }
     if (seq === null || this.#isMet) return;
-    // If the anchor's line came before the first line that still exists, retention may have removed it. This is not a
-    // fault.
+    // If the line of the anchor came before the first line that still exists, retention may have deleted its archive.
+    // Such a deletion is not a fault.
     if (manifest.pruned.size > 0 && this.#firstSeq !== undefined && seq < this.#firstSeq) return;
     const lastSeq = last === undefined || last.seq < 0 ? "none" : `${last.seq}`;
     faults.add({
@@ -74,9 +76,9 @@ export class AnchorCheck {
 }
 
 /**
- * Checks an anchor that a caller passed, and returns it.
+ * Checks that a value has the form of an anchor, which is a chain head that `head()` returned, and returns the value.
  *
- * @throws {TypeError} If the anchor is not a chain head.
+ * @throws {TypeError} If the value is not a chain head.
  */
 export function checkedAnchor(anchor: ChainHead): ChainHead {
   const { archives, manifestSha256, seq, hash } = Object(anchor) as ChainHead;

@@ -12,15 +12,21 @@ import type { NumberedLine } from "./manifest_check.ts";
 /** The digests and figures of an archive, computed from its file. */
 export interface ArchiveContent extends GzipFacts {
   readonly summary: SegmentSummary;
-  /** The sums of the archive; null if it has too many groups, or no file with its sums. */
+  /**
+   * The sums of the archive, computed from its events; null if the archive has no file with its sums, or if the sums
+   * would have too many groups.
+   */
   readonly rollup: RollupContent | null;
-  /** The facts about the file with the sums; null if it does not exist. */
+  /**
+   * The facts about the file with the archive's sums, which lies beside the archive; null if the file does not exist.
+   */
   readonly stored: StoredRollup | null;
 }
 
 /**
- * Returns the first difference between an archive and its lines in the manifest, or undefined if they match. Every line
- * must have the digest of the content. The last line must also have the digest of the compressed file.
+ * Returns the first difference between an archive and its lines in the manifest, or undefined if they match. The
+ * manifest is the file that lists the archives of a log. Every line must have the digest of the content. The last line
+ * must also have the digest of the compressed file.
  */
 export function reasonAgainst(
   { summary, gzip_bytes, gzip_sha256 }: ArchiveContent,
@@ -32,7 +38,8 @@ export function reasonAgainst(
   if (line.gzip_bytes !== gzip_bytes || line.gzip_sha256 !== gzip_sha256) {
     return `the content of this archive matches line ${number} of the manifest, but the compressed bytes differ`;
   }
-  // Recovery adds a line for the same file if the archive gets a rollup that the last line does not state.
+  // A second line for the same file is a duplicate, unless it states another rollup (the file with the archive's sums):
+  // recovery adds such a line when it writes a rollup that the last line does not state.
   const doubled = lines.find(({ line: { gzip_sha256, rollup_sha256 } }, index) => {
     const last = lines[index - 1]?.line;
     return last?.gzip_sha256 === gzip_sha256 &&

@@ -1,5 +1,6 @@
 /**
- * Follows the chain through the lines of a log, and reports each line at which the chain breaks.
+ * Follows the hash chain through the lines of a log, and reports each line at which the chain breaks. A chained line
+ * has a number and a hash, and the hash also covers the previous chained line.
  *
  * After a break, the check continues from the number and the hash in the line at the break. So each break is reported
  * once, and later breaks are found too.
@@ -14,7 +15,10 @@ import type { Faults } from "./report.ts";
 
 const LINE_BREAK = Uint8Array.of(0x0a);
 
-/** A line that is not in the chain and that no hash covers, because no chained line follows it in its file. */
+/**
+ * A line without a number and a hash that is also not covered by the hash of a later line, because no chained line
+ * follows it in its file.
+ */
 interface LooseLine {
   readonly line: number;
   readonly byteOffset: number;
@@ -40,7 +44,10 @@ export class ChainCheck {
   /** The last chained line so far; undefined after a missing archive whose last line is unknown. */
   #last: ChainLink | undefined = CHAIN_START;
 
-  /** Starts the check before the first line of the log. `onLink` is called with each line that is in the chain. */
+  /**
+   * Starts the check before the first line of the log. `onLink` is called with the number and the hash of each line
+   * that continues the chain.
+   */
   constructor(
     { faults, maxLineBytes, onLink }: {
       faults: Faults;
@@ -59,8 +66,8 @@ export class ChainCheck {
   }
 
   /**
-   * Continues after a missing or unreadable archive. `link` is the link of the last chained line up to the end of that
-   * archive; undefined if unknown.
+   * Continues after a missing or unreadable archive. `link` has the number and the hash of the last chained line up to
+   * the end of the archive; undefined if they are unknown.
    */
   resume(link: ChainLink | undefined): void {
     this.#last = link;
@@ -93,9 +100,12 @@ export class FileCheck {
   readonly #options: FileCheckOptions;
   readonly #splitter: LineSplitter;
   #next: NextHash | undefined;
-  /** The first unchained line after the last chained line. */
+  /** The first line without a hash after the last chained line; undefined if there is none. */
   #firstBetween: { line: number; byteOffset: number } | undefined;
-  /** Whether a line after the last chained line is too long, so that its bytes are unknown. */
+  /**
+   * Whether a line after the last chained line is too long to be read. If so, the hash of the next chained line cannot
+   * be checked, because that hash also covers the long line.
+   */
   #isBlind = false;
   #loose: LooseLine[] = [];
   #lines = 0;
@@ -117,8 +127,9 @@ export class FileCheck {
   }
 
   /**
-   * Ends the check of the file and returns its result. `isVouchedFor` is true if the manifest has a digest of the whole
-   * file. If it is false, nothing protects the lines after the last chained line, so the check reports these lines.
+   * Ends the check of the file and returns its result. `isVouchedFor` is true if the manifest, which lists the
+   * archives, has a digest of the whole file. If there is no such digest, nothing protects the lines after the last
+   * chained line, so the check reports these lines.
    */
   end({ isVouchedFor }: { isVouchedFor: boolean }): CheckedFile {
     for (const line of this.#splitter.end()) this.#addLine(line);
@@ -156,7 +167,7 @@ export class FileCheck {
     this.#firstBetween ??= { line, byteOffset };
     this.#next?.addBetween(bytes);
     if (hasLineBreak) this.#next?.addBetween(LINE_BREAK);
-    // An unchained line before the first chained line of the log is not a fault.
+    // A line without a hash before the first chained line of the log is not a fault: the log was not chained then.
     if (this.#hasBegun) this.#addLoose(bytes, { line, byteOffset });
   }
 
@@ -171,8 +182,8 @@ export class FileCheck {
     { line, byteOffset }: { line: number; byteOffset: number },
   ): void {
     this.#chained++;
-    // After a power loss, NULs may stand before this line, in place of lost lines. They count as bytes between the two
-    // chained lines.
+    // After a power loss, NULs may stand before this line, in place of lost lines. The hash of this line covers them
+    // like other bytes between two chained lines.
     const start = bytes.findIndex((byte) => byte !== 0);
     if (start > 0) this.#next?.addBetween(bytes.subarray(0, start));
     const bare = bareLine(bytes.subarray(start));
@@ -222,7 +233,7 @@ export class FileCheck {
       : isTorn(bytes)
       ? undefined
       : `this line is neither an event (${parsed.reason}) nor a torn line of a crashed writer`;
-    // If several of these lines have the same fault, only the first line is reported.
+    // If several lines at the end of the file have the same fault, only the first of them is reported.
     if (this.#loose.some((loose) => loose.reason === reason)) return;
     this.#loose.push({ ...place, reason });
   }

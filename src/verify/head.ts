@@ -1,5 +1,6 @@
 /**
- * The chain head of a log, which the caller stores as an anchor.
+ * Computes the chain head of a log: the hashes of its last lines. A user stores the head outside the log as an anchor,
+ * so that a later check detects whether lines were removed or rewritten.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Reads all lines of a manifest: also the earlier lines of an archive that has several lines, and the lines of archives
- * that no longer exist.
+ * Reads all lines of a manifest, the file that lists the archives of a log: also the earlier lines of an archive that
+ * has several lines, and the lines of archives that no longer exist.
  *
  * @module
  */

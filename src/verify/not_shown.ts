@@ -8,16 +8,19 @@ import { counted } from "../shown.ts";
 /** The facts about a check from which {@linkcode notShown} selects its sentences. */
 export interface Unshown {
   /**
-   * The kind of the anchor: "none" if the caller passed no anchor; "with a chain" if the anchor has the hash of a
-   * chained line; otherwise "without a chain".
+   * The kind of the anchor: "none" if the caller passed no anchor; "with a chain" if the anchor has the hash of a line
+   * of the log; "without a chain" if the log had no line with a hash.
    */
   readonly anchor: "none" | "without a chain" | "with a chain";
-  /** Number of lines that are neither in the chain nor in an archive that the manifest lists. */
+  /**
+   * Number of lines that the check cannot protect: they have no hash, and they are in no archive that the manifest
+   * lists with a digest.
+   */
   readonly unprotectedLines: number;
   /** Number of archives whose manifest lines recovery has rebuilt from the archives. */
   readonly rebuiltArchives: number;
   readonly prunedArchives: number;
-  /** Names of the files that end in a torn line. */
+  /** Names of the files that end in a torn line, which a crash has left incomplete. */
   readonly tornFiles: readonly string[];
   readonly tornManifestBytes: number;
 }

@@ -35,7 +35,11 @@ export interface VerifyReport {
   readonly notShown: readonly string[];
 }
 
-/** The chain head of a log, to be stored as an anchor. It can be stored as JSON. */
+/**
+ * The chain head of a log: the hashes of its last lines at one time. Store it outside the log, for example as JSON, and
+ * pass it to {@linkcode AuditReader.verify} later as an anchor. The check then detects whether lines of that time were
+ * removed.
+ */
 export interface ChainHead {
   /** Number of archives in the manifest, including archives that were removed later. */
   readonly archives: number;

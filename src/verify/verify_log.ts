@@ -1,6 +1,7 @@
 /**
- * Checks a log against its manifest and its chain: the digest and the figures of every archive, the chain of the
- * manifest, the chain of the lines, and that no segment is missing.
+ * Checks a log for tampering, against its manifest (the file that lists the archives) and the hash chain of its lines.
+ * Compares the digest and the figures of every archive with the manifest, follows the hash chains of the manifest and
+ * of the lines, and reports missing archives.
  *
  * The manifest is read before and after the snapshot of the files. The snapshot must contain every archive that the
  * first reading lists. The second reading must list every archive in the snapshot. Therefore writers may append and
@@ -36,7 +37,10 @@ import { Faults, type VerifyOptions, type VerifyReport } from "./report.ts";
 export interface VerifySource {
   readonly log: LogDirectory;
   readonly maxLineBytes: number;
-  /** Awaited before the check begins. An open log resolves it when every accepted event was written or refused. */
+  /**
+   * Awaited before the check begins. The function of an open log resolves when every accepted event was written or
+   * refused, so that the check includes these events.
+   */
   readonly beforeRead?: () => Promise<void>;
 }
 
@@ -94,7 +98,10 @@ class LogCheck {
   #lines = 0;
   #bytes = 0;
   #rebuilt = 0;
-  /** Number of lines that are neither in the chain nor in an archive that the manifest lists. */
+  /**
+   * Number of lines that nothing protects: they have no hash, and they are in no archive that the manifest lists with a
+   * digest.
+   */
   #unprotected = 0;
   #torn: string[] = [];
 
@@ -110,7 +117,9 @@ class LogCheck {
     this.#totalBytes = options.snapshot.reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
 
-  /** Runs the check. Each archive in `required` must exist, or must have been pruned. */
+  /**
+   * Runs the check. Each archive in `required` must exist, unless the manifest records that retention has deleted it.
+   */
   async run(required: ReadonlySet<string>): Promise<VerifyReport> {
     const { files } = this.#source.log;
     const { manifest, snapshot, anchor, signal } = this.#options;
@@ -161,8 +170,8 @@ class LogCheck {
       if (required.has(name)) places.set(name, undefined);
     }
     const segments = snapshot.filter(({ path }) => path !== files.active);
-    // The path of a sealed segment may be an empty file or not a regular file. Such a path does not replace the archive
-    // of the segment.
+    // The path of a segment may be an empty file or not a regular file. Such a path must not hide the archive of the
+    // segment: the archive is checked, or reported as missing.
     for (const file of segments) {
       const name = file.isArchive ? basename(file.path) : `${basename(file.path)}.gz`;
       if (file.byteLength > 0 || !places.has(name)) places.set(name, file);
@@ -175,7 +184,10 @@ class LogCheck {
     ];
   }
 
-  /** Continues the check after an archive that does not exist. If the archive was not pruned, reports a fault. */
+  /**
+   * Continues the check after an archive that does not exist. Reports a fault, unless the manifest records that
+   * retention has deleted the archive.
+   */
   #passOver(name: string): void {
     const { manifest } = this.#options;
     const lines = manifest.lines.get(name) ?? [];
@@ -188,7 +200,8 @@ class LogCheck {
   }
 
   /**
-   * Continues the chain after a missing or unreadable archive. `lines` are the lines of this archive in the manifest.
+   * Continues the hash chain after a missing or unreadable archive. Takes the last hash in the archive from `lines`,
+   * the lines of this archive in the manifest.
    */
   #resumeBehind(lines: readonly NumberedLine[]): void {
     const last = lines.at(-1)?.line;
@@ -211,7 +224,7 @@ class LogCheck {
       return this.#resumeBehind(lines);
     }
     if (content === null) {
-      // A writer may have pruned the archive since the snapshot, which is not a fault.
+      // Since the snapshot, the retention of a writer may have deleted the archive, which is not a fault.
       const { pruned } = readManifest(log);
       if (!pruned.has(basename(file.path))) fault("this archive was removed during the check");
       return this.#resumeBehind(lines);
@@ -233,8 +246,8 @@ class LogCheck {
   }
 
   /**
-   * Checks the sums beside an archive. Missing sums are not a fault, because the next writer that opens the log computes
-   * them again.
+   * Checks the file with the sums of an archive. A missing file is not a fault, because the next writer that opens the
+   * log computes the sums again.
    */
   async #checkRollup(
     { path }: SnapshotFile,
