@@ -64,7 +64,7 @@ class Bench {
 
 const RUN = { name: "run", limit: { usd: 1 }, hours: 1 };
 
-/** Resolves with the kind of the error, or with "granted". */
+/** Resolves with the kind of the error that refuses the hold, or with "granted". */
 async function kindOf(hold: Promise<BudgetHold>): Promise<string> {
   try {
     await hold;
@@ -126,7 +126,7 @@ Deno.test("Budget.hold() reserves an amount, and settle() replaces the amount by
   assertEquals(await log.hourlySpend(), 0.25);
 });
 
-Deno.test("Budget.hold() refuses an amount if the holds and costs of all processes leave too little room", async () => {
+Deno.test("Budget.hold() refuses an amount if the reserved amounts and costs of all processes leave too little room", async () => {
   const bench = new Bench();
   await using a = await bench.open();
   await using b = await bench.open();
@@ -182,7 +182,7 @@ Deno.test("Budget.hold() on several budgets holds the amount on all of them, or 
   await assertRejects(() => run.hold({ usd: 0.1, and: [elsewhere] }), TypeError, "the same log");
 });
 
-Deno.test("BudgetHold charges its whole amount if it is disposed before it is settled or released, and rejects a second end", async () => {
+Deno.test("BudgetHold charges its whole amount if it is disposed before settle() or release(), and rejects a second end", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.budget(RUN);
@@ -229,7 +229,7 @@ Deno.test("BudgetHold.settle() can be called again after an invalid field, and a
   assertEquals(bench.lines().at(-1)?.agent, "critic");
 });
 
-Deno.test("AuditLog.budget() counts earlier costs in the window of a new budget, and continues an existing budget", async () => {
+Deno.test("AuditLog.budget() counts the costs of the last hours before a new budget, and continues an existing budget", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   await log.log("llm_call", { cost: 0.5 });
@@ -256,7 +256,7 @@ Deno.test("AuditLog.budget() counts earlier costs in the window of a new budget,
   );
 });
 
-Deno.test("Budgets keep their figures if the log is rotated and its archives and manifest are lost", async () => {
+Deno.test("Budgets keep their figures if the log is rotated, and its archives and the list of archives are lost", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const total = await log.budget({ name: "total", limit: { usd: 10 } });
@@ -276,7 +276,7 @@ Deno.test("Budgets keep their figures if the log is rotated and its archives and
   assertEquals([spent, held, left], [2.5, 2, 5.5]);
 });
 
-Deno.test("Retention writes a new budget_state line before it removes the newest one, even in a program without budgets", async () => {
+Deno.test("Retention writes a new budget_state line, the figures of all budgets, before it removes the newest such line, even in a program without budgets", async () => {
   const bench = new Bench();
   const limit = { name: "total", limit: { usd: 10 } };
   {
@@ -308,7 +308,7 @@ Deno.test("Retention writes a new budget_state line before it removes the newest
   assertEquals([spent, held, left], [1.75, 2, 6.25]);
 });
 
-Deno.test("Retention writes no new budget_state line if an archive that it keeps contains one", async () => {
+Deno.test("Retention writes no new budget_state line, the figures of all budgets, if an archive that it keeps contains one", async () => {
   const bench = new Bench();
   {
     await using log = await bench.open();
@@ -333,7 +333,8 @@ Deno.test("The budget_state lines take less than half of the log, even if one ex
     const total = await log.budget(limit);
     for (let n = 0; n < 300; n++) {
       const hold = await total.hold({ usd: 0.1, maxSec: 1e6 });
-      // One hold in four stays open, so that a `budget_state` line becomes longer than `rotationSizeBytes`.
+      // One hold in four stays open. A `budget_state` line lists all open holds, so it becomes longer than
+      // `rotationSizeBytes`.
       if (n % 4 > 0) await hold.settle("llm_call", { cost: 0.05 });
     }
     for await (const event of log.query()) {
@@ -359,7 +360,7 @@ Deno.test("The budget_state lines take less than half of the log, even if one ex
   assertEquals([spent, held], [11.25, 7.5]);
 });
 
-Deno.test("Budget.hold() rejects with the kind unwritable, and holds nothing, if its line cannot be written or synced", async () => {
+Deno.test("Budget.hold() rejects with the kind unwritable, and reserves nothing, if its line cannot be written or synced", async () => {
   for (const [name, error] of [["append", noSpace], ["syncData", ioError]] as const) {
     const bench = new Bench();
     const process = bench.disk.process();
@@ -388,7 +389,7 @@ Deno.test("Budget.hold() rejects if its signal is aborted or its log is closed",
   await assertRejects(() => log.budget(RUN), AuditClosedError);
 });
 
-Deno.test("AuditLog.flushSync() leaves a pending hold undecided, and the hold is decided afterwards", async () => {
+Deno.test("AuditLog.flushSync() does not decide about a pending call of Budget.hold(), which is granted or refused afterwards", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.budget(RUN);
@@ -450,7 +451,7 @@ Deno.test("AuditLog.budget() and Budget.hold() reject an unknown, missing or inv
   assertEquals(bench.lines().length, 1);
 });
 
-// On the real disk, because the simulated one copies the file at each append.
+// This test uses the real disk, because the simulated disk copies the file at each append and would be slow.
 Deno.test("A log has at most 1,000 budgets and 10,000 open holds", async () => {
   using dir = tempDir();
   const log = await AuditLog.open({ path: dir.path("a.jsonl"), logger: silent });
@@ -488,7 +489,7 @@ Deno.test("Budgets keep their open holds if a program logs 2,000 lines at once, 
   assertEquals((await total.state()).left, 0.5);
 });
 
-Deno.test("Budget.hold() does not exceed the limit after a hold by a process whose clock was ahead", async () => {
+Deno.test("Budget.hold() does not exceed the limit after a process whose clock was ahead has reserved an amount", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.budget(RUN);
@@ -578,7 +579,7 @@ Deno.test("Budgets grant no holds while the archive with their lines cannot be r
   }
 });
 
-Deno.test("Retention removes an archive with a budget_state line only when a newer such line is durable, even if another process wrote that line", async () => {
+Deno.test("Retention removes an archive with a budget_state line (the figures of all budgets) only when a newer such line is durable, even if another process wrote the newer line", async () => {
   const bench = new Bench();
   const total = { name: "total", limit: { usd: 1 } };
   const clock = new SimulatedClock();
@@ -611,7 +612,7 @@ Deno.test("Retention removes an archive with a budget_state line only when a new
   await Promise.all([pruning.close(), writing.close()]);
 });
 
-Deno.test("A hold on one budget by a process whose clock is ahead does not free costs of other budgets", async () => {
+Deno.test("A hold on one budget by a process whose clock is ahead does not let other budgets forget costs too early", async () => {
   const bench = new Bench();
   let aheadMs = 0;
   await using ahead = await bench.open({ now: () => bench.nowMs + aheadMs });
@@ -645,7 +646,7 @@ Deno.test("Budget rejects, and names the reason, if the log has ended the budget
   );
 });
 
-Deno.test("Budget with a window of 270,000 years has no time at which it resets", async () => {
+Deno.test("Budget with a window of 270,000 years states no time at which old costs leave the window", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const ages = await log.budget({ name: "ages", limit: { usd: 1 }, hours: 2.38e9 });
@@ -655,7 +656,7 @@ Deno.test("Budget with a window of 270,000 years has no time at which it resets"
   assertEquals([kind, resetsAt], ["spent", null]);
 });
 
-Deno.test("Budget.hold() leaves token counts to the event that settles the hold, so that a new budget counts them once", async () => {
+Deno.test("Budget.hold() does not log token counts, so that a new budget counts only those of the event that settles the hold", async () => {
   const bench = new Bench();
   await using log = await bench.open();
   const run = await log.budget(RUN);
@@ -701,7 +702,8 @@ Deno.test("Budgets count the costs of pruned archives, even if retention keeps a
     await log.log("llm_call", { cost: 1 });
     await log.rotate();
   }
-  // Recovery adds a manifest line for the archive. Retention never prunes an archive whose line was added by recovery.
+  // Recovery adds a line for the archive to the new manifest, and marks it as rebuilt. Retention never prunes such an
+  // archive.
   bench.disk.process().remove("/log/audit.manifest.jsonl");
   {
     await using log = await bench.open({ retention: { maxArchives: 1 } });
@@ -717,7 +719,7 @@ Deno.test("Budgets count the costs of pruned archives, even if retention keeps a
   assertEquals((await (await log.budget(total)).state()).spent, 51);
 });
 
-Deno.test("declare() sums up past costs again if the budget keeper has reread the log in the meantime, so that each cost counts once", async () => {
+Deno.test("declare() sums up past costs again if the budgets were reread from the log in the meantime, so that each cost counts once", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const cost = { ts: new Date(T0).toISOString(), event: "llm_call", cost: 3 };
@@ -734,7 +736,8 @@ Deno.test("declare() sums up past costs again if the budget keeper has reread th
     },
     decide(decision: Decision) {
       if (++looks === 2) {
-        // If the budget keeper reads the log again from the start, its listeners receive old events again.
+        // A rereading of the log passes old events to the listeners again. The generation lets listeners recognize the
+        // repetition.
         this.generation++;
         for (const listener of listeners) listener(cost);
       }

@@ -40,7 +40,10 @@ function modelOf({ terms, limit }: typeof BUDGETS[number]): ModelBudget {
   return { name, unit, limit, windowMs: hours === null ? null : hours * HOUR_MS, sinceMs, agent };
 }
 
-/** A random history of budget lines, which is added to the library's ledger and to the plain model. */
+/**
+ * A random history of budget lines. Each line is added to the library's {@linkcode BudgetLedger} and to the plain
+ * model, whose answers must agree.
+ */
 class History {
   readonly #random: SeededRandom;
   readonly model = new PlainModel();
@@ -64,7 +67,10 @@ class History {
     return [...this.#declared];
   }
 
-  /** Returns a ledger that reads the lines from the newest `budget_state` line on; null without such a line. */
+  /**
+   * Returns a ledger that starts to read at the newest `budget_state` line, which states the figures of all budgets;
+   * null if there is no such line.
+   */
   resumed(): BudgetLedger | null {
     const from = this.#lines.findLastIndex(({ event }) => event === BUDGET_LINE.state);
     if (from < 0) return null;
@@ -127,7 +133,8 @@ class History {
     const asked = this.#ask();
     if (asked === null) return;
     const { budgets, amounts, held } = asked;
-    // Some holds have waited and have a `budget_wait` line, which may no longer be valid.
+    // Some holds have waited for room. Their process has written a `budget_wait` line, which keeps room for them for a
+    // limited time and may have expired.
     const waited = this.#random.below(3) === 0 ? this.#waiting.pop() : undefined;
     const id = waited ?? `${this.#ids.length}`;
     const ms = this.ledger.decisionMs(budgets, this.#nowMs);
@@ -151,7 +158,7 @@ class History {
     this.model.add({ kind: "hold", ms, id, untilMs, amounts: held });
   }
 
-  /** Adds the `budget_wait` line of a hold that waits for room, or renews such a line. */
+  /** Adds a `budget_wait` line, which keeps room for a hold that waits, or renews such a line. */
   #wait(): void {
     const asked = this.#ask();
     if (asked === null) return;
@@ -160,16 +167,16 @@ class History {
     const id = isRenewed ? this.#one(this.#waiting) : `wait ${this.#lines.length}`;
     if (!isRenewed) this.#waiting.push(id);
     const ms = this.#nowMs;
-    // A `budget_wait` line may be valid for 10 s. Processes whose clocks are ahead write lines that are valid for
-    // longer.
+    // A `budget_wait` line keeps room for a waiting hold for 10 s at most. If the clock of its process is ahead, the
+    // line is valid for longer.
     const untilMs = ms + 4_000 + this.#random.below(8_000);
     this.#add(BUDGET_LINE.wait, ms, holdFields({ id, amounts, untilMs, budgets }));
     this.model.add({ kind: "wait", ms, id, untilMs, amounts: held });
   }
 
   /**
-   * Returns random budgets, the amount to hold in each unit, and the amount to hold on each budget by its name; null if
-   * no budget was drawn.
+   * Returns random budgets, the amount to reserve in each unit, and the amount to reserve on each budget by its name;
+   * null if no budget was drawn.
    */
   #ask() {
     const budgets = this.names.filter(() => this.#random.below(2) === 0);
@@ -223,7 +230,7 @@ class History {
     return (this.#random.below(2) === 0 ? 1 : -1) * this.#random.below(30 * HOUR_MS);
   }
 
-  /** Returns the ID of a recent hold, which may have ended. */
+  /** Returns the ID of a recent hold (reserved amount), which may have ended. */
   #anId(): string | undefined {
     return this.#ids.at(-1 - this.#random.below(6));
   }
@@ -241,7 +248,7 @@ class History {
 }
 
 await sampledTest(
-  "BudgetLedger agrees with a plain model, even if it starts at the newest budget_state line",
+  "BudgetLedger agrees with a plain model, even if it starts at the newest budget_state line, which states the figures of all budgets",
   1 / 10,
   (extent) => {
     for (const seed of extent.seeds(300)) {

@@ -13,13 +13,15 @@ import { BudgetLedger } from "../../src/budget/ledger.ts";
 const HOUR_MS = 3_600_000;
 const T0 = Date.UTC(2026, 1, 13, 10);
 const iso = (ms: number) => new Date(ms).toISOString();
-/** The time at `HH:MM` of the day. */
+/** Returns the epoch milliseconds of the time `HH:MM` on the day of these tests. */
 const at = (text: string) => Date.parse(`2026-02-13T${text}:00.000Z`);
 
 const RUN: BudgetTerms = { name: "run", unit: "usd", hours: 1, sinceMs: null, where: {} };
 const usd = (value: number) => toAmount(value, "usd");
 
-/** A ledger, and functions that add lines to it. */
+/**
+ * A ledger, which computes the figures of budgets from the lines of a log, and functions that add lines to the ledger.
+ */
 class Bench {
   readonly ledger: BudgetLedger = new BudgetLedger({ isWhole: true });
   readonly lines: AuditEvent[] = [];
@@ -35,7 +37,7 @@ class Bench {
     this.add(BUDGET_LINE.limit, ms, limitFields(line));
   }
 
-  /** Holds an amount if it fits. Returns the kind of the refusal, or "granted". */
+  /** Reserves (holds) an amount if it fits. Returns the kind of the refusal, or "granted". */
   hold(id: string, amount: number, ms: number, { maxSec = 900, budgets = ["run"] } = {}): string {
     const { ledger } = this;
     const { unit } = ledger.account(budgets[0]!)!.terms;
@@ -65,7 +67,7 @@ Deno.test("BudgetLedger grants 35 holds of 0.01 USD within a limit of 0.35 USD, 
   assertEquals(bench.figures(T0), [0.35, 0, 0]);
 });
 
-Deno.test("BudgetLedger counts the cost of a settled hold for one hour after its end, rounded up to a minute", () => {
+Deno.test("BudgetLedger counts the cost of a settled hold for one hour after the hold has ended, rounded up to a minute", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   assertEquals(bench.hold("a", 0.9, at("10:00"), { maxSec: 3_600 }), "granted");
@@ -76,7 +78,7 @@ Deno.test("BudgetLedger counts the cost of a settled hold for one hour after its
   assertEquals(bench.figures(at("11:51")), [0, 0, 0]);
 });
 
-Deno.test("BudgetLedger charges a hold that expired without an end until its window has passed, or forever if the budget has no window", () => {
+Deno.test("BudgetLedger charges the amount of a hold that expired without an end for one window after it expired, or forever if the budget has no window", () => {
   const bench = new Bench();
   const total: BudgetTerms = { ...RUN, name: "total", hours: null, sinceMs: T0 };
   bench.declare(RUN, 1);
@@ -106,7 +108,7 @@ Deno.test("BudgetLedger replaces the charge for an expired hold if the hold is s
   assertEquals(bench.figures(at("10:31")), [0.5, 0, 0]);
 });
 
-Deno.test("BudgetLedger charges the held amount if the event that ends the hold has no cost", () => {
+Deno.test("BudgetLedger charges the reserved amount if the event that ends a hold has no cost", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   bench.declare({ ...RUN, name: "tokens", unit: "tokens" }, 1_000);
@@ -139,7 +141,7 @@ Deno.test("BudgetLedger names the reason of a refusal: the amount is too large, 
   });
 });
 
-Deno.test("BudgetLedger.decisionMs() is not before the newest hold, or end of a hold, on the budget, until a limit is set by hand", () => {
+Deno.test("BudgetLedger.decisionMs() returns no time before the newest hold, or end of a hold, on the budget, even if a clock is behind, until a limit is set by hand", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   // The clock of the first process is two hours ahead.
@@ -147,7 +149,8 @@ Deno.test("BudgetLedger.decisionMs() is not before the newest hold, or end of a 
   bench.add("llm_call", T0 + 2 * HOUR_MS, { hold: "a", cost: 1 });
   assertEquals(bench.ledger.decisionMs(["run"], T0), T0 + 2 * HOUR_MS);
   assertEquals(bench.hold("b", 0.01, T0), "spent");
-  // A limit that is set by hand sets the time of the budget back to the time of its line.
+  // If a user sets a limit by hand, the time of the budget goes back to the time of that line. So a clock that was
+  // ahead has no effect any more.
   const line = { terms: RUN, limit: usd(2), isDeclared: false, sums: [] };
   bench.add(BUDGET_LINE.limit, T0, limitFields(line));
   assertEquals(bench.ledger.decisionMs(["run"], T0), T0);
@@ -176,7 +179,7 @@ Deno.test("BudgetLedger counts an event on every budget whose `where` matches, c
   assertEquals(bench.ledger.figures("calls", T0).spent, 3);
 });
 
-Deno.test("BudgetLedger has the same state whether it starts at a budget_state line or at the first line of the log", () => {
+Deno.test("BudgetLedger has the same state whether it starts at a budget_state line, which states all figures, or at the first line of the log", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   bench.declare({ ...RUN, name: "total", unit: "tokens", hours: null, sinceMs: T0 - 7 }, 500);
@@ -208,7 +211,7 @@ Deno.test("BudgetLedger removes a budget that ends, and ignores its old holds if
   assertEquals([bench.figures(T0), bench.figures(T0, "other")], [[0.125, 0, 0], [0.125, 0, 0]]);
 });
 
-Deno.test("BudgetLedger ignores a budget_state line that contradicts the lines before it", () => {
+Deno.test("BudgetLedger ignores a budget_state line, which states the figures of all budgets, if the line contradicts the lines before it", () => {
   const bench = new Bench();
   bench.declare(RUN, 1);
   bench.hold("a", 0.5, T0);

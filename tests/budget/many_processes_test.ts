@@ -68,7 +68,7 @@ function linesOf(log: string, kept: string): Line[] {
     .filter((name) => /^audit_\d+_\d+\.jsonl$/.test(name) && !archives.has(`${name}.gz`));
   const segments = [...archives, ...sealed].sort();
   const paths = segments.map((name) => `${name.endsWith(".gz") ? kept : log}/${name}`);
-  // After the last rotation there may be no active file.
+  // If the last rotation was the last write, there is no active file.
   const active = [`${log}/audit.jsonl`].filter(exists);
   return [...paths, ...active].map(textOf).join("").trimEnd().split("\n")
     .map((line) => JSON.parse(line));
@@ -87,7 +87,10 @@ interface RunSizes {
   readonly usd: number;
 }
 
-/** Runs the processes, of which two are killed and started again. Resolves with the number of refusals that they saw. */
+/**
+ * Runs the processes, of which two are killed and started again. Resolves with the number of refused holds in the
+ * processes that were not killed.
+ */
 async function run(dir: TempDir, { processes, agents, calls, usd }: RunSizes): Promise<number> {
   const path = dir.path("log/audit.jsonl");
   const start = (name: string) => {
@@ -101,7 +104,7 @@ async function run(dir: TempDir, { processes, agents, calls, usd }: RunSizes): P
   const killed = [start("killed_1"), start("killed_2")];
   const others = Array.from({ length: processes - killed.length }, (_, n) => start(`${n}`));
   for (const [n, process] of killed.entries()) {
-    // The process is killed when it has been granted some holds.
+    // The first output shows that the process was granted some holds; the test then kills it.
     const told = process.stdout.getReader();
     await told.read();
     process.kill("SIGKILL");
@@ -117,7 +120,10 @@ async function run(dir: TempDir, { processes, agents, calls, usd }: RunSizes): P
   return refused;
 }
 
-/** Returns the refusals that all processes saw. A killed process may have torn its last line. */
+/**
+ * Returns the refused holds that all processes have recorded. Leaves out an incomplete last line, because a killed
+ * process may have left one.
+ */
 function refusalsIn(dir: TempDir): SeenRefusal[] {
   return [...Deno.readDirSync(dir.path(""))].filter(({ name }) => name.startsWith("refused_"))
     .flatMap(({ name }) => textOf(dir.path(name)).split("\n").slice(0, -1))
@@ -148,7 +154,8 @@ await sampledTest(
     assert(refused >= (isWhole ? 1_000 : 100), counts);
     assert(granted >= (isWhole ? 10_000 : 50), counts);
     assert(charged >= limit * 95n / 100n, counts);
-    // A waiting hold writes a `budget_wait` line after a second, and the short run may end before.
+    // A hold that waits writes a `budget_wait` line after a second. The short run may end earlier, so only the long run
+    // must have such lines.
     assert(!isWhole || tickets >= 100, counts);
   },
 );

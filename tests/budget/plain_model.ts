@@ -1,6 +1,6 @@
 /**
- * A plain model of budgets, which shares no code with the library: it stores every line and computes each answer from
- * all of them, with amounts as `bigint` and windows by their definition.
+ * A plain model of budgets, to compare with the library. It shares no code with the library: it stores every line, and
+ * computes each answer from all lines. Amounts are `bigint`, and windows follow their definition.
  *
  * @module
  */
@@ -22,7 +22,7 @@ export type ModelLine =
     readonly untilMs: number;
     readonly amounts: ReadonlyMap<string, bigint>;
   }
-  /** The `budget_wait` line of a hold that waits for room, valid until `untilMs`. */
+  /** A `budget_wait` line, which keeps room for a hold that waits until the time `untilMs`. */
   | {
     readonly kind: "wait";
     readonly ms: number;
@@ -34,7 +34,8 @@ export type ModelLine =
   /** The end of a budget, which is never declared again. */
   | { readonly kind: "end"; readonly ms: number; readonly name: string }
   /**
-   * A `budget_state` line. Amounts that have left every window by then do not count again, even if a clock is set back.
+   * A `budget_state` line, which states the figures of all budgets. An amount that has left every window when the line
+   * is written does not count again, even if a clock is set back later.
    */
   | { readonly kind: "state"; readonly ms: number }
   | {
@@ -42,7 +43,7 @@ export type ModelLine =
     readonly ms: number;
     readonly id?: string;
     readonly agent: string;
-    /** The amounts that the event has, by unit. */
+    /** The amounts that the event states, by unit. */
     readonly stated: ReadonlyMap<string, bigint>;
   };
 
@@ -54,7 +55,7 @@ export interface ModelBudget {
   /** Length of the rolling window in milliseconds; null for a total, which has no window. */
   readonly windowMs: number | null;
   readonly sinceMs: number | null;
-  /** The agent whose costs count without a hold; null for every one. */
+  /** The agent whose costs count on the budget without a hold; null if the costs of all agents count. */
   readonly agent: string | null;
 }
 
@@ -77,8 +78,8 @@ export class PlainModel {
   }
 
   /**
-   * Returns the time of a budget: that of its newest hold, end of a hold or `budget_state` line. A limit that is set by
-   * hand sets the time of the budget to that of its line.
+   * Returns the time of a budget: that of its newest hold, end of a hold, or `budget_state` line (all figures). If a
+   * user has set the limit by hand, the time of the budget goes back to the time of that line.
    */
   clockMs(name: string, lines: number = this.#lines.length): number {
     let clockMs = -Infinity;
@@ -116,7 +117,8 @@ export class PlainModel {
       }
       const hold = this.#holdEndedBy(line);
       const estimate = hold?.amounts.get(name);
-      // If the time of the budget is ahead of the line, the hold ends at the time of the budget.
+      // If a clock was set back, the time of the line may be before the time of the budget. The hold then ends at the
+      // time of the budget.
       const endMs = Math.max(line.ms, this.clockMs(name, index + 1));
       if (line.kind === "charge" && estimate !== undefined && isIn(endMs, index)) {
         spent += estimate;
@@ -133,8 +135,8 @@ export class PlainModel {
   }
 
   /**
-   * Returns the amount that a hold must leave available for the oldest valid `budget_wait` line on a budget. Returns 0
-   * if that line belongs to the hold itself, or if no line is valid.
+   * Returns the amount that a hold must leave available for the oldest waiting hold that has a valid `budget_wait` line
+   * on the budget. Returns 0 if that line belongs to the hold itself, or if no line is valid.
    */
   claimBefore(id: string, name: string, ms: number): bigint {
     let oldest: { place: number; id: string; amount: bigint } | undefined;
@@ -152,8 +154,9 @@ export class PlainModel {
   }
 
   /**
-   * Returns the indexes of the `budget_wait` lines of a hold. If the hold was released, or a `budget_state` line
-   * followed after the last of them had expired, only later ones count. If the hold was granted, none counts.
+   * Returns the indexes of the `budget_wait` lines that count for a waiting hold, because they keep its place in the
+   * order. Lines before a release of the hold do not count, and neither do lines that had expired at a `budget_state`
+   * line. If the hold was granted, none of its lines counts.
    */
   #placesOf(ticket: string): number[] {
     let places: number[] = [];
@@ -171,7 +174,7 @@ export class PlainModel {
     return places;
   }
 
-  /** Returns those of the budgets that have not ended before the line with the index. */
+  /** Returns the names of the budgets that have not ended before the line with the index. */
   #there(names: readonly string[], index: number): readonly string[] {
     return names.filter((name) =>
       !this.#lines.slice(0, index).some((line) => line.kind === "end" && line.name === name)
@@ -179,8 +182,8 @@ export class PlainModel {
   }
 
   /**
-   * Checks whether an amount, dated `dateMs`, had left the windows of all these budgets at a `budget_state` line. Looks
-   * at the lines after `from` and before `to`, and leaves out budgets that have ended.
+   * Checks whether an amount with the date `dateMs` had left the windows of all named budgets at some `budget_state`
+   * line. Looks at the lines after `from` and before `to`, and leaves out budgets that have ended.
    */
   #hasLeft(
     dateMs: number,
@@ -199,7 +202,10 @@ export class PlainModel {
     );
   }
 
-  /** Returns the hold that a line ends: the first end in the log counts. */
+  /**
+   * Returns the hold that a line ends. Only the first line in the log that ends a hold counts, so a second end returns
+   * undefined.
+   */
   #holdEndedBy(line: ModelLine): ModelLine & { kind: "hold" } | undefined {
     if (line.kind !== "release" && line.kind !== "charge" && line.kind !== "cost") return undefined;
     const index = this.#lines.findIndex((each) => each.kind === "hold" && each.id === line.id);
@@ -208,8 +214,8 @@ export class PlainModel {
   }
 
   /**
-   * Returns the first line that ends a hold; undefined if the hold is open, or if it had left every window at a
-   * `budget_state` line before its end.
+   * Returns the first line that ends a hold. Returns undefined if the hold is open, or if a `budget_state` line before
+   * the end shows that the hold had left every window.
    */
   #endOf(
     { id, untilMs, amounts }: ModelLine & { kind: "hold" },

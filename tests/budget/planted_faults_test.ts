@@ -1,5 +1,5 @@
 /**
- * The tests of budgets find faults that are planted in a copy of the source.
+ * Plants faults in a copy of the source of budgets, to prove that the tests of budgets find these faults.
  *
  * @module
  */
@@ -18,14 +18,14 @@ const FAULTS: readonly Fault[] = [
     tests: [...PROCESSES, "tests/budget/ledger_test.ts"],
   },
   {
-    name: "orphans are refunded",
+    name: "holds that expire without an end are not charged",
     file: "src/budget/open_holds.ts",
     from: "orphaned = plus(orphaned, amount);",
     to: "orphaned = plus(orphaned, 0);",
     tests: UNIT,
   },
   {
-    name: "the cost of a hold is dated by the hold, not by its end",
+    name: "the cost of a hold counts from the start of the hold, not from its end",
     file: "src/budget/ledger.ts",
     from: "account.add(amount, endOf(epochMs, account));",
     to: "account.add(amount, hold.untilMs - 900_000);",
@@ -46,49 +46,50 @@ const FAULTS: readonly Fault[] = [
     tests: UNIT,
   },
   {
-    name: "only the first budget of a hold decides",
+    name: "a hold on several budgets is granted if it fits on the first budget",
     file: "src/budget/ledger.ts",
     from: "for (const budget of hold.budgets) {",
     to: "for (const budget of hold.budgets.slice(0, 1)) {",
     tests: UNIT,
   },
   {
-    name: "a state line is used even if it contradicts the lines before it",
+    name: "a budget_state line is used even if it contradicts the lines before it",
     file: "src/budget/ledger.ts",
     from: "if (this.#isWhole) {\n      this.compact",
     to: "if (stateOf(event) === null) {\n      this.compact",
     tests: UNIT,
   },
   {
-    name: "a hold is granted though the disk is full",
+    name: "a hold is granted although the disk is full",
     file: "src/budget/keeper.ts",
     from: "for (const { reject } of failed) reject(error);",
     to: "for (const { resolve } of failed) resolve();",
     tests: UNIT,
   },
   {
-    name: "the ledger keeps lines that could not be written",
+    name: "holds count although their lines could not be written",
     file: "src/budget/keeper.ts",
     from: "if (failed.length > 0) this.#restart();",
     to: "",
     tests: UNIT,
   },
   {
-    name: "retention removes the newest state of the budgets with its archive",
+    name:
+      "retention removes the archive with the newest budget_state line without writing a new one",
     file: "src/segments/retention.ts",
     from: "return !hasOlderState || (await this.#options.keepBudgets?.() ?? false);",
     to: "return true;",
     tests: UNIT,
   },
   {
-    name: "tickets keep no room for holds that wait",
+    name: "budget_wait lines keep no room for holds that wait",
     file: "src/budget/tickets.ts",
     from: "return ticket.id === id ? 0 : amount;",
     to: "return 0;",
     tests: WAITING,
   },
   {
-    name: "the ticket of a dead process never expires",
+    name: "the budget_wait line of a dead process never expires",
     file: "src/budget/tickets.ts",
     from: "const isValid = ticket.untilMs > nowMs && ",
     to: "const isValid = ",

@@ -1,5 +1,6 @@
 /**
- * Replays the lines of a log with one total budget in USD, and checks every decision. Shares no code with the library.
+ * Replays the lines of a log that has one total budget in USD, and checks every decision to grant or refuse a hold.
+ * Shares no code with the library, so that the two do not have the same bugs.
  *
  * @module
  */
@@ -7,7 +8,7 @@
 /** A line of a log. */
 export type Line = Readonly<Record<string, unknown>>;
 
-/** A refusal, as reported by the process that called `hold()`. */
+/** A refused hold, as the process that called `hold()` recorded it. */
 export interface SeenRefusal {
   /** ID of the hold. */
   readonly id: string;
@@ -20,15 +21,15 @@ export interface SeenRefusal {
   readonly kind: string;
 }
 
-/** What a replay has found. */
+/** The result of a replay. */
 export interface Replayed {
   readonly granted: number;
   readonly refused: number;
-  /** What was spent and held at the end. */
+  /** The costs and the reserved amounts at the end, in billionths of a USD. */
   readonly charged: bigint;
-  /** Number of `budget_wait` lines, without renewals. */
+  /** Number of `budget_wait` lines, which keep room for waiting holds, without renewals. */
   readonly tickets: number;
-  /** What is wrong, in words. */
+  /** The wrong decisions, each as a sentence with the line. */
   readonly faults: readonly string[];
 }
 
@@ -37,7 +38,7 @@ interface Held {
   readonly untilMs: number;
 }
 
-/** The state of the budget between two lines. */
+/** The state of the budget between two lines of the log. */
 class State {
   spent = 0n;
   readonly open = new Map<unknown, Held>();
@@ -54,14 +55,18 @@ class State {
   }
 
   /**
-   * Returns the oldest `budget_wait` line that is valid at the time `ms`, unless it belongs to the hold with the ID.
+   * Returns the oldest `budget_wait` line, which keeps room for a waiting hold, that is valid at the time `ms`. Returns
+   * undefined if that line belongs to the hold with the ID `id`.
    */
   ticketBefore(id: unknown, ms: number): Held | undefined {
     const oldest = this.tickets.entries().find(([, { untilMs }]) => untilMs > ms);
     return oldest === undefined || oldest[0] === id ? undefined : oldest[1];
   }
 
-  /** Checks whether a hold fits. */
+  /**
+   * Checks whether a hold fits into the limit, next to the costs, the open holds and the room that is kept for a
+   * waiting hold.
+   */
   fits(id: unknown, amount: bigint, { ms, limit }: { ms: number; limit: bigint }): boolean {
     const claimed = this.ticketBefore(id, ms)?.amount ?? 0n;
     return this.spent + this.held + claimed + amount <= limit;
@@ -69,8 +74,8 @@ class State {
 }
 
 /**
- * Replays the lines, and checks each granted hold. Checks each refusal after the line that was the last one in the log
- * when the hold was refused.
+ * Replays the lines, and checks each granted hold. Checks each refused hold at its place: after the line that was the
+ * last one in the log when the hold was refused.
  */
 export function replay(
   lines: readonly Line[],
@@ -80,7 +85,10 @@ export function replay(
   const faults: string[] = [];
   const places = Map.groupBy(refusals, ({ after }) => after);
   const state = new State();
-  /** The field `asked` of the last granted hold that had waited, by session ID. */
+  /**
+   * For each session ID, the field `asked` of the last granted hold that had waited. The holds of a session must be
+   * granted in this order.
+   */
   const askedBefore = new Map<unknown, number>();
   let granted = 0;
   let refused = 0;
@@ -131,8 +139,8 @@ export function replay(
 }
 
 /**
- * Removes the `budget_wait` lines that have expired at a `budget_state` line. If a removed line is renewed later, it
- * comes last in the order.
+ * Removes the `budget_wait` lines that have expired when a `budget_state` line is written. If a removed line is renewed
+ * later, its hold has lost its place and comes last.
  */
 function dropTickets({ tickets }: State, ms: number): void {
   for (const [id, { untilMs }] of tickets) {
@@ -141,8 +149,8 @@ function dropTickets({ tickets }: State, ms: number): void {
 }
 
 /**
- * Compares a refusal with the state of the budget when the hold was refused. Returns the fault; null if the refusal is
- * right.
+ * Compares a refusal with the state of the budget when the hold was refused. Returns a sentence about the difference;
+ * null if the refusal is right.
  */
 function faultOf(
   state: State,

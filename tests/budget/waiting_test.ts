@@ -17,10 +17,10 @@ const PATH = "/log/audit.jsonl";
 const T0 = Date.UTC(2026, 1, 13, 10);
 const RUN = { name: "run", limit: { usd: 1 }, hours: 1 };
 
-/** Number of turns of the event loop after which everything that can happen without a timer has happened. */
+/** Number of turns of the event loop after which only timers can cause further progress. */
 const TURNS = 12;
 
-/** A process with a log on the disk of a bench. */
+/** A process that has opened the log on the simulated disk. */
 interface Process {
   readonly log: AuditLog;
   readonly clock: SimulatedClock;
@@ -54,8 +54,8 @@ class Bench implements AsyncDisposable {
   }
 
   /**
-   * Advances all clocks in steps of 50 ms, after which waiting holds look at the log again. The timers of dead
-   * processes do not fire.
+   * Advances all clocks in steps of 50 ms. After each step, holds that wait look for changes of the log. The timers of
+   * dead processes do not fire.
    */
   async pass(ms: number, dead: readonly Process[] = []): Promise<void> {
     for (let left = ms; left > 0; left -= 50) {
@@ -89,7 +89,7 @@ async function turns(): Promise<void> {
   for (let turn = 0; turn < TURNS; turn++) await systemClock.turn();
 }
 
-/** The state of a call of `hold()`, and its result or error. */
+/** A pending or ended call of `hold()`: its state, and its result or error. */
 interface Watched {
   state: "waits" | "granted" | "refused";
   hold?: BudgetHold;
@@ -140,7 +140,8 @@ Deno.test("Budget.hold() with wait is granted in the order of the calls, without
   const elsewhere = watch(other.hold({ usd: 0.1, wait: true }));
   await bench.pass(100);
   assertEquals([large.state, small.state, elsewhere.state], ["waits", "waits", "granted"]);
-  // A hold without `wait` passes the waiting holds, because they have not written `budget_wait` lines yet.
+  // A hold without `wait` may be granted before waiting holds until these have written `budget_wait` lines, which keep
+  // room for them.
   const now = await run.hold({ usd: 0.05 });
   await now.release();
   await first.release();
@@ -174,11 +175,12 @@ Deno.test("Budget.hold() with wait is refused at once if it can never fit", asyn
     (await assertRejects(() => hold, BudgetError)).kind;
   assertEquals(await kind(run.hold({ usd: 1.5, wait: true })), "too_large");
   assertEquals(await kind(total.hold({ usd: 0.5, wait: true })), "spent");
-  // The budget "run" is full too, but only until its costs leave the window. The total stays full.
+  // The budget "run" is full too, but only for the length of its window. The budget "total" has no window, so it stays
+  // full.
   assertEquals(await kind(run.hold({ usd: 0.5, and: [total], wait: true })), "spent");
 });
 
-Deno.test("Budget.hold() with wait is refused when another hold expires, if that leaves too little room forever", async () => {
+Deno.test("Budget.hold() with wait is refused when another hold expires without an end and therefore leaves too little room forever", async () => {
   await using bench = new Bench();
   const { log } = await bench.start();
   const total = await log.budget({ name: "total", limit: { usd: 1 } });
@@ -186,13 +188,14 @@ Deno.test("Budget.hold() with wait is refused when another hold expires, if that
   const waiting = watch(total.hold({ usd: 0.5, wait: true }));
   await bench.pass(1_900);
   assertEquals(waiting.state, "waits");
-  // After two seconds, the hold of 0.75 USD expires without an end. A total charges such a hold forever.
+  // After two seconds, the hold of 0.75 USD expires without an end. A total budget has no window, so it charges the
+  // amount forever.
   await bench.pass(150);
   assertEquals(waiting.state, "refused");
   assert(waiting.error instanceof BudgetError && waiting.error.kind === "spent");
 });
 
-Deno.test("Budget.hold() with wait writes a budget_wait line after a second, and then smaller holds of other processes are refused", async () => {
+Deno.test("Budget.hold() with wait writes a budget_wait line after a second, which keeps room for it, so that smaller holds of other processes are refused", async () => {
   await using bench = new Bench();
   const [a, b] = [await bench.start(), await bench.start()];
   const first = await a.run.hold({ usd: 0.6 });
@@ -216,7 +219,7 @@ Deno.test("Budget.hold() with wait writes a budget_wait line after a second, and
   assertEquals((await a.run.hold({ usd: 0.1 })).id.length, 36);
 });
 
-Deno.test("Budget.hold() with wait is granted ten seconds after a process with an older budget_wait line died", async () => {
+Deno.test("Budget.hold() with wait is granted ten seconds after the death of a process that had waited longer, when the budget_wait line of that process expires", async () => {
   await using bench = new Bench();
   const [a, b] = [await bench.start(), await bench.start()];
   await a.run.hold({ usd: 0.6 });
@@ -234,7 +237,7 @@ Deno.test("Budget.hold() with wait is granted soon after it has waited for a sec
   await using bench = new Bench();
   const processes = [await bench.start(), await bench.start(), await bench.start()];
   const { run } = await bench.start();
-  // Together, these processes always hold 0.9 USD: each step ends the oldest hold, and makes a new one at once.
+  // The other processes hold 0.9 USD at all times: each step ends the oldest hold, and makes a new hold at once.
   const open: BudgetHold[] = [];
   const small = async ({ isFull = true } = {}) => {
     for (const process of processes) {
@@ -258,7 +261,7 @@ Deno.test("Budget.hold() with wait is granted soon after it has waited for a sec
   assert(rounds <= 4, `${rounds} rounds`);
 });
 
-Deno.test("Budget.hold() with wait rejects when its signal aborts, and withdraws its budget_wait line", async () => {
+Deno.test("Budget.hold() with wait rejects when its signal aborts, and gives up its place in the queue", async () => {
   await using bench = new Bench();
   const { run } = await bench.start();
   await run.hold({ usd: 0.6 });
@@ -280,7 +283,7 @@ Deno.test("Budget.hold() with wait rejects when its signal aborts, and withdraws
   ]);
 });
 
-Deno.test("AuditLog.close() rejects waiting holds, and withdraws their budget_wait lines", async () => {
+Deno.test("AuditLog.close() rejects waiting holds, and gives up their places in the queue", async () => {
   await using bench = new Bench();
   const [{ log, run }, other] = [await bench.start(), await bench.start()];
   await run.hold({ usd: 0.6 });
@@ -294,7 +297,7 @@ Deno.test("AuditLog.close() rejects waiting holds, and withdraws their budget_wa
   assertEquals((await other.run.hold({ usd: 0.3 })).id.length, 36);
 });
 
-Deno.test("Budget.signal aborts within a second after the budget is spent, and is replaced when there is room again", async () => {
+Deno.test("Budget.signal aborts within a second after the budget is spent, and is a new signal when there is room again", async () => {
   await using bench = new Bench();
   const [a, b] = [await bench.start(), await bench.start()];
   const { signal } = a.run;
@@ -352,7 +355,7 @@ Deno.test("AuditLog.flushSync() does not grant a waiting hold, and the hold is g
   assertEquals(waiting.state, "granted");
 });
 
-Deno.test("Budget.signal aborts even if an earlier check of the log failed", async () => {
+Deno.test("Budget.signal aborts even if an earlier attempt to read the log failed", async () => {
   await using bench = new Bench();
   const [a, b] = [await bench.start(), await bench.start()];
   const { signal } = a.run;
@@ -384,7 +387,7 @@ Deno.test("Budget.hold() with wait is granted after the budget_wait line of a de
   assertEquals(small.state, "granted");
 });
 
-Deno.test("RefusalLines logs pending refusals at flush() and close(), and nothing after close()", () => {
+Deno.test("RefusalLines logs the refused holds that are not logged yet at flush() and close(), and nothing after close()", () => {
   const clock = new SimulatedClock();
   const logged: Record<string, unknown>[] = [];
   const lines = new RefusalLines(clock, (fields) => logged.push(fields));
@@ -402,7 +405,7 @@ Deno.test("RefusalLines logs pending refusals at flush() and close(), and nothin
   assertEquals(clock.timerDelaysMs, []);
 });
 
-Deno.test("Budget.hold() with wait is granted when an old cost has left the window and another hold has ended, if it needs the room of both", async () => {
+Deno.test("Budget.hold() with wait is granted when an old cost has left the window and another hold has ended, if only both together leave enough room", async () => {
   await using bench = new Bench();
   const { log, run } = await bench.start();
   await log.log("llm_call", { cost: 0.4 });

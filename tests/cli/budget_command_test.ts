@@ -6,8 +6,8 @@ import { runProgram } from "../run_program.ts";
 import { logWith, MAIN } from "./run_cli.ts";
 
 /**
- * Creates a log with two budgets and three holds: a settled one, an expired one and an open one. Resolves with the last
- * two.
+ * Creates a log with two budgets and three holds (reserved amounts): one was settled, one has expired and one is open.
+ * Resolves with the expired and the open hold.
  */
 async function logWithBudgets(log: ReturnType<typeof logWith>): Promise<BudgetHold[]> {
   const path = log.path;
@@ -65,7 +65,7 @@ Deno.test("scout budget lists budgets and open holds, and needs only --allow-rea
   assertMatch(lines[3]!, new RegExp(`^hold ${open!.id}  \\$0\\.50, 1 call on run, calls until `));
 });
 
-Deno.test("scout budget settle, release and set change the budgets for every process", async () => {
+Deno.test("scout budget settle, release and set change the holds and limits for every process", async () => {
   using log = logWith();
   const [orphan, open] = await logWithBudgets(log);
   const settled = await change(log, "settle", orphan!.id.slice(0, 8), "--cost", "1.5");
@@ -83,7 +83,8 @@ Deno.test("scout budget settle, release and set change the budgets for every pro
     figures: [["calls", 10, 2, 0, 0, 8], ["run", 2, 1.75, 0, 0, 0.25]],
     holds: [],
   });
-  // The limit that is set by hand stays until a program declares a limit other than the one that was declared last.
+  // A limit that a user has set by hand stays in force while programs declare the same limit as before. If a program
+  // declares another limit, that limit takes effect.
   await using writer = await AuditLog.open({ path: log.path, logger: silent });
   const left = async (usd: number) =>
     (await (await writer.budget({ name: "run", limit: { usd }, hours: 1 })).state()).left;
@@ -119,7 +120,7 @@ Deno.test("scout budget rejects an invalid hold or limit, names the reason, and 
   assertEquals(Deno.readTextFileSync(log.path), before);
 });
 
-Deno.test("scout budget set --hours creates a budget, and scout budget end removes a budget with its orphaned holds", async () => {
+Deno.test("scout budget set --hours creates a budget, and scout budget end removes a budget with its holds that expired without an end", async () => {
   using log = logWith();
   const [, open] = await logWithBudgets(log);
   const set = await change(log, "set", "day", "--tokens", "5000", "--hours", "24");

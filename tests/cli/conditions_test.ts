@@ -33,10 +33,10 @@ const CONDITIONS: [condition: string, isMet: boolean][] = [
   ["cost>=0.1", true],
   ["cost<=0.1", true],
   ["cost<0.2", true],
-  // Numbers are not compared as text, where "10" is less than "9".
+  // Both values are numbers, so they are compared as numbers. As texts, "10" would be less than "9".
   ["n<10", true],
   ["n>10", false],
-  // A text is not a number, so these are compared as text.
+  // A text is not a number, so the value and the limit are compared as texts.
   ["n > 8", true],
   [" model = large", true],
   ["ts>2026", true],

@@ -205,7 +205,7 @@ Deno.test("scout diff --by shows a table of the shared groups, and groups by any
   assertEquals([by, groups.map(({ key }) => key)], [["agent"], [["critic"], ["planner"]]]);
 });
 
-Deno.test("scout diff --outcome counts outcomes and their cost, which it shows only then", async () => {
+Deno.test("scout diff shows the number of outcomes and their cost only with --outcome", async () => {
   const done = (count: number) => repeated(count, { event: "task", result: "done" });
   using logs = logsWith({ a: [...A, ...done(5)], b: [...B, ...done(6)] });
   const [withOutcome, without] = await logs.runEach(
@@ -220,7 +220,7 @@ Deno.test("scout diff --outcome counts outcomes and their cost, which it shows o
   assert(!without!.stdout.includes("outcome"));
 });
 
-Deno.test("scout diff shows a dash where nothing was measured, and too few where a side has fewer than 20 values", async () => {
+Deno.test("scout diff shows a dash where nothing was measured, and the words too few where A or B has fewer than 20 values", async () => {
   using logs = logsWith({
     a: repeated(19, { event: "nav", status: "ok", cost: 1 }),
     b: [
@@ -592,7 +592,7 @@ function significant(figures: readonly ComparedFigure[]): string[] {
     .map(({ name }) => name);
 }
 
-Deno.test("scout diff names exactly the planted changes of a simulation", async () => {
+Deno.test("scout diff names exactly the differences between two simulations that the test has planted", async () => {
   using logs = logsWith({
     a: simulated(new SeededRandom("a"), false),
     again: simulated(new SeededRandom("again"), false),
@@ -613,7 +613,7 @@ Deno.test("scout diff names exactly the planted changes of a simulation", async 
   assertEquals(keys(comparison.goneGroups), [["medium"]]);
   assertEquals(reasons(comparison.newFailures), ["tool <n> lost"]);
   assertEquals(reasons(comparison.goneFailures), []);
-  // The slower agent also changes the durations of all calls.
+  // The calls of the slower agent are part of all calls, so the durations of all calls change too.
   const durations = ["durationMs", "p50Ms", "p95Ms", "p99Ms"];
   assertEquals(significant(comparison.figures), ["usdPerCall", ...durations]);
   const { groups }: StatsComparison = JSON.parse(byAgent!.stdout);

@@ -82,7 +82,7 @@ Deno.test("parseFailCondition() parses each figure, sign and kind of number", ()
   }
 });
 
-Deno.test("decide() compares a change relative to A with the limit, exactly", () => {
+Deno.test("decide() compares the change from A to B, in percent of A, with the limit without rounding", () => {
   const [a, b] = [costing(1), costing(1.1)];
   assertEquals(holds("cost>+10%", a, b), false);
   assertEquals(holds("cost<+10%", a, b), false);
@@ -91,12 +91,12 @@ Deno.test("decide() compares a change relative to A with the limit, exactly", ()
   assertEquals(holds("cost<-9%", b, a), true);
   assertEquals(holds("cost<-10%", b, a), false);
   assertEquals(holds("cost>-5%", a, b), true);
-  // An increase is positive, even if A is negative.
+  // An increase counts as positive, even if the value of A is negative.
   assertEquals(holds("cost>+49%", costing(-2), costing(-1)), true);
   assertEquals(holds("cost>+50%", costing(-2), costing(-1)), false);
 });
 
-Deno.test("decide() compares a difference with the limit, exactly", () => {
+Deno.test("decide() compares the difference of A and B with the limit without rounding", () => {
   assertEquals(holds("cost>+0.2", costing(0.1), costing(0.3)), false);
   assertEquals(holds("cost>+0.1999999999999999", costing(0.1), costing(0.3)), true);
   assertEquals(holds("cost<-0.2", costing(0.3), costing(0.1)), false);
@@ -110,7 +110,8 @@ Deno.test("decide() compares the value of B with a limit without a sign, also if
 });
 
 Deno.test("decide() counts a rate in percent, and its difference in percentage points", () => {
-  // The quotients 1/3 and 2/3 are rounded as numbers, but not as fractions.
+  // A floating-point number rounds the rates 1/3 and 2/3, but a fraction does not, so the comparison with the limit is
+  // exact.
   const [a, b] = [failing(3, 1), failing(3, 2)];
   assertEquals(holds("error-rate>+100%", a, b), false);
   assertEquals(holds("error-rate<+100%", a, b), false);
@@ -120,7 +121,7 @@ Deno.test("decide() counts a rate in percent, and its difference in percentage p
   assertEquals(holds("error-rate>67%", a, b), false);
 });
 
-Deno.test("decide() compares the costs of a call and of an outcome", () => {
+Deno.test("decide() compares the cost per call and the cost per outcome", () => {
   const [thirds, sixths] = [costing(0.5, 0.25, 0.25), costing(0.5, 0.5, 0.25, 0.25, 0.25, 0.25)];
   assertEquals(holds("cost-per-call>+0%", thirds, sixths), false);
   assertEquals(holds("cost-per-call<+0", thirds, sixths), false);
@@ -133,7 +134,7 @@ Deno.test("decide() compares the costs of a call and of an outcome", () => {
   assertEquals(holds("outcomes>+99%", a, b), true);
 });
 
-Deno.test("decide() knows every figure", () => {
+Deno.test("decide() accepts every figure that a condition can name", () => {
   const call = {
     event: "llm_call",
     status: "error",

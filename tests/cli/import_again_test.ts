@@ -1,5 +1,5 @@
 /**
- * Imports of sources that were imported before, as a whole or in part, and of sources that are not files.
+ * Imports sources that were imported before, as a whole or in part, and sources that are not files.
  *
  * @module
  */
@@ -57,11 +57,11 @@ function importing() {
           try {
             process.kill("SIGKILL");
           } catch (error) {
-            // The process has ended.
+            // Deno throws a TypeError if the process has ended already.
             if (!(error instanceof TypeError)) throw error;
           }
           await process.output();
-          // The pipe is broken.
+          // Standard input cannot be closed properly, because the killed process has closed the pipe.
           await stdin.abort().catch(() => {});
         },
         /** Ends standard input, and resolves with the exit code and the output. */
@@ -245,7 +245,7 @@ Deno.test("scout import adds the suffix _raw to reserved names, and prints their
   assertEquals(shown, [["budget_hold_raw", undefined, "h1"], ["budget", undefined, undefined]]);
 });
 
-Deno.test("scout import stores an invalid value of a known field under a name with _raw, and counts such values", async () => {
+Deno.test("scout import stores an invalid value of a known field under the field's name with the suffix _raw, and counts such values", async () => {
   using target = importing();
   const base = '{"ts":"2026-02-13T14:00:00Z","event":"nav"';
   const lines = [
@@ -278,7 +278,7 @@ Deno.test("scout import stores an invalid value of a known field under a name wi
   assertStringIncludes(mapped.stderr, 'the field "cost" must be a finite number');
 });
 
-Deno.test("scout import --skip-invalid skips invalid records, and a torn last line until the line is complete", async () => {
+Deno.test("scout import --skip-invalid skips invalid records, and an incomplete last line until the line is complete", async () => {
   using target = importing();
   const bad = '{"ts":"never","event":"nav","n":1}\n';
   const file = target.write("a.jsonl", lineOf(0) + bad + lineOf(2) + lineOf(3).slice(0, 20));
@@ -353,7 +353,8 @@ Deno.test("scout import refuses to run twice at once on one log, but runs again 
     `scout: Cannot import: another import into this log is running: ${target.path}\n`,
   ]);
   {
-    // While an import runs, the recovery of a writer does not remove the import's temporary file.
+    // While an import runs, AuditLog.open() repairs what crashed writers left, but must not remove the temporary file
+    // of the import.
     await using log = await AuditLog.open(target.path);
     assertEquals((await log.recovery).removed, []);
   }
@@ -380,7 +381,7 @@ await sampledTest(
       const before = target.names().includes("audit.jsonl") ? sizeOf() : 0;
       const enough = before + random.below(400_000);
       const running = target.start(file);
-      // The import may end before it is killed.
+      // The import may end before the test kills it. The watcher is then closed, so that the wait for a change ends.
       const ended = running.status.then(() => watcher.close());
       for await (const { paths } of watcher) {
         if (paths.includes(target.path) && sizeOf() > Math.max(before, enough)) break;

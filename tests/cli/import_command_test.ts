@@ -94,7 +94,7 @@ Deno.test("scout import --json reads JSON lines, also from compressed files, in 
     ...["--json", "--map", "ts=when", "--map", "event=kind"],
     ...["--map", "ts2=ts", "--map", "event2=event"],
   ]);
-  // Each mapping applies to all of the files.
+  // Each --map applies to all files. So the record of a.jsonl, which has no member "when", gets no time and is invalid.
   assertEquals(result.code, 1);
   assertMatch(
     result.stderr,
@@ -165,7 +165,7 @@ Deno.test("scout import reports the first ten invalid records, and counts the ot
   assertEquals([code, lines.length, lines.at(-1)], [1, 12, "  and 2 more"]);
 });
 
-Deno.test("scout import continues the chain of a chained log", async () => {
+Deno.test("scout import continues the hash chain of a log", async () => {
   using target = importing({
     "more.csv": "ts,event\n2026-02-13,nav\n2026-02-14,brief\n",
     "own.csv": "ts,event,seq\n2026-02-13,nav,7\n",
@@ -326,7 +326,7 @@ Deno.test("scout import names the first record that was not imported if the impo
     decoder.decode(stdout),
     `Imported ${shownNumber(imported)} of 200,000 events into ${target.path}\n`,
   );
-  // The header is line 1.
+  // The header is line 1 of the CSV file, so record n is on line n + 1.
   assertEquals(
     decoder.decode(stderr),
     `scout: interrupted; the record at ${target.source("many.csv")}:${

@@ -4,7 +4,10 @@ import { logWith, MAIN } from "./run_cli.ts";
 
 const AT = "2026-02-13T14:3";
 
-/** The lines of a run whose process was killed during a model call within a turn, and of a run that ended. */
+/**
+ * Lines of two runs. The process of the first run was killed during a model call, which is part of a turn. The second
+ * run ended.
+ */
 const LINES = [
   { ts: `${AT}0:00.000Z`, event: "turn_begin", session_id: "killed", span: "t", agent: "critic" },
   {
@@ -45,7 +48,7 @@ Deno.test("scout inflight --tz shows all times in the given time zone", async ()
   );
 });
 
-Deno.test("scout inflight --json prints one span per line, and --since leaves out earlier spans", async () => {
+Deno.test("scout inflight --json prints one unfinished call (span) per line, and --since leaves out calls that began earlier", async () => {
   using log = logWith(...LINES);
   const { code, stdout } = await log.run("inflight", "--json", "--since", "2026-02-13T14:31");
   assertEquals(code, 0);

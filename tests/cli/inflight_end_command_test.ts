@@ -111,7 +111,7 @@ Deno.test("scout inflight end changes nothing if the ID is ambiguous, unknown or
   assertEquals(linesOf(log.path).length, BEGUN.length);
 });
 
-Deno.test("scout inflight end continues a chain, and warns if the session of the call is still active", async () => {
+Deno.test("scout inflight end continues the hash chain of the log, and warns if the session of the call is still active", async () => {
   using log = logWith();
   {
     await using writer = await AuditLog.open({ path: log.path, chain: true, logger: silent });

@@ -52,7 +52,8 @@ const EXACT_LINES = [
 
 Deno.test("scout query --json and tail --json print each line as it is stored", async () => {
   const lines = EXACT_LINES.map((line) => `${line}\n`);
-  // The last line lacks its line break. One line has a byte order mark, and one has NULs before it; neither is printed.
+  // The last line lacks its line break, one line begins with a byte order mark, and one follows NUL bytes. The command
+  // prints neither the byte order mark nor the NUL bytes.
   using log = logWith(...lines.slice(0, 4), "\ufeff" + lines[4], "\0\0" + lines[5], lines[6]!);
   Deno.writeTextFileSync(log.path, EXACT_LINES[7]!, { append: true });
   const all = lines.join("");

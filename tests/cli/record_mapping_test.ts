@@ -171,7 +171,8 @@ Deno.test("RecordMapping reads a member of a nested object by its dotted path", 
   const message = { usage: { input_tokens: 812 } };
   const { fields } = mapping.ofObject({ ts: 0, message, "a.b": "own name", a: { b: "path" } });
   assertEquals(fields, { input_t: 812, message, model: "own name", a: { b: "path" } });
-  // If a record lacks the member, the event lacks the field. A path never leads into a prototype or a string.
+  // If a record lacks a member on the dotted path, the event lacks the field. The path never leads into the members of
+  // a prototype or of a string.
   assertEquals(mapping.ofObject({ ts: 0, message: { usage: 7 } }).fields, {
     message: { usage: 7 },
   });

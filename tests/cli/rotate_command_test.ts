@@ -17,7 +17,7 @@ function archivesIn(log: ReturnType<typeof logWith>): string[] {
     .filter((name) => name.endsWith(".gz"));
 }
 
-Deno.test("scout rotate archives the content of the active file", async () => {
+Deno.test("scout rotate archives the content of the active file, to which writers append", async () => {
   using log = logWith(EVENT);
   const { code, stdout, stderr } = await rotate(log);
   assertEquals({ code, stderr }, { code: 0, stderr: "" });

@@ -16,7 +16,7 @@ function serving(flags: readonly string[], ...args: readonly string[]) {
   const stderr = new Response(process.stderr).text();
   return {
     process,
-    /** Resolves with the first output of `scout serve`. */
+    /** Resolves with the first text that `scout serve` prints. */
     async said(): Promise<string> {
       return (await stdout.read()).value ?? "";
     },
@@ -47,7 +47,8 @@ await testNeeding(
       assertStringIncludes(page, "budget: $3 an hour");
       const updates = await fetch(`${url}events`);
       served.process.kill(signal);
-      // Only the server of the first pass has to wait for the log, because the log exists from then on.
+      // The test starts the server twice. Only the first server has to wait for the log, because the log exists from
+      // then on.
       const stderr = signal === "SIGINT"
         ? `scout: waiting for the audit log, which does not exist yet: ${log.path}\n`
         : "";

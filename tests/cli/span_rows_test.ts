@@ -67,7 +67,7 @@ Deno.test("SpanRows returns calls in the order of their ends and then unfinished
   );
 });
 
-Deno.test("SpanRows prefers the end event that the process of the call logged to an earlier one that the command scout inflight end logged, whether oldest or newest events come first", () => {
+Deno.test("SpanRows prefers the end event that the process of a call logged to an earlier one that the command scout inflight end logged, in either order of the events", () => {
   const byHand = end("1", 2, { status: "aborted", ended_by: "scout inflight end" });
   const events = [begin("1", 0, { tool: "x" }), byHand, end("1", 3, { status: "ok", cost: 0.5 })];
   assertEquals(rowsOf(events).map(({ tool, status, cost }) => [tool, status, cost]), [
@@ -78,7 +78,7 @@ Deno.test("SpanRows prefers the end event that the process of the call logged to
   assertEquals(spansOf(events.slice(0, 2).toReversed(), { isNewestFirst: true }), ["1 aborted"]);
 });
 
-Deno.test("SpanRows pairs beginnings and ends with repeated IDs alike, whether oldest or newest events come first", () => {
+Deno.test("SpanRows pairs the beginnings and ends of calls with repeated IDs in the same way, whether oldest or newest events come first", () => {
   const events = [
     begin("1", 0),
     end("1", 1, { status: "a" }),

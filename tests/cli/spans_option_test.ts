@@ -19,7 +19,10 @@ const event = (
   span,
 });
 
-/** A turn that was killed, with two tool calls in it, and a model call that began before and ended after another event. */
+/**
+ * Events of four calls: a turn that was killed, two tool calls within the turn, and a model call that began before
+ * another event and ended after it.
+ */
 const LINES = [
   event(0, "turn_begin", "t", { agent: "critic" }),
   event(1, "tool_call_begin", "a", { parent: "t", tool: "search" }),
@@ -131,7 +134,7 @@ Deno.test("scout tail -f --spans shows the last calls, and then each call once, 
   await call.end({ cost: 0.5 });
   const row = await next();
   assertEquals([row.span, row.tool, row.cost], [call.id, "search", 0.5]);
-  // The turn began before the three calls of `-n 3`. Its row appears when the turn ends.
+  // The turn began before the three calls that `-n 3` shows, so its row appears only when the turn ends.
   await writer.log("turn", { span: "t" });
   const turn = await next();
   assertEquals([turn.span, turn.ts, turn.agent], ["t", at(0), "critic"]);

@@ -202,7 +202,8 @@ Deno.test("Every summary reports on standard error how many events have no reada
     assertEquals([metrics.includes("2 navigations"), metricsNote], [true, note(expected)]);
     assertEquals((await lines("status"))[1], note(expected));
     if (expected === 6) break;
-    // After the rotation, the manifest counts the events of the archive that have no readable time.
+    // After the rotation, the command takes the number of events without a readable time from the manifest, the list of
+    // archives.
     {
       await using writer = await AuditLog.open({ path: log.path, logger: silent });
       await writer.rotate();

@@ -129,6 +129,6 @@ Deno.test("scout tail -f waits for a missing log, and exits with 0 when standard
   }
   const { stderr, ...status } = await ended;
   assertEquals(status, { code: 0, signal: null });
-  // The writer may create the log before the command looks for it.
+  // The log may exist before the command looks for it. In that case, the command does not print that it waits.
   assertMatch(stderr, /^(?:scout: waiting for the audit log, which does not exist yet: .*\n)?$/);
 });

@@ -4,7 +4,10 @@ import { AuditLog } from "@vivarium/scout";
 import { gzipped, tempDir } from "../temp_dir.ts";
 import { runCli } from "./run_cli.ts";
 
-/** Creates a chained log of six events, three of them in an archive. Returns functions that run commands on the log. */
+/**
+ * Creates a log of six events with a hash chain; three events are in an archive. Returns functions that run commands on
+ * the log.
+ */
 async function chainedLog() {
   const dir = tempDir();
   const path = dir.path("audit.jsonl");
@@ -60,7 +63,7 @@ Deno.test("scout verify --json prints the report", async () => {
   assertEquals([faults.length, faults[0].path, faults[0].line], [1, log.path, 2]);
 });
 
-Deno.test("scout verify compares a log with an anchor from scout head", async () => {
+Deno.test("scout verify compares a log with an anchor, the chain head that scout head printed earlier", async () => {
   using log = await chainedLog();
   const head = await log.run("head");
   assertEquals([head.code, head.stderr, JSON.parse(head.stdout).seq], [0, "", 5]);
@@ -112,21 +115,21 @@ const OUTCOMES: [
   strictCode: number,
 ][] = [
   [
-    "a log with a chain",
+    "a log with a hash chain",
     { chain: true, rotates: true },
     /^OK: chain of 4 lines verified$/,
     "ok",
     0,
   ],
   [
-    "a log without a chain",
+    "a log without a hash chain",
     { chain: false },
     /^NOT PROTECTED: changes to audit\.jsonl are not detected, .* the option chain: true$/,
     "not protected",
     1,
   ],
   [
-    "a log without a chain that is partly archived",
+    "a log without a hash chain that is partly archived",
     { chain: false, rotates: true },
     /^NOT PROTECTED: changes to audit\.jsonl are not detected, .* the option chain: true$/,
     "not protected",
@@ -151,7 +154,7 @@ for (const [what, options, first, outcome, strictCode] of OUTCOMES) {
   });
 }
 
-Deno.test("scout verify names files from before the start of the chain as not protected", async () => {
+Deno.test("scout verify names files from before the start of the hash chain as not protected", async () => {
   using log = await logOf({ chain: true });
   // The original library in Python creates archives like this, and no manifest.
   const archive = log.path.replace(".jsonl", "_20200101_000000.jsonl.gz");
@@ -164,7 +167,7 @@ Deno.test("scout verify names files from before the start of the chain as not pr
   );
 });
 
-Deno.test("scout verify counts unchained lines as protected if the chain starts in the same file", async () => {
+Deno.test("scout verify counts lines without hashes as protected if the hash chain starts later in the same file", async () => {
   using log = await logOf({ chain: false });
   {
     await using writer = await AuditLog.open({ path: log.path, chain: true });
@@ -177,7 +180,7 @@ Deno.test("scout verify counts unchained lines as protected if the chain starts 
   assertEquals([changed.code, changed.stdout.split("\n")[0]], [1, "FAULTS: 1"]);
 });
 
-Deno.test("scout verify --anchor reads an anchor from a file, and reports why an anchor is invalid", async () => {
+Deno.test("scout verify --anchor reads an anchor (a chain head) from a file, and reports why an anchor is invalid", async () => {
   using log = await chainedLog();
   const head = await log.run("head");
   const anchor = `${dirname(log.path)}/head.json`;

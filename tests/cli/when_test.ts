@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseWhen } from "../../src/cli/when.ts";
 
-// In Berlin, clocks were set back 90 minutes before this time.
+// The time is 90 minutes after clocks in Berlin were set back.
 const NOW = Temporal.ZonedDateTime.from("2026-10-25T03:30:00+01:00[Europe/Berlin]");
 
 const TIMES: [text: string, instant: string][] = [

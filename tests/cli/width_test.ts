@@ -236,7 +236,7 @@ Deno.test("EventLines does not cut fields if the width is Infinity", () => {
       `nav  reason=${text}  files=["a b"]`,
     ),
   );
-  // One event with a long type does not widen the lines of other events.
+  // The width of the type column is limited, so one event with a long type does not widen the lines of other events.
   lines.line({ event: text });
   assert(lines.line({ event: "nav", n: 1 }).length < 80);
 });
@@ -291,7 +291,7 @@ Deno.test("EventLines shows the reason of an event directly after the type if th
 });
 
 Deno.test("fleetStatusLines() yields a table, or a block of lines per log if the table is too wide", () => {
-  // The name of a log has at most 64 characters.
+  // The test shortens each text to 64 characters, the maximum length of the name of a log.
   const logs = TEXTS.map((text) => ({
     log: text.slice(0, 64),
     blocks: 12_345,

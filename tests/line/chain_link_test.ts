@@ -37,7 +37,7 @@ const LINES: [line: string, seq: number | null][] = [
   ["", null],
 ];
 for (const [line, seq] of LINES) {
-  Deno.test(`linkOf() returns ${seq} for ${line.length > 120 ? `${line.slice(0, 60)}...` : line}`, () => {
+  Deno.test(`linkOf() reads the number ${seq} in the hash chain from the line ${line.length > 120 ? `${line.slice(0, 60)}...` : line}`, () => {
     const bytes = encoder.encode(line);
     assertEquals(linkOf(bytes), seq === null ? null : { seq, hash: HASH });
     assertEquals(isChained(bytes), seq !== null);
@@ -46,13 +46,13 @@ for (const [line, seq] of LINES) {
   });
 }
 
-Deno.test("LINK_BYTES_MAX is the length of the longest link", () => {
+Deno.test("LINK_BYTES_MAX is the length of the longest seq and hash at the end of a line", () => {
   const [longest = ""] = LINES.map(([line]) => line)
     .filter((line) => line.includes(`${Number.MAX_SAFE_INTEGER}`));
   assertEquals(longest.length - '{"a":1}'.length, LINK_BYTES_MAX);
 });
 
-Deno.test("NextHash accepts the bytes between two lines in pieces, and returns the same hash if called again", () => {
+Deno.test("NextHash accepts the bytes between two lines of a hash chain in pieces, and returns the same hash if called again", () => {
   const [whole, pieces] = [new NextHash(CHAIN_START), new NextHash(CHAIN_START)];
   whole.addBetween(encoder.encode("torn\n"));
   for (const piece of ["to", "", "rn\n"]) pieces.addBetween(encoder.encode(piece));

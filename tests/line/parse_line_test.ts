@@ -35,7 +35,7 @@ Deno.test("parseLine() returns the reason why a line is damaged", () => {
   assertEquals(parseLine(Uint8Array.of(0x7b, 0xc3, 0x7d)), { reason: "not UTF-8" });
 });
 
-Deno.test("parseLine() reads a whole event after NULs, and rejects the rest of a torn line after NULs", () => {
+Deno.test("parseLine() reads a whole event after NUL bytes, and rejects the rest of an incomplete line after NUL bytes", () => {
   const line =
     '{"event":"nav","config":{"a":{"event":"forged"}},"text":"{\\"event\\":\\"forged\\"}"}';
   assertEquals(parse(`\0\0\0${line}`), { event: JSON.parse(line), lostBytes: 3 });
@@ -61,7 +61,7 @@ Deno.test("parseLine() reads NaN in a line with a string of 15 MiB", () => {
   assert(parsed.event.text === text);
 });
 
-Deno.test("parseLine() rejects a torn line with many quotes in linear time", () => {
-  // In quadratic time, this test would take hours.
+Deno.test("parseLine() rejects an incomplete line with many quotes in linear time", () => {
+  // If the time grew with the square of the length, this test would take hours.
   assertEquals(parse(`{"cost": NaN, "text": "${'\\"'.repeat(2_000_000)}`), { reason: "not JSON" });
 });

@@ -36,7 +36,7 @@ Deno.test("gateMetrics() rounds percentages to one decimal", async () => {
   assertEquals([passRatePct, escalateRatePct], [33.3, 66.7]);
 });
 
-Deno.test("gateMetrics() lists the last lastN decisions, 10 by default", async () => {
+Deno.test("gateMetrics() lists the last gate decisions, as many as lastN states, and 10 by default", async () => {
   const last = async (lastN?: number) =>
     (await gateMetrics(ReadableStream.from(EVENTS), lastN === undefined ? {} : { lastN }))
       .lastQueries.map(({ reason }) => reason);

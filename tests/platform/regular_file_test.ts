@@ -76,7 +76,7 @@ Deno.test("AuditLog.open() rejects if the drive or network share does not exist,
     ...denoFileSystem,
     status: () => null,
     makeDirectory(path) {
-      throw new Error(`The root was made: ${path}`);
+      throw new Error(`The root directory was created: ${path}`);
     },
   };
   const path = resolve("/drive/logs/a.jsonl");

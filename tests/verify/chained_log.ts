@@ -1,5 +1,5 @@
 /**
- * Writes chained logs, and checks changed copies of them on a simulated disk.
+ * Writes logs with a hash chain on the real disk, and checks changed copies of them on a simulated disk.
  *
  * @module
  */
@@ -19,15 +19,15 @@ export const files: LogFiles = new LogFiles(PATH);
 /** The content of each file of a log, by its name. */
 export type LogContent = ReadonlyMap<string, Uint8Array>;
 
-/** The files of a log, and its chain head. */
+/** The files of a log, and its chain head (the position and the hash of its last line). */
 export interface WrittenLog {
   readonly content: LogContent;
   readonly head: ChainHead;
 }
 
 /**
- * Writes a log on the real disk that has a file for each entry of `counts`, with that number of events. Returns its
- * files and its chain head.
+ * Writes a log with a hash chain on the real disk. The log has a file for each entry of `counts`, with that number of
+ * events. Resolves with the files and the chain head (the position and the hash of the last line).
  */
 export async function writtenLog(
   counts: readonly number[],
@@ -52,7 +52,7 @@ export async function writtenLog(
   };
 }
 
-/** Checks a log with these files. */
+/** Runs verify() on a log that consists of these files. */
 export function verified(content: LogContent, anchor?: ChainHead): Promise<VerifyReport> {
   const disk = new SimulatedDisk();
   disk.plant(files.directory, "directory");

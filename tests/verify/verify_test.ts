@@ -40,7 +40,7 @@ function bytesOf(name: string, content = LOG.content): Uint8Array {
   return content.get(name)!;
 }
 
-/** Asserts that verify() finds the change, and that the first fault names one of the files. */
+/** Asserts that verify() finds the change of the log, and that the first fault names one of the files. */
 async function assertFound(content: LogContent, names: readonly string[], what: string) {
   const { ok, faults } = await verified(content);
   const [first] = faults.map(({ path }) => path.replace("/log/", ""));
@@ -48,7 +48,10 @@ async function assertFound(content: LogContent, names: readonly string[], what: 
   assert(names.includes(first), `${what}: found in ${first}`);
 }
 
-/** Returns the content with a matching manifest and rollups, as an attacker who can write all files would forge them. */
+/**
+ * Returns the content with a manifest (list of archives) and rollups (sums of an archive) that match the archives, as
+ * an attacker who can write all files would forge them.
+ */
 function withTrueManifest(content: LogContent): LogContent {
   const lines = new ManifestLines();
   const forged = new Map(content);
@@ -85,7 +88,7 @@ function forgedLine(members: string, before: { seq: number; hash: string }): Uin
   return encoder.encode(`${numbered}${hashMember(hash)}}\n`);
 }
 
-Deno.test("verify() finds no fault in a chained log of three segments", async () => {
+Deno.test("verify() finds no fault in an unchanged log of three files with a hash chain", async () => {
   const report = await verified(LOG.content, LOG.head);
   assertEquals(report.faults, []);
   assertEquals([report.ok, report.archives, report.lines], [true, 2, 50]);
@@ -104,8 +107,8 @@ for (const name of [ACTIVE, MANIFEST, FIRST, SECOND, FIRST_ROLLUP, SECOND_ROLLUP
         const { ok, faults } = await verified(withFile(LOG.content, name, flipped));
         const what = `bit ${bit} of byte ${index}`;
         assert(!ok, `${what} is not found`);
-        // If the flip changes the name of an archive in the manifest, that archive is reported as missing. If it changes
-        // the digest of a rollup, the rollup is reported as different from the manifest.
+        // The flipped bit may be in the name of an archive in the manifest: then verify() reports that archive as
+        // missing. If the bit is in the digest of a rollup, verify() reports that the rollup differs from the manifest.
         const isNamed = faults.some(({ path }) => path === `/log/${name}`) ||
           name === MANIFEST && faults.every(({ path }) => /\.(?:gz|rollup)$/.test(path));
         assert(isNamed, `${what} is found in ${faults.map(({ path }) => path)}`);
@@ -114,11 +117,11 @@ for (const name of [ACTIVE, MANIFEST, FIRST, SECOND, FIRST_ROLLUP, SECOND_ROLLUP
   });
 }
 
-Deno.test("verify() finds rollups that differ from their archives, and allows that they are missing", async () => {
+Deno.test("verify() finds rollups (the sums of an archive) that differ from their archives, and accepts that rollups are missing", async () => {
   const { content } = LOG;
   const [rollup, other] = [bytesOf(SECOND_ROLLUP), bytesOf(FIRST_ROLLUP)];
   const short = withoutLastEvent(gunzipSync(bytesOf(SECOND)));
-  // The last line of the manifest is not covered by the chain of the manifest.
+  // This manifest can be forged without a trace, because no later line covers the hash of its last line.
   const forgedWith = (bytes: Uint8Array): LogContent => {
     const manifest = new TextDecoder().decode(bytesOf(MANIFEST));
     const forged = manifest.replace(rollupDigest(rollup), rollupDigest(bytes));
@@ -173,8 +176,8 @@ for (const name of [FIRST, SECOND, ACTIVE]) {
     for (const [what, changed] of lineChanges(linesOf(name))) {
       changes++;
       const content = withLines(LOG.content, name, changed);
-      // If the newest event is removed, the rest is a valid older log. Only an anchor, a stored chain head, detects
-      // this removal.
+      // If the newest event is removed, the rest is a valid older log. Only an anchor (a chain head that was stored
+      // elsewhere) detects this removal.
       const isOlder = name === ACTIVE && what === `line ${COUNTS[2]} removed`;
       if (isOlder) assert(!(await verified(content, LOG.head)).ok, what);
       else await assertFound(content, [name], what);
@@ -184,13 +187,13 @@ for (const name of [FIRST, SECOND, ACTIVE]) {
 }
 
 for (const name of [FIRST, SECOND]) {
-  Deno.test(`verify() finds changed lines of ${name} by the chain if the manifest was forged to match`, async () => {
+  Deno.test(`verify() finds changed lines of ${name} by the hash chain if the manifest was forged to match`, async () => {
     for (const [what, changed] of lineChanges(linesOf(name))) {
       const content = withTrueManifest(withLines(LOG.content, name, changed));
       const isAtEnd = what === `a line inserted after ${COUNTS[0]}` ||
         what === `an empty line after ${COUNTS[0]}`;
-      // The chain does not cover a line that is added after the last line of an archive. As the manifest is forged too,
-      // only an anchor detects the line.
+      // The chain covers no line after the last line of an archive. So if the manifest is forged too, only an anchor (a
+      // chain head that was stored elsewhere) detects an added line.
       if (isAtEnd) assert(!(await verified(content, LOG.head)).ok, what);
       else await assertFound(content, [name, SECOND, ACTIVE], what);
     }
@@ -262,7 +265,7 @@ Deno.test("verify() finds lines of the manifest that are removed, swapped, dupli
   }
 });
 
-Deno.test("verify() accepts a second line for an archive only if recovery adds such a line for a new rollup", async () => {
+Deno.test("verify() accepts a second manifest line for an archive only if its rollup (sums) is new, because recovery adds such lines", async () => {
   const { content } = LOG;
   const written = new ManifestLines();
   written.take(bytesOf(MANIFEST));
@@ -270,9 +273,10 @@ Deno.test("verify() accepts a second line for an archive only if recovery adds s
   const digest = facts.rollup_sha256!;
   const other = "0".repeat(64);
   const changes: [digests: (string | undefined)[], isFound: boolean][] = [
-    // An earlier version of this library wrote the first line.
+    // An earlier version of this library, which wrote no rollups (sums of an archive), wrote the first line.
     [[undefined, digest], false],
-    // The first line states the rollup of a writer that declared other fields.
+    // The writer of the first line was opened with other fields to group by, so its rollup (sums of an archive) has
+    // another digest.
     [[other, digest], false],
     [[digest, digest], true],
     [[digest, undefined], true],
@@ -320,9 +324,9 @@ Deno.test("verify() continues after each fault, and reports every fault", async 
   ]);
 });
 
-// A chain of hashes alone cannot detect the changes in the following tests, because an attacker who can write the files
-// can compute the hashes.
-Deno.test("verify() detects removal of the newest events only with an anchor, and otherwise lists it in notShown", async () => {
+// A hash chain alone cannot detect the changes in the following tests, because an attacker who can write the files can
+// compute the hashes anew.
+Deno.test("verify() detects removal of the newest events only with an anchor (a stored chain head), and otherwise lists it in notShown", async () => {
   const lines = linesOf(ACTIVE);
   for (let k = 1; k <= lines.length; k++) {
     const content = withLines(LOG.content, ACTIVE, lines.slice(0, -k));
@@ -338,7 +342,7 @@ Deno.test("verify() detects removal of the newest events only with an anchor, an
   assertEquals(faults.map(({ path }) => path), [files.manifest, files.active]);
 });
 
-Deno.test("verify() states in notShown that an anchor of a log without a chain does not protect lines outside of archives", async () => {
+Deno.test("verify() states in notShown that an anchor of a log without a hash chain does not protect lines outside of archives", async () => {
   const log = await writtenLog([5], {});
   assertEquals([log.head.seq, log.head.archives], [null, 0]);
   const fewer = withLines(log.content, ACTIVE, linesOf(ACTIVE, log.content).slice(3));
@@ -350,7 +354,7 @@ Deno.test("verify() states in notShown that an anchor of a log without a chain d
   );
 });
 
-Deno.test("verify() detects a rewrite of the whole log only with an anchor", async () => {
+Deno.test("verify() detects a rewrite of the whole log only with an anchor, a chain head that was stored elsewhere", async () => {
   const rewritten = await writtenLog([17, 17, 16], { chain: true, sessionId: "t" });
   assertEquals((await verified(rewritten.content)).ok, true);
   const { ok, faults } = await verified(rewritten.content, LOG.head);
@@ -370,7 +374,7 @@ Deno.test("verify() does not detect an event that another process appended, and 
   assert(notShown.some((sentence) => sentence.includes("another process")));
 });
 
-Deno.test("verify() reports a torn line at the end of a file in notShown, not as a fault", async () => {
+Deno.test("verify() reports an incomplete last line of a file in notShown, not as a fault", async () => {
   const lines = linesOf(ACTIVE);
   const last = lines.at(-1)!;
   const tails = [
@@ -387,7 +391,8 @@ Deno.test("verify() reports a torn line at the end of a file in notShown, not as
       assert(notShown.some((sentence) => sentence.includes("torn")), `tail ${index}`);
     }
   }
-  // Only the start of a line that this library writes counts as a torn line. Any other text is a fault.
+  // Killed writers leave the start of a line that this library writes. Only such a text counts as an incomplete line;
+  // any other text is a fault.
   await assertFound(
     withLines(LOG.content, ACTIVE, [...lines, encoder.encode("note to self")]),
     [ACTIVE],
@@ -395,7 +400,7 @@ Deno.test("verify() reports a torn line at the end of a file in notShown, not as
   );
 });
 
-Deno.test("verify() accepts unchained lines that the hash of the next chained line covers", async () => {
+Deno.test("verify() accepts lines without hashes if the hash of a later line covers them", async () => {
   const lines = linesOf(ACTIVE);
   const last = linkOf(lines.at(-1)!.subarray(0, -1))!;
   const between = encoder.encode('{"ts":"2026-02-\n{"event":"of Python"}\n');
@@ -412,7 +417,7 @@ Deno.test("verify() accepts unchained lines that the hash of the next chained li
   assertEquals(fault?.line, lines.length + 1);
 });
 
-Deno.test("verify() checks a log without a chain by its manifest, and counts the unprotected lines", async () => {
+Deno.test("verify() checks a log without a hash chain by its manifest (list of archives), and counts the unprotected lines", async () => {
   const log = await writtenLog([5, 5, 5], {});
   const report = await verified(log.content, log.head);
   assertEquals(report.faults, []);
@@ -423,7 +428,7 @@ Deno.test("verify() checks a log without a chain by its manifest, and counts the
   await assertFound(withLines(log.content, archive, changed), [archive], "a removed line");
 });
 
-Deno.test("verify() finds a changed copy at the path of a sealed segment, which readers prefer to its archive", async () => {
+Deno.test("verify() finds a changed uncompressed copy of an archive, which readers prefer to the archive", async () => {
   const log = await writtenLog([5, 5], {});
   const [archive = ""] = [...log.content.keys()].filter((name) => name.endsWith(".gz"));
   const sealed = archive.slice(0, -".gz".length);
@@ -433,7 +438,7 @@ Deno.test("verify() finds a changed copy at the path of a sealed segment, which 
   await assertFound(withFile(copy, sealed, joined(...lines.slice(1))), [sealed], "a removed line");
 });
 
-Deno.test("verify() reports every line of a log of the Python class as unprotected", async () => {
+Deno.test("verify() reports every line of a log that the Python version of AuditLog wrote as unprotected", async () => {
   const log = await writtenLog([5, 5], {});
   const { ok, notShown } = await verified(withFile(log.content, MANIFEST, null));
   assertEquals(ok, true);
@@ -445,7 +450,7 @@ Deno.test("verify() finds no fault in a log that does not exist", async () => {
   assertEquals(report, { ok: true, archives: 0, lines: 0, bytes: 0, faults: [], notShown: [] });
 });
 
-Deno.test("verify() rejects an anchor that is not a chain head, and names its value", async () => {
+Deno.test("verify() rejects an anchor that is not a chain head (seq and hash of a line), and names its value", async () => {
   const anchors = [{ ...LOG.head, seq: -1 }, { ...LOG.head, hash: null }, { archives: "1" }];
   for (const anchor of anchors) {
     await assertRejects(
