@@ -60,7 +60,7 @@ export class GrantedHold implements BudgetHold {
     this.#fields = fields;
     this.#end = new SingleEnd(
       log,
-      () => `Cannot end hold: it has ended already, got a second end for ${id}`,
+      () => `Cannot end hold ${id}: it has ended already, and a hold can end only once`,
     );
   }
 

@@ -1,5 +1,5 @@
 /**
- * A block: a range of bytes of one log, with headers that describe it.
+ * A block: a range of bytes of one log, which is sent as one NATS message with headers that describe the range.
  *
  * A position counts the bytes of a log from its first byte, across all of its files, like an offset in Kafka. A
  * position does not depend on the names of files or on their compression.
@@ -19,7 +19,7 @@ export interface Block {
   readonly bytes: Uint8Array;
   /** Whether the first line of the block began in the previous block. */
   readonly isContinued: boolean;
-  /** Whether the last line continues in the next block, because the line is longer than a block may be. */
+  /** Whether the last line of the block continues in the next block, because the line is longer than a block may be. */
   readonly isCut: boolean;
 }
 
@@ -29,7 +29,10 @@ export interface BlockFacts {
   readonly to: number;
   readonly isContinued: boolean;
   readonly isCut: boolean;
-  /** Position of the end of the log when the block was sent. If this header is missing, the position is `to`. */
+  /**
+   * Position of the end of the log when the block was sent. If the block has no header for this position, the position
+   * is `to`.
+   */
   readonly logEnd: number;
   /** Encoding in which the bytes of the block are stored. */
   readonly encoding: Encoding;
@@ -37,11 +40,14 @@ export interface BlockFacts {
   readonly sha256: string;
   /** ID of the shipper that sent the block. Each call of `ship()` is a shipper with a new ID. */
   readonly shipper: string;
-  /** Figures about the lines of the block. Null if the headers lack figures or the block ends within a line. */
+  /**
+   * Figures about the lines of the block, such as their number and cost. Null if the headers lack figures or the block
+   * ends within a line.
+   */
   readonly figures: BlockFigures | null;
 }
 
-/** The names of the headers of a block. */
+/** The names of the headers of the NATS message of a block. */
 export const BLOCK_HEADERS = {
   from: "Scout-From",
   to: "Scout-To",
@@ -53,7 +59,9 @@ export const BLOCK_HEADERS = {
   shipper: "Scout-Shipper",
 } as const;
 
-/** Maximum number of uncompressed bytes in a block. It is limited because a reader needs a whole block in memory. */
+/**
+ * Maximum number of uncompressed bytes in a block. Blocks are limited because a reader needs a whole block in memory.
+ */
 export const BLOCK_BYTES_MAX: number = 64 * 1024 * 1024;
 
 /** Returns the facts that the headers of a message state, or null if the message is not a valid block. */
@@ -76,7 +84,10 @@ export function factsOf(get: (name: string) => string): BlockFacts | null {
   };
 }
 
-/** Decodes the stored bytes of a block. Resolves with null if the decoded bytes do not match the headers. */
+/**
+ * Decodes the stored bytes of a block, which may be compressed. Resolves with null if the decoded bytes do not have the
+ * length and the digest that the headers state.
+ */
 export async function contentOf(
   stored: Uint8Array,
   facts: BlockFacts,

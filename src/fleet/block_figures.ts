@@ -1,5 +1,6 @@
 /**
- * Figures about the events of a block, stored in its headers, so that a reader does not need the block itself. Pure.
+ * Figures about the events of a block (a range of bytes of a log), such as their number and cost. The headers of the
+ * block state the figures, so that many readers do not need the block itself. Pure.
  *
  * @module
  */
@@ -19,7 +20,7 @@ export interface BlockFigures {
   readonly firstMs: number;
   /** Time of the latest event, epoch milliseconds; NaN if no event has a time. */
   readonly lastMs: number;
-  /** Cost of the events that have a time, USD; null if none of them has a cost. */
+  /** Cost in USD of the events that have a time; null if no such event has a cost. */
   readonly usd: number | null;
   /** Number of events by type. The key "" counts the events without a type. */
   readonly events: ReadonlyMap<string, number>;
@@ -33,10 +34,13 @@ const FIGURE_HEADERS = {
   events: "Scout-Events",
 } as const;
 
-/** The names of the headers that state the figures, in the order of sending. */
+/** The names of the headers that state the figures of a block, in the order in which they are sent. */
 export const FIGURE_HEADER_NAMES: readonly string[] = Object.values(FIGURE_HEADERS);
 
-/** Maximum length of the header with the counts by type. If it would be longer, the block is sent without figures. */
+/**
+ * Maximum length of the header with the number of events of each type. If the header would be longer, the block is sent
+ * without figures.
+ */
 const EVENTS_LENGTH_MAX = 1_024;
 const EVERY_LINE = new LineTest({});
 
@@ -44,8 +48,8 @@ const EVERY_LINE = new LineTest({});
 export function figuresOf(bytes: Uint8Array): BlockFigures {
   let lines = 0;
   const onDamage = (_line: LinePlace, reason: string) => {
-    // If NUL bytes precede the event in a line, as after a power loss, the line is reported here and its event is
-    // yielded too. The loop below counts such a line.
+    // If NUL bytes precede the event in a line, as after a power loss, the line is reported as damage with the reason
+    // `LOST`, and its event is yielded too. The loop over the events counts the line, so it is not counted here.
     if (reason !== LOST) lines++;
   };
   const events = new Map<string, number>();
@@ -73,7 +77,10 @@ export function figuresOf(bytes: Uint8Array): BlockFigures {
   };
 }
 
-/** Returns the headers that state the figures, or no headers if a value is too long or not finite. */
+/**
+ * Returns the headers that state the figures of a block. Returns no headers if the counts are too long or the cost is
+ * not finite. A reader that needs the figures then fetches the block itself.
+ */
 export function headersOfFigures(
   { lines, firstMs, lastMs, usd, events }: BlockFigures,
 ): [name: string, value: string][] {
@@ -111,7 +118,7 @@ function countsIn(text: string): Map<string, number> | null {
     const entries = Object.entries(counts).filter(([, count]) => Number.isSafeInteger(count));
     return new Map(entries);
   } catch {
-    // The header is invalid; the reader then fetches the block itself.
+    // If the header with the counts is invalid, the reader fetches the block itself.
     return null;
   }
 }

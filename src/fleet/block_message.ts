@@ -1,5 +1,5 @@
 /**
- * Turns blocks of a log into NATS messages, each with headers and data.
+ * Turns blocks (ranges of bytes of a log) into NATS messages, each with headers and data.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { encoded, type Encoding } from "./block_encoding.ts";
 import { figuresOf, headersOfFigures } from "./block_figures.ts";
 import { halves } from "./cut_blocks.ts";
 
-/** A block with the headers and the data of its message. */
+/** A block with the headers and the data of the NATS message in which it is sent. */
 export interface BlockMessage {
   readonly block: Block;
   readonly headers: readonly (readonly [name: string, value: string])[];

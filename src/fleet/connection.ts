@@ -1,13 +1,13 @@
 /**
- * The types of the NATS connection that the caller passes in, with only the members that this package uses.
+ * The types of the NATS connection that the caller passes in. They have only the members that this package uses.
  *
  * The types are structural: a connection from `wsconnect()` of `@nats-io/nats-core` or from `connect()` of
- * `@nats-io/transport-node` fits these types. So this module does not import the types of these packages.
+ * `@nats-io/transport-node` fits them. So a caller can use either package, and this module imports neither.
  *
  * @module
  */
 
-/** The headers of a message, as `@nats-io/nats-core` implements them. */
+/** The headers of a NATS message, as `@nats-io/nats-core` implements them. */
 export interface FleetHeaders {
   /** Status code from the server, such as 404 if the requested message does not exist; 0 without a status. */
   readonly code: number;
@@ -54,8 +54,8 @@ export interface FleetRequestManyOptions {
   /** Time to wait for responses, in milliseconds. */
   maxWait: number;
   /**
-   * Whether the request uses a separate subscription. It must, because the responses have the subjects of the
-   * stored messages. With a shared subscription, these subjects would not show which request a response belongs to.
+   * Whether the request uses a separate subscription; always `true`. The responses have the subjects of the stored
+   * messages, so on a shared subscription they could not be assigned to their request.
    */
   noMux: true;
 }
@@ -96,10 +96,12 @@ export interface FleetFollowConnection extends FleetConnection {
   ): Promise<AsyncIterable<FleetMessage>>;
 }
 
-/** Names of the errors of a connection for which a retry is useless. */
+/** Names of the errors of a NATS connection after which a retry is useless, because it would fail in the same way. */
 const FINAL = ["ClosedConnectionError", "DrainingConnectionError", "PermissionViolationError"];
 
-/** Checks whether a retry is useless, because the connection is closed or lacks the permission. */
+/**
+ * Checks whether a retry after an error is useless, because the connection is closed or its user lacks the permission.
+ */
 export function isFinal(error: unknown): boolean {
   return error instanceof Error && (FINAL.includes(error.name) || isFinal(error.cause));
 }

@@ -1,6 +1,6 @@
 /**
- * Sums of costs by second. Memory and query time depend on the stored time span, not on the number of events.
- * Pure.
+ * Sums costs by second. The memory that the sums need and the time of a query depend on the stored time span, not on
+ * the number of events. Pure.
  *
  * @module
  */
@@ -9,7 +9,10 @@ import { PreciseSum } from "../cost/precise_sum.ts";
 const SECOND_MS = 1_000;
 const SECONDS_PER_MINUTE = 60;
 
-/** The sum of the costs in a minute, and the sum for each second of this minute that has costs. */
+/**
+ * The sum of the costs in a minute, and the sum for each second of the minute that has costs. The sum of the minute
+ * makes queries over hours fast.
+ */
 interface Minute {
   readonly sum: PreciseSum;
   readonly seconds: Map<number, PreciseSum>;
@@ -51,7 +54,10 @@ export class CostSlots {
     return total.value;
   }
 
-  /** Drops the costs of the minutes that ended before an instant. */
+  /**
+   * Drops the costs of the minutes that ended before an instant in epoch milliseconds, so that the memory stays
+   * bounded.
+   */
   forgetBefore(epochMs: number): void {
     const minute = Math.floor(secondOf(epochMs) / SECONDS_PER_MINUTE);
     for (const known of this.#minutes.keys()) {

@@ -39,7 +39,8 @@ export interface FleetStreamOptions {
    */
   maxBytes?: number;
   /**
-   * Time in seconds after which the server deletes a block, a number > 0. The default is 30 days.
+   * Time in seconds after which the server deletes a block (a range of bytes of a log), a number > 0. The default is 30
+   * days.
    *
    * @default {2_592_000}
    */
@@ -61,8 +62,8 @@ const DUPLICATE_WINDOW_SEC = 120;
 /**
  * Creates the stream of a fleet. If the stream already exists with the same settings, does nothing.
  *
- * The stream is stored in files. A full stream rejects new blocks and keeps the old ones. Clients cannot delete
- * blocks from the stream.
+ * The server stores the stream in files. A full stream rejects new blocks (ranges of bytes of logs) and keeps the old
+ * ones. Clients cannot delete blocks from the stream.
  *
  * Needs `--allow-net` for the connection, and a user of the server with the permission to create streams.
  *
@@ -70,8 +71,8 @@ const DUPLICATE_WINDOW_SEC = 120;
  * @returns A promise that resolves when the stream exists.
  * @throws {TypeError} If an option is unknown or of the wrong type.
  * @throws {RangeError} If an option is out of its range or the name of the stream is invalid.
- * @throws {FleetServerError} If the server rejects the request, or the stream exists with other settings. The
- *   message then names these settings.
+ * @throws {FleetServerError} If the server rejects the request, or the stream exists with other settings. The message
+ * then names the settings that differ.
  *
  * @example
  * ```ts ignore

@@ -1,5 +1,5 @@
 /**
- * Cuts bytes into blocks of whole lines. Pure.
+ * Cuts the bytes of a log into blocks of whole lines. Each block becomes one NATS message. Pure.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import type { PositionedBytes } from "./log_position.ts";
 const LINE_BREAK = 0x0a;
 
 /**
- * Yields blocks of whole lines, each from one file and at most `blockBytesNow()` bytes long. A line with more bytes
- * is cut into several blocks. `begins` states the position of the first block, and whether this block
+ * Yields blocks of whole lines, each from one file and at most `blockBytesNow()` bytes long. A line that is longer than
+ * a block may be is cut into several blocks. `begins` states the position of the first block, and whether this block
  * continues a line. If reading fails, the whole lines read so far are yielded before the error is thrown.
  */
 export async function* cutBlocks(
@@ -50,7 +50,9 @@ export async function* cutBlocks(
   }
 }
 
-/** Splits a block in two. If the block has several lines, the split is between two of them. */
+/**
+ * Splits a block that is too long for a message in two. If the block has several lines, the split is between two lines.
+ */
 export function halves({ from, to, bytes, isContinued, isCut }: Block): [Block, Block] {
   const middle = Math.ceil(bytes.byteLength / 2);
   const behind = bytes.indexOf(LINE_BREAK, middle) + 1;

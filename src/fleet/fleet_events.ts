@@ -2,10 +2,10 @@
  * Queries the events of a fleet: many machines that ship their logs into one NATS stream. Each shipped event is yielded
  * exactly once, and missing bytes are reported as gaps.
  *
- * For each log, the reader remembers the position after the last byte that it has read. If a block ends at or before
- * this position, the block is a duplicate and is dropped. If a block begins before this position and ends after it,
- * only its bytes after the position are read. If a block begins after this position, the bytes in between are a gap. So
- * a block does no harm if it is stored twice, for example because a shipper was killed.
+ * For each log, the reader remembers the position after the last byte that it has read. A block is a range of bytes of
+ * a log. If a block ends at or before the position, it is a duplicate and is dropped. If a block begins before the
+ * position and ends after it, only its bytes after the position are read. If a block begins after the position, the
+ * bytes in between are a gap. So a block does no harm if it is stored twice, for example because a shipper was killed.
  *
  * @module
  */
@@ -33,14 +33,17 @@ import {
   storedRange,
 } from "./stored_blocks.ts";
 
-/** Factor by which the number of searched blocks grows each time that they contain too few matching events. */
+/**
+ * Factor by which the number of searched blocks grows each time that the searched blocks contain too few matching
+ * events.
+ */
 const LOOK_BACK_FACTOR = 8;
 /**
  * Number of events that are collected beyond twice the requested number before all but the last events are dropped. So
  * the array is copied rarely.
  */
 const LAST_MARGIN = 1_000;
-/** The reason that is reported for a gap. */
+/** The reason that is reported for a gap: bytes of a log that are not in the stream. */
 const MISSING = "not in the stream";
 
 /** Options of {@linkcode fleetEvents}. */
@@ -57,13 +60,14 @@ export interface FleetQueryOptions
    */
   log?: string;
   /**
-   * Name of the stream: 1 to 64 letters, digits, "-" and "_".
+   * Name of the NATS stream of the fleet: 1 to 64 letters, digits, "-" and "_".
    *
    * @default {"AUDIT"}
    */
   stream?: string;
   /**
-   * Whether to continue with the events that are shipped later. If `true`, the query does not end by itself.
+   * Whether the query continues with events that are shipped after it has begun. If `true`, the query does not end by
+   * itself.
    *
    * @default {false}
    */
@@ -85,15 +89,15 @@ const OPTION_CHECKS: OptionChecks<FleetQueryOptions> = {
   last: integer(0, true),
 };
 
-/** An event and the name of its log. */
+/** An event of a fleet, with the name of the log that it comes from. */
 export interface FleetEvent extends AuditEvent {
-  /** Name of the log. */
+  /** Name of the log that the event comes from. */
   readonly scout_log: string;
 }
 
-/** The matching events of a fleet. Each iteration runs the query again. */
+/** The matching events of a fleet, as an async iterable. Each iteration runs the query again. */
 export interface FleetQuery extends AsyncIterable<FleetEvent> {
-  /** The gaps that the latest iteration has found so far. */
+  /** The gaps that the latest iteration has found so far: ranges of bytes of logs that are missing in the stream. */
   readonly gaps: readonly FleetGap[];
   /**
    * The data that the latest iteration could not read so far: lines that are not events, and the gaps. `path` is
@@ -178,7 +182,10 @@ function progressFrom({ reading, gaps, damage }: Asked, { first }: StoredRange):
   }, { isFromStart: first === 1 && reading.sinceMs === -Infinity });
 }
 
-/** The range of the stream to read, and the positions up to which the reader has read each log before this range. */
+/**
+ * The range of the stream to read, and the positions up to which the reader has read each log before it reads the
+ * range.
+ */
 interface Part {
   readonly range: StoredRange;
   readonly logs: LogsProgress;
@@ -189,7 +196,10 @@ async function everything(asked: Asked): Promise<Part> {
   return { range, logs: progressFrom(asked, range) };
 }
 
-/** Yields the last `count` matching events, and, if the query follows, the events after them. */
+/**
+ * Yields the last `count` matching events. If the query has the option `follow`, then also yields the events that are
+ * shipped later.
+ */
 async function* last(asked: Asked, count: number): AsyncGenerator<Batch, void> {
   const { reading, gaps, damage } = asked;
   const range = await storedRange(reading);
@@ -212,10 +222,13 @@ async function* last(asked: Asked, count: number): AsyncGenerator<Batch, void> {
   }
 }
 
-/** Events that are already in memory. */
+/** Matching events that are already in memory. */
 type Batch = IteratorObject<FleetEvent, void>;
 
-/** Yields the matching events in batches, each from one piece of a block. */
+/**
+ * Yields the matching events in batches, so that only few events are in memory at once. Each batch comes from one piece
+ * of a block.
+ */
 async function* batches(
   { reading, filter, damage }: Asked,
   begin: () => Part | Promise<Part>,
@@ -232,7 +245,8 @@ async function* batches(
       reading.signal.throwIfAborted();
     }
   }
-  // While one block is parsed, the next block is decompressed and the block after that is requested.
+  // While one block is parsed, the next block is decompressed and the one after the next is requested. So the reader
+  // does not wait for the server after each block.
   const stored = oneAhead(storedBlocks({ ...reading, signal }, range), stop);
   for await (const { log, facts, bytes } of oneAhead(decoded(stored), stop)) {
     const lines = logs.of(log, facts).take(facts, bytes);

@@ -2,9 +2,10 @@
  * The spend of a fleet (many machines that ship their logs into one NATS stream), updated with each shipped block so
  * that a guard can stop the fleet in time.
  *
- * The headers of a block state its cost and the times of its first and last event. Costs are summed by second. So a
- * block whose events are within one second is counted by its headers alone. A block is fetched if its events span
- * more time, for example because its shipper lagged, or if its lines overlap with other blocks.
+ * A block is a range of bytes of a log that was shipped. Its headers state its cost and the times of its first and last
+ * event. Costs are summed by second, so a block whose events are within one second is counted by its headers alone. The
+ * block itself is fetched if its events span more time, for example because its shipper lagged, or if its lines overlap
+ * with other blocks.
  *
  * @module
  */
@@ -39,7 +40,7 @@ export interface FleetSpendOptions {
    */
   log?: string;
   /**
-   * Name of the stream: 1 to 64 letters, digits, "-" and "_".
+   * Name of the NATS stream of the fleet: 1 to 64 letters, digits, "-" and "_".
    *
    * @default {"AUDIT"}
    */
@@ -80,15 +81,18 @@ export interface FleetSpend extends AsyncDisposable {
    * @throws {Error} If the spend was closed or following has failed, because the sum would be out of date.
    */
   usd(hours?: number): number;
-  /** The gaps that were found so far. */
+  /**
+   * The gaps that were found so far: ranges of bytes of logs that are missing in the stream. Their costs are not
+   * counted.
+   */
   readonly gaps: readonly FleetGap[];
   /**
-   * Milliseconds since the server last responded, usually at most 1,000. Following waits for a server that does not
-   * respond; your guard decides the limit.
+   * Milliseconds since the server last responded, usually at most 1,000. If the server does not respond, the spend is
+   * out of date, and no error is thrown. So a guard has to compare this number with a limit of its own.
    */
   readonly silentMs: number;
   /**
-   * Stops following.
+   * Stops following the spend of the fleet. The connection stays open.
    *
    * @returns A promise that resolves when following has stopped.
    */
@@ -97,15 +101,18 @@ export interface FleetSpend extends AsyncDisposable {
 
 const HOURS_MAX = 24;
 const HOUR_MS = 3_600_000;
-/** Time span in milliseconds. If all events of a block are within this span, its headers suffice to count it. */
+/**
+ * Time span in milliseconds. If all events of a block are within this span, the block is counted by its headers alone,
+ * without fetching its lines.
+ */
 const CLOSE_MS = 1_000;
 const FORGET_EVERY_MS = 60_000;
 
 /**
  * Follows the spend of a fleet, mostly by the headers of the blocks that its machines ship.
  *
- * If the server stops responding later, following waits for it. A guard that must not let the fleet overspend also
- * has to check `silentMs`.
+ * If the server stops responding after the start, following waits for the server without an error. A guard that must
+ * not let the fleet overspend also has to check `silentMs`.
  *
  * Needs `--allow-net` for the connection.
  *
@@ -169,7 +176,7 @@ class Following implements FleetSpend {
     this.#maxHours = maxHours;
     this.#onChange = options.onChange;
     const asked = { ...options, since: this.#sinceMs, signal: this.#ending.signal };
-    // After the first response, following waits for the server without a time limit.
+    // After the first response, the reader waits for the server without a time limit, because the server may come back.
     const reading = readingOf(asked, { follow: true, patienceMs: Infinity });
     this.#reading = { ...reading, connection };
     this.#logs = new LogsProgress((gap) => this.gaps.push(gap), { isFromStart: false });
@@ -251,7 +258,10 @@ class Following implements FleetSpend {
     return true;
   }
 
-  /** Checks whether the headers of a block suffice to count its costs, without the time of each event. */
+  /**
+   * Checks whether the headers of a block suffice to count its costs. They suffice if the block has no cost, or if its
+   * events are within one second or older than the window.
+   */
   #isPlain({ firstMs, lastMs, usd }: BlockFigures): boolean {
     return usd === null || lastMs - firstMs < CLOSE_MS || lastMs < this.#sinceMs;
   }
@@ -266,7 +276,10 @@ class Following implements FleetSpend {
     return this.#now() - this.#maxHours * HOUR_MS;
   }
 
-  /** Fetches the bytes of a block. Resolves with null if the block was deleted or does not match its headers. */
+  /**
+   * Fetches the bytes of a block from the stream. Resolves with null if the block was deleted or its bytes do not match
+   * its headers.
+   */
   async #bytesOf({ seq, facts }: StoredFacts): Promise<Uint8Array | null> {
     const { place, subject } = this.#reading;
     const block = await answered(this.#reading, () => storedBlockFrom(place, { seq, subject }));

@@ -23,20 +23,21 @@ export interface FleetStatusOptions {
    */
   log?: string;
   /**
-   * Name of the stream: 1 to 64 letters, digits, "-" and "_".
+   * Name of the NATS stream of the fleet: 1 to 64 letters, digits, "-" and "_".
    *
    * @default {"AUDIT"}
    */
   stream?: string;
   /**
-   * Time from which blocks are read. Blocks that the server stored more than 15 minutes before this time are
-   * skipped. If `since` is not set, all blocks are read.
+   * Time from which blocks (ranges of bytes of logs) are read. Blocks that the server stored more than 15 minutes
+   * before this time are skipped. If `since` is not set, all blocks are read.
    *
    * @default {undefined}
    */
   since?: TimeLike;
   /**
-   * Signal that ends the reading; the promise then rejects with the reason of the abort.
+   * Signal that ends the reading. If it aborts, the promise of {@linkcode fleetStatus} rejects with the reason of the
+   * signal.
    *
    * @default {undefined}
    */
@@ -53,7 +54,7 @@ const OPTION_CHECKS: OptionChecks<FleetStatusOptions> = {
 export interface FleetLogStatus {
   /** Name of the log. */
   readonly log: string;
-  /** Number of blocks that were read, without duplicates. */
+  /** Number of blocks (ranges of bytes of the log) that were read, without duplicates. */
   readonly blocks: number;
   /**
    * Position after the last byte of the log that has been shipped to the NATS stream. A position is an offset in bytes,
@@ -117,7 +118,7 @@ export async function fleetStatus(options: FleetStatusOptions): Promise<FleetLog
   return [...logs].sort(([a], [b]) => a < b ? -1 : 1).map(([log, tally]) => tally.status(log));
 }
 
-/** Collects the status of one log while its blocks are read. */
+/** Collects the status of one log while the headers of its blocks are read. */
 class LogTally {
   readonly gaps: { from: number; to: number }[] = [];
   #blocks = 0;

@@ -2,9 +2,9 @@
  * The JetStream stream into which the logs of a fleet (many machines) are shipped:
  * https://docs.nats.io/reference/reference-protocols/nats_api_reference
  *
- * A block of log lines is one message on the subject `audit.FLEET.LOG`. All access to the stream is by requests. So a
- * machine that ships a log needs only two permissions: to publish to the subject of the log, and to request its last
- * message.
+ * A block of log lines is one message on the subject `audit.FLEET.LOG`. All access to the stream is by requests,
+ * without subscriptions. So a machine that ships a log needs only two permissions: to publish to the subject of the
+ * log, and to request its last message.
  *
  * @module
  */
@@ -27,16 +27,19 @@ const UNAVAILABLE = 503;
 /** Error codes of JetStream: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
 const NO_MESSAGE_FOUND = 10_037;
 /**
- * Error codes for a block that does not follow the last block of the log. A cluster of NATS 2.11 or later also rejects
- * a block while it is still storing a block with the same ID (10158) or another block of the log (10164).
+ * Error codes of JetStream for a block that does not follow the last block of the log. A cluster of NATS 2.11 or later
+ * also rejects a block while it is still storing a block with the same ID (10158) or another block of the log (10164).
  */
 const REFUSED = new Set([10_071, 10_158, 10_164]);
-/** Error codes for a server, an account or a stream without room. Since NATS 2.11, also for too many requests. */
+/**
+ * Error codes of JetStream for a server, an account or a stream without room. Since NATS 2.11, also for too many
+ * requests. A later attempt may succeed.
+ */
 const NOT_NOW = new Set([10_002, 10_023, 10_047, 10_077, 10_167]);
 
 const decoder = new TextDecoder();
 
-/** The stream of a fleet, and the connection to it. */
+/** The NATS stream of a fleet, and the connection to its server. */
 export interface FleetPlace {
   readonly connection: FleetConnection;
   readonly stream: string;
@@ -57,14 +60,17 @@ export interface StoredBlock {
 export type Published =
   | { readonly outcome: "stored"; readonly seq: number }
   /**
-   * The server did not store the block now: the block is a duplicate, the last block in the stream is not the one that
-   * the shipper expected, or the server is still storing a block.
+   * The server did not store the block: it is a duplicate, the last block in the stream is not the one that the shipper
+   * expected, or the server is still storing another block.
    */
   | { readonly outcome: "refused"; readonly why: string }
-  /** The server did not store the block: there is no room, or no server is available. A later attempt may succeed. */
+  /**
+   * The server did not store the block, because there is no room or no server is available. A later attempt may
+   * succeed.
+   */
   | { readonly outcome: "not now"; readonly why: string };
 
-/** Thrown when the server rejects a request. */
+/** Thrown when the NATS server rejects a request, for example because the stream does not exist. */
 export class FleetServerError extends Error {
   /** The name of the class. */
   override readonly name = "FleetServerError";
@@ -83,7 +89,7 @@ export class FleetServerError extends Error {
   }
 }
 
-/** Thrown when the server has not responded for a minute. */
+/** Thrown when the NATS server has not responded for a minute. */
 export class FleetTimeoutError extends Error {
   /** The name of the class. */
   override readonly name = "FleetTimeoutError";
@@ -91,7 +97,7 @@ export class FleetTimeoutError extends Error {
   /**
    * Creates the error.
    *
-   * @param stream Name of the stream.
+   * @param stream Name of the NATS stream that could not be read.
    * @param options `cause` is the error of the last request.
    */
   constructor(stream: string, options: { cause: unknown }) {
@@ -138,14 +144,15 @@ export async function publish(
 ): Promise<Published> {
   const fields = headers();
   for (const [name, value] of facts) fields.set(name, value);
-  // Each of these two headers lets the server detect duplicates. Both are sent, because one of the two checks can fail
-  // while a cluster elects a leader.
+  // The message ID and the expected sequence number each let the server detect duplicates. Both are sent, because one
+  // of the two checks can fail while a cluster elects a leader.
   fields.set("Nats-Msg-Id", `${subject}:${block.from}`);
   fields.set("Nats-Expected-Last-Subject-Sequence", `${expectedSeq}`);
   const answer = await connection.request(subject, data, { timeout: timeoutMs, headers: fields });
   const { seq, duplicate, error } = JSON.parse(decoder.decode(answer.data));
   if (error === undefined) {
-    // The stored block may have other bytes: the server detects a duplicate by its ID, not by its content.
+    // A duplicate is not reported as stored, because the stored block may have other bytes: the server detects a
+    // duplicate by its ID, not by its content.
     return duplicate === true
       ? { outcome: "refused", why: "the server has stored this block before" }
       : { outcome: "stored", seq };
@@ -158,14 +165,15 @@ export async function publish(
 
 /** Reads the last block of a subject. Resolves with null if the subject has no blocks. */
 export async function lastBlock(place: FleetPlace, subject: string): Promise<StoredBlock | null> {
-  // The request has a separate API subject per log, so that a permission can allow exactly this log.
+  // The API subject of the request contains the subject of the log. So a permission of the server can allow a machine
+  // to read its own log and no other.
   const answer = await stored(place, { subject, api: `${place.stream}.${subject}`, question: "" });
   return answer === null ? null : storedBlock(answer);
 }
 
 /**
- * Reads the first message of a subject whose sequence number is at least `seq`. Resolves with null if this message does
- * not exist yet, and with the sequence number alone if the message is not a block.
+ * Reads the first message of a subject whose sequence number is at least `seq`. Resolves with null if there is no such
+ * message yet. If the message is not a valid block, resolves with its sequence number alone.
  */
 export async function blockFrom(
   place: FleetPlace,
@@ -189,7 +197,8 @@ export async function lastSeq({ connection, stream, timeoutMs }: FleetPlace): Pr
 
 /**
  * Reads the sequence number of the last message of a subject, or 0 if the subject has no messages. The leader of the
- * stream responds to this request, and the leader has every message.
+ * stream responds to this request. The leader has every message, whereas other members of a cluster may lack the last
+ * messages.
  *
  * @throws {FleetServerError} If the stream does not exist.
  */
@@ -221,7 +230,7 @@ export async function askApi(
 
 /**
  * Reads the sequence number and the time of the first message of a subject whose sequence number is at least `seq`.
- * Resolves with null if this message does not exist.
+ * Resolves with null if there is no such message.
  */
 export async function storedAt(
   place: FleetPlace,
@@ -277,7 +286,7 @@ export function logIn(subject: string): string {
   return subject.slice(subject.lastIndexOf(".") + 1);
 }
 
-/** An error in a response of JetStream. */
+/** An error in a response of the JetStream API. */
 export interface ApiError {
   readonly err_code?: number;
   readonly code?: number;

@@ -1,8 +1,9 @@
 /**
- * Reads a log as one sequence of bytes with positions, across all of its files.
+ * Reads a log as one sequence of bytes, across all of its files. The position of a byte is its offset in this sequence.
  *
- * - Bytes are durable before they are shipped, because the active file is synced before it is read. The sync and the
- *   read use the same open handle, because the path may already name a new file.
+ * - Bytes are durable before they are shipped, because the active file is synced before it is read. So the fleet never
+ *   has a byte that the log loses at a power loss. The sync and the read use the same open handle, because the path may
+ *   already name a new file.
  * - The files are listed under the append lock, because writers hold this lock while they remove a failed batch, or
  *   rename the active file to a segment. So each byte is listed exactly once, and no listed byte is removed by a
  *   failed append.
@@ -45,18 +46,20 @@ interface SegmentOnDisk {
 export interface PositionedBytes {
   readonly from: number;
   readonly bytes: Uint8Array;
-  /** Whether these are the last bytes of the file. No line continues in the next file. */
+  /**
+   * Whether `bytes` contains the last byte of the file. No line continues in the next file, so a block can end there.
+   */
   readonly isEnd: boolean;
 }
 
-/** Thrown when a listed file cannot be read completely. */
+/** Thrown when a file of the log cannot be read completely, for example because an archive is damaged. */
 export class UnreadablePartError extends Error {
   /** The name of the class. */
   override readonly name = "UnreadablePartError";
   /** Position after the bytes that cannot be read. */
   readonly end: number;
 
-  /** Creates the error. */
+  /** Creates the error. `path` is the file, `end` is the position after its last byte, and `cause` is the reason. */
   constructor(path: string, facts: { end: number; cause: unknown }) {
     super(`Cannot read a file of the log; shipping skips its remaining bytes: ${path}`, {
       cause: facts.cause,
@@ -68,10 +71,15 @@ export class UnreadablePartError extends Error {
 /** Maximum time in milliseconds to wait while other processes hold the append lock. After this time, shipping fails. */
 const LOCK_PATIENCE_MS = 10_000;
 const LOCK_DELAY_MAX_MS = 16;
-/** Size of the chunks to read, in bytes. It is larger than the default because blocks are large. */
+/**
+ * Size of the chunks to read, in bytes. The size is larger than the default, because a block consists of many bytes.
+ */
 const CHUNK_BYTES = 1024 * 1024;
 
-/** A log whose bytes have positions. It caches the lengths of segments, which do not change. */
+/**
+ * A log whose bytes have positions. Caches the lengths of segments (files that are no longer appended to), because
+ * these lengths do not change.
+ */
 export class PositionedLog {
   readonly #log: LogDirectory;
   readonly #clock: Clock;
@@ -88,8 +96,8 @@ export class PositionedLog {
   }
 
   /**
-   * Checks whether the log seems unchanged since the last snapshot. The check needs no lock: an append makes the active
-   * file longer, and a rotation replaces it.
+   * Checks whether the log seems unchanged since the last snapshot. The check needs no lock, because an append makes
+   * the active file longer, and a rotation replaces the file.
    */
   isUnchanged(): boolean {
     const now = this.#log.fileSystem.status(this.#log.files.active);
@@ -129,8 +137,8 @@ export class PositionedLog {
   async #sync(active: FileHandle): Promise<void> {
     const { fileSystem, files } = this.#log;
     try {
-      // If syncData() resolves with `false`, a writer has renamed the file to a segment. Its bytes are then durable,
-      // because the writer synced the file before it renamed the file.
+      // If syncData() resolves with `false`, a writer has renamed the active file to a segment. The bytes are durable
+      // then too, because the writer synced the file before it renamed the file.
       await syncData(fileSystem, files.active, active);
     } catch (error) {
       throw withFlags(error, [pathFlag("write", files.directory)], { action: "Cannot ship log" });
@@ -138,8 +146,8 @@ export class PositionedLog {
   }
 
   /**
-   * Lists the files of the log and their lengths. The caller must hold the append lock. Without it, the active file
-   * could include a batch that its writer removes again.
+   * Lists the files of the log and their lengths. The caller must hold the append lock. Without the lock, the active
+   * file could include lines that their writer removes again after a failed write.
    */
   #list(): {
     active: FileHandle | null;
@@ -201,13 +209,14 @@ export class PositionedLog {
       }
     } catch {
       signal.throwIfAborted();
-      // The damage is reported when the archive is shipped. The bytes after the damage cannot be read.
+      // The error is ignored here, because the damage is reported when the archive is shipped. The bytes after the
+      // damage cannot be read, so they do not count.
     }
     return byteLength;
   }
 
   /**
-   * Runs a function while this process holds the append lock. A log without a lock file has no writer, so the
+   * Runs a function while this process holds the append lock. If the log has no lock file, it has no writer, so the
    * function runs without a lock.
    *
    * @throws {Error} If other processes hold the lock for 10 seconds.
@@ -238,7 +247,10 @@ export class PositionedLog {
   }
 }
 
-/** A snapshot of a log. Its disposal closes the active file. */
+/**
+ * The files of a log at one moment, with their lengths. New lines are not part of the snapshot. Its disposal closes the
+ * active file.
+ */
 export class LogSnapshot implements Disposable {
   /** Position of the oldest byte of the log that still exists. */
   readonly oldest: number;
@@ -265,7 +277,8 @@ export class LogSnapshot implements Disposable {
   }
 
   /**
-   * Yields the bytes of the log from a position on, file by file. Deleted files are skipped.
+   * Yields the bytes of the log from a position on, file by file. Deleted files are skipped; the caller sees the jump
+   * in the positions.
    *
    * @throws {UnreadablePartError} If a file cannot be read; all earlier bytes were yielded before.
    */
@@ -291,15 +304,15 @@ export class LogSnapshot implements Disposable {
   }
 
   /**
-   * Returns the stamp (time in the file name) of the newest segment that ends at or before the position; null if no
-   * segment does.
+   * Returns the stamp (the time in the file name) of the newest segment that ends at or before the position. Returns
+   * null if there is no such segment.
    */
   lastSegmentUpTo(position: number): Stamp | null {
     return this.#parts.findLast((part) => part.stamp !== null && endOf(part) <= position)?.stamp ??
       null;
   }
 
-  /** Closes the active file. */
+  /** Closes the active file, which the snapshot holds open. */
   [Symbol.dispose](): void {
     this.#active?.close();
   }

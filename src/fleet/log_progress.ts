@@ -1,6 +1,6 @@
 /**
- * The positions up to which a reader has read the logs of a fleet (many machines that ship their logs into one NATS
- * stream), and the gaps in these logs. Pure.
+ * Tracks how far a reader has read the logs of a fleet (many machines that ship their logs into one NATS stream). Also
+ * finds the gaps: ranges of bytes that are missing in the stream. Pure.
  *
  * @module
  */
@@ -20,7 +20,7 @@ export interface FleetGap {
   readonly to: number;
 }
 
-/** Whole lines of a log, and the position of the first line. */
+/** Whole lines of a log, and the position of the first line in the log. */
 export interface PositionedLines {
   readonly from: number;
   readonly bytes: Uint8Array;
@@ -73,12 +73,15 @@ export class LogProgress {
     this.#onGap = onGap;
   }
 
-  /** Checks whether a block is a duplicate, which adds no bytes. */
+  /** Checks whether a block is a duplicate: the reader has already read the log up to the end of the block. */
   hasSeen({ to }: BlockFacts): boolean {
     return to <= this.#position;
   }
 
-  /** Checks whether all lines of a block are whole and new. Only then can the figures in its headers be added. */
+  /**
+   * Checks whether all lines of a block are whole and new. Only then can a reader add the figures in the headers of the
+   * block, and need not read its lines.
+   */
   isAddedWholly({ from, figures }: BlockFacts): boolean {
     return from >= this.#position && this.#begun.length === 0 && figures !== null;
   }
@@ -90,8 +93,8 @@ export class LogProgress {
   }
 
   /**
-   * Adds a block and returns the new whole lines, or null if the block completes no line. `bytes` must be null if the
-   * bytes of the block do not match its headers; the block is then a gap.
+   * Adds a block, and returns its lines that are whole and new. Returns null if the block completes no line. If the
+   * bytes of the block do not match its headers, `bytes` must be null, and the block counts as a gap.
    */
   take(facts: BlockFacts, bytes: Uint8Array | null): PositionedLines | null {
     const { from, to, isContinued, isCut } = facts;
@@ -112,7 +115,8 @@ export class LogProgress {
     this.#begun.push(bytes.subarray(start));
     const byteLength = this.#begun.reduce((sum, { byteLength }) => sum + byteLength, 0);
     if (isCut) {
-      // If the line exceeds the maximum length, it will be reported as damage, so its earlier parts are not needed.
+      // If a line exceeds the maximum length, it will be reported as damage. So its earlier parts are dropped to save
+      // memory.
       if (byteLength > MAX_LINE_BYTES) this.#begun = [bytes];
       return null;
     }

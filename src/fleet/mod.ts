@@ -1,13 +1,15 @@
 /**
- * A fleet: the logs of many machines, shipped into one stream of NATS JetStream and read as one log.
+ * A fleet: the logs of many machines. Each machine ships (copies) its log into one stream of NATS JetStream, and
+ * readers read the stream as one log.
  *
  * - {@linkcode createFleetStream} creates the stream.
  * - {@linkcode ship} copies a log into the stream, each byte exactly once.
  * - {@linkcode fleetEvents} queries the events of all logs.
- * - {@linkcode fleetSpend} follows the costs of all logs.
- * - {@linkcode fleetStatus} reports the position, the lag and the gaps of each log.
+ * - {@linkcode fleetSpend} keeps the sum of the costs of all logs up to date.
+ * - {@linkcode fleetStatus} reports how far each log is shipped, how far it lags behind, and which of its bytes are
+ *   missing.
  *
- * All of them use a connection that the caller opens and closes.
+ * All of these functions use a connection to a NATS server that the caller opens and closes.
  *
  * @example
  * ```ts ignore

@@ -5,8 +5,8 @@
  */
 
 /**
- * Yields the items of the source, and requests the next item before it yields the current item. When the
- * consumer ends the iteration, `stop` is called, because the source may otherwise wait forever for its next item.
+ * Yields the items of the source, and requests the next item before it yields the current item. When the consumer ends
+ * the iteration, calls `stop`. The source must then end, because it could otherwise wait forever for its next item.
  */
 export async function* oneAhead<T>(
   source: AsyncGenerator<T, void>,
@@ -14,7 +14,8 @@ export async function* oneAhead<T>(
 ): AsyncGenerator<T, void> {
   const ask = () => {
     const asked = source.next();
-    // If the consumer ends the iteration, no code awaits this result, so its rejection must be handled here.
+    // If the consumer ends the iteration, no code awaits this result. So its rejection is handled here, because an
+    // unhandled rejection would end the process.
     asked.catch(() => {});
     return asked;
   };

@@ -53,13 +53,25 @@ import { ShipPace } from "./ship_pace.ts";
 import { ShipRecord } from "./ship_record.ts";
 import { type LogSnapshot, PositionedLog, UnreadablePartError } from "./log_position.ts";
 
-/** Milliseconds after which a log that seems unchanged is read anyway: a new active file may look like the old one. */
+/**
+ * Milliseconds after which a log that seems unchanged is read anyway. A new active file can have the same length as the
+ * old one, and so look unchanged.
+ */
 const LOOK_EVERY_MS = 1_000;
-/** Number of responses that must lack an acknowledged block before the shipper accepts that the block is lost. */
+/**
+ * Number of responses in a row that must lack an acknowledged block before the shipper assumes that the stream has lost
+ * the block.
+ */
 const DOUBTS = 5;
-/** Delay in milliseconds before the last block is requested again, if a response lacks an acknowledged block. */
+/**
+ * Delay in milliseconds before the last stored block is requested again, if the response lacks a block that the server
+ * has acknowledged. The response may come from a member of the cluster that lags behind.
+ */
 const DOUBT_MS = 300;
-/** Number of unexpected blocks from another shipper that count as a conflict. */
+/**
+ * Number of unexpected blocks from another shipper that count as a conflict. A single block is no conflict, because a
+ * shipper that was stopped may have sent it just before.
+ */
 const FOREIGN_BLOCKS_MAX = 2;
 
 /**
@@ -107,12 +119,12 @@ export async function shipOn(platform: Platform, options: ShipOptions): Promise<
   return await shipping.run();
 }
 
-/** The position from which a shipper continues, and the last block before it. */
+/** The position in the log from which a shipper continues, and the last stored block before this position. */
 interface Next {
   readonly position: number;
-  /** Whether the position is within a line. */
+  /** Whether the position is within a line, because the last block ended within it. */
   readonly isContinued: boolean;
-  /** Sequence of the last block in the stream; 0 if the stream has no blocks of this log. */
+  /** Sequence number of the last block of the log in the stream; 0 if the stream has no blocks of the log. */
   readonly seq: number;
 }
 
@@ -169,7 +181,7 @@ class Shipping {
         if (restMs > 0) await delay(restMs, clock, signal);
       }
     } catch (error) {
-      // If the caller has aborted the signal, the error is due to the abort, and shipping ends without a failure.
+      // If the caller has aborted the signal, the abort has caused the error, so shipping ends without a failure.
       if (!signal.aborted) throw error;
     } finally {
       signal.removeEventListener("abort", wake);
@@ -188,7 +200,10 @@ class Shipping {
     };
   }
 
-  /** Ships the current content of the log. Resolves with `true` if all of this content is in the stream. */
+  /**
+   * Ships the lines that the log has now. Resolves with `true` if all of these lines are in the stream, and with
+   * `false` if another attempt is needed.
+   */
   async #shipWhatIsThere(): Promise<boolean> {
     using snapshot = await this.#log.snapshot(this.#options.signal);
     this.#end = snapshot.end;
@@ -228,7 +243,10 @@ class Shipping {
     });
   }
 
-  /** Ships one block. Resolves with `true` if it is stored. After `false`, shipping continues from `#next`. */
+  /**
+   * Ships one block (a range of bytes of the log). Resolves with `true` if the server has stored the block. Otherwise
+   * resolves with `false`, and shipping continues from the position in `#next`.
+   */
   async #ship(message: BlockMessage): Promise<boolean> {
     const { block } = message;
     this.#passOver(block.from);
@@ -257,7 +275,7 @@ class Shipping {
     return false;
   }
 
-  /** Skips the missing bytes up to a position, and reports them as a gap. */
+  /** Skips the bytes up to a position that are missing in the log, and reports them as a gap. */
   #passOver(position: number): void {
     const next = this.#next!;
     if (position <= next.position) return;
@@ -284,7 +302,7 @@ class Shipping {
   }
 
   /**
-   * Requests the last stored block of the log, and resolves with the position after this block.
+   * Requests the last stored block of the log from the server, and resolves with the position after this block.
    *
    * @throws {FleetConflictError} If another shipper sends the same log.
    * @throws {FleetMismatchError} If the stored block is not from this log.
@@ -294,8 +312,8 @@ class Shipping {
     knownSeq = 0,
   ): Promise<Next> {
     const last = await this.#lastBlock(knownSeq);
-    // The stream has no blocks of this log, so shipping starts at the first byte. If the stream has lost blocks, they
-    // are sent again.
+    // If the stream has no blocks of this log, shipping starts at the first byte of the log. If the stream has lost the
+    // blocks, they are sent again in this way.
     if (last === null) return { position: 0, isContinued: false, seq: 0 };
     const { seq, facts } = last;
     if (knownSeq > 0 && seq > knownSeq && facts.shipper !== this.#shipper) {
@@ -303,7 +321,8 @@ class Shipping {
       if (this.#foreignBlocks >= FOREIGN_BLOCKS_MAX) throw new FleetConflictError(this.#subject);
     }
     if (!await this.#isOwn(last, snapshot)) {
-      // Another shipper may have sent a block that is newer than the snapshot, so a new snapshot is taken.
+      // The block may contain lines that are newer than the snapshot, if another shipper has sent them. So the block is
+      // compared with a new snapshot.
       using again = await this.#log.snapshot(this.#options.signal);
       if (!await this.#isOwn(last, again)) {
         const { from: position } = facts;

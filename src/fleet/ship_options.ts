@@ -1,5 +1,5 @@
 /**
- * The options, the report and the errors of shipping.
+ * The options, the report and the errors of `ship()`, which copies a log into the NATS stream of a fleet.
  *
  * @module
  */
@@ -38,40 +38,41 @@ export interface ShipOptions {
    */
   path?: string | URL;
   /**
-   * Name of the stream: 1 to 64 letters, digits, "-" and "_".
+   * Name of the NATS stream that receives the log: 1 to 64 letters, digits, "-" and "_".
    *
    * @default {"AUDIT"}
    */
   stream?: string;
   /**
-   * Whether shipping ends when the lines that were in the log at the start are shipped. If `false`, shipping continues
-   * with new lines until `signal` is aborted.
+   * Whether shipping ends after the lines that the log had at the start. If `false`, shipping continues with new lines
+   * until `signal` is aborted.
    *
    * @default {false}
    */
   once?: boolean;
   /**
-   * Encoding of the blocks: "gzip" compresses them, "identity" does not.
+   * Encoding of the blocks, which are ranges of bytes of the log: "gzip" compresses them, "identity" does not.
    *
    * @default {"gzip"}
    */
   encoding?: "gzip" | "identity";
   /**
-   * Maximum number of bytes of the log in a block, a number > 0. The upper limit is 64 MiB with "gzip", and the maximum
-   * message size of the server with "identity"; larger numbers are reduced to it. The default is 4 MiB.
+   * Maximum number of bytes of the log in a block, a number > 0. Larger numbers are reduced to the upper limit: 64 MiB
+   * with the encoding "gzip", and the maximum message size of the server with "identity". The default is 4 MiB.
    *
    * @default {4_194_304}
    */
   blockBytes?: number;
   /**
    * Minimum time in seconds between two reads of the log, a number >= 0. Lines that are written between two reads are
-   * shipped together. With 0, new lines are shipped at once.
+   * shipped together. If the number is 0, new lines are shipped at once.
    *
    * @default {0}
    */
   intervalSec?: number;
   /**
-   * Time in seconds to wait for a response of the server, a number > 0. After that time the request is retried.
+   * Maximum time in seconds to wait for a response of the server, a number > 0. If the server does not respond in time,
+   * the request is retried.
    *
    * @default {5}
    */
@@ -84,13 +85,14 @@ export interface ShipOptions {
    */
   onProgress?: (report: ShipReport) => void;
   /**
-   * Logger for warnings. By default, they go to standard error.
+   * Logger for warnings. By default, warnings are written to standard error.
    *
    * @default {logger}
    */
   logger?: Logger;
   /**
-   * Signal that ends shipping. The promise of {@linkcode ship} then resolves with the report.
+   * Signal that ends shipping. If it aborts, the promise of {@linkcode ship} resolves with the report and does not
+   * reject.
    *
    * @default {undefined}
    */
@@ -157,7 +159,7 @@ export function resolveShipOptions(options: ShipOptions): ResolvedShipOptions {
   };
 }
 
-/** A range of bytes of the log that could not be shipped, because it was deleted or damaged. */
+/** A range of bytes of the log that could not be shipped, because the bytes were deleted or damaged. */
 export interface ShipGap {
   /** Position of the first missing byte. */
   readonly from: number;
@@ -182,18 +184,22 @@ export interface ShipReport {
   readonly gaps: readonly ShipGap[];
 }
 
-/** Thrown when the stream holds another log under the same name. */
+/**
+ * Thrown when the NATS stream already holds a different log under the same name. The shipper then sends nothing more,
+ * because it would mix the two logs.
+ */
 export class FleetMismatchError extends Error {
   /** The name of the class. */
   override readonly name = "FleetMismatchError";
-  /** Position of the block in the stream that differs from the log. */
+  /** Position in the log at which the block (a range of bytes) in the stream begins that differs from the log. */
   readonly position: number;
 
   /**
    * Creates the error.
    *
    * @param path Path of the log that was to be shipped.
-   * @param facts The subject of the log in the stream, and the position of the block that differs.
+   * @param facts The subject of the log in the stream, and the position of the block in the stream that differs from
+   * the log.
    */
   constructor(path: string, facts: { subject: string; position: number }) {
     const { subject, position } = facts;
@@ -205,7 +211,7 @@ export class FleetMismatchError extends Error {
   }
 }
 
-/** Thrown when another shipper sends the same log. */
+/** Thrown when another shipper (another call of `ship()`) sends the same log at the same time. */
 export class FleetConflictError extends Error {
   /** The name of the class. */
   override readonly name = "FleetConflictError";

@@ -1,5 +1,6 @@
 /**
- * The size of the blocks of a shipper, and its back-off when it cannot send.
+ * Decides how many bytes of the log a shipper sends at a time, and how long it waits before a retry when it cannot
+ * send.
  *
  * @module
  */
@@ -9,7 +10,10 @@ import { delay } from "./delay.ts";
 
 const BACKOFF_MIN_MS = 200;
 const BACKOFF_MAX_MS = 30_000;
-/** Maximum back-off in milliseconds while the server is unreachable. It is short: the server may respond again soon. */
+/**
+ * Maximum back-off in milliseconds while the server is unreachable. It is short, because the server may respond again
+ * soon.
+ */
 const AWAY_BACKOFF_MAX_MS = 2_000;
 /** Minimum block size on a slow connection, and the step by which blocks grow again, in bytes. */
 const SLOW_BLOCK_BYTES = 32 * 1024;
@@ -20,11 +24,11 @@ export interface ShipPaceOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly signal: AbortSignal;
-  /** Subject of the log, for the warning. */
+  /** NATS subject of the log, which the warning about an interruption names. */
   readonly subject: string;
 }
 
-/** The block size and the back-off of one shipper. */
+/** The block size of one shipper, and its back-off (the time that it waits before a retry). */
 export class ShipPace {
   readonly #options: ShipPaceOptions;
   #blockBytes: number;
@@ -41,13 +45,16 @@ export class ShipPace {
     return this.#blockBytes;
   }
 
-  /** Resets the back-off and enlarges the blocks after a block was stored. */
+  /** Resets the back-off and enlarges the next blocks. Called after a block was stored. */
   goOn(): void {
     this.#backoffMs = BACKOFF_MIN_MS;
     this.#blockBytes = Math.min(this.#blockBytes + SLOW_BLOCK_BYTES, this.#options.blockBytesMax);
   }
 
-  /** Halves the block size. Otherwise each retry of a large block would time out again on a slow connection. */
+  /**
+   * Halves the size of the next blocks. Called after a block timed out, because each retry of a large block would time
+   * out again on a slow connection.
+   */
   slowDown(): void {
     const slowest = Math.min(SLOW_BLOCK_BYTES, this.#options.blockBytesMax);
     this.#blockBytes = Math.max(Math.floor(this.#blockBytes / 2), slowest);
@@ -63,7 +70,10 @@ export class ShipPace {
     return this.#backOff(why, AWAY_BACKOFF_MAX_MS);
   }
 
-  /** Waits before a retry, twice as long each time. Logs the reason before the first wait. */
+  /**
+   * Waits before a retry, twice as long each time. Logs the reason only before the first wait, so that a long
+   * interruption logs one warning.
+   */
   async #backOff(why: string, maxMs: number): Promise<void> {
     const { clock, logger, signal, subject } = this.#options;
     if (this.#backoffMs === BACKOFF_MIN_MS) {

@@ -34,14 +34,14 @@ export class ShipRecord {
   #archive: string | null | undefined;
   #lookedMs = -Infinity;
 
-  /** Creates the record; does not access the disk. */
+  /** Creates the record without accessing the disk. */
   constructor(options: ShipRecordOptions) {
     this.#options = options;
   }
 
   /**
-   * Records the newest received archive in `audit.shipped.jsonl`, if this file exists and does not state this archive
-   * for the fleet yet. Never rejects: if the file cannot be written, logs a warning.
+   * Records the newest archive that the fleet has received in `audit.shipped.jsonl`. Does nothing if the file does not
+   * exist or already states the archive. Never rejects: if the file cannot be written, logs a warning.
    */
   async update({ archive, position }: Pick<Received, "archive" | "position">): Promise<void> {
     const { log, fleet, clock, signal } = this.#options;

@@ -1,8 +1,8 @@
 /**
- * Reads the blocks of a stream one after another.
+ * Reads the blocks (ranges of bytes of logs) in the NATS stream of a fleet one after another.
  *
- * The reader requests each block by the sequence number in the stream that follows that of the previous block. So the
- * server stores no state of the reader that a crash could lose, and any member of a cluster can respond.
+ * The reader requests each block by its sequence number in the stream: the number after that of the previous block. So
+ * the server stores no state of the reader that a crash could lose, and any member of a cluster can respond.
  *
  * @module
  */
@@ -25,7 +25,7 @@ import {
   subjectOf,
 } from "./fleet_stream.ts";
 
-/** The settings for reading a stream. */
+/** The settings for reading the NATS stream of a fleet. */
 export interface Reading {
   readonly place: FleetPlace;
   readonly subject: string;
@@ -39,7 +39,7 @@ export interface Reading {
   readonly patienceMs: number;
 }
 
-/** The options that select the blocks to read. */
+/** The options of a caller that select the blocks of a stream to read. */
 export interface ReadingOptions {
   readonly connection: FleetConnection;
   readonly fleet: string;
@@ -50,8 +50,8 @@ export interface ReadingOptions {
 }
 
 /**
- * The checks of the options for the connection, the fleet, the log and the stream. {@linkcode readingOf} checks the
- * three names.
+ * The checks of the options for the connection, the fleet, the log and the stream. They accept any value, because
+ * {@linkcode readingOf} checks the three names.
  */
 export const PLACE_OPTION_CHECKS: OptionChecks<Omit<ReadingOptions, "since" | "signal">> = {
   connection: anything,
@@ -62,9 +62,12 @@ export const PLACE_OPTION_CHECKS: OptionChecks<Omit<ReadingOptions, "since" | "s
 
 /** Milliseconds that a reader waits for a response before it retries. */
 const TIMEOUT_MS = 5_000;
-/** Maximum number of milliseconds by which the clock of a machine may be ahead of the clock of the server. */
+/**
+ * Maximum number of milliseconds by which the clock of a machine may be ahead of the clock of the server. If it is
+ * further ahead, a reader that starts at a time may miss events of the machine.
+ */
 export const CLOCK_MARGIN_MS: number = 15 * 60_000;
-/** Default maximum number of milliseconds that the server may be unreachable. */
+/** Default maximum number of milliseconds that the server may be unreachable before a reader gives up. */
 const PATIENCE_MS = 60_000;
 const RETRY_MS = 200;
 const POLL_MS = 50;
@@ -73,7 +76,7 @@ const POLLS_PER_CHECK = 20;
 const STREAM_NOT_FOUND = 10_059;
 
 /**
- * Returns the settings for reading from the options of the caller.
+ * Checks the options of a caller and returns the settings for reading the stream.
  *
  * @throws {RangeError} If a name or a time is invalid; the message names the option.
  */
@@ -145,8 +148,8 @@ export async function* storedBlocks(
 }
 
 /**
- * Reads the first block of a subject whose sequence number is at least `seq`. The caller knows that such a block
- * existed, so null means that the server has deleted the block since.
+ * Reads the first block of a subject whose sequence number is at least `seq`. The caller knows that the stream had such
+ * a block. So null means that the server has deleted the block since.
  *
  * @throws {Error} If the member of the cluster that responds does not have the block yet; a retry may succeed.
  */
@@ -162,8 +165,8 @@ export async function storedBlockFrom(
 }
 
 /**
- * Calls `ask` with retries, and resolves with the sequence number that it reads: by default, that of the last message
- * of the stream. This is the first request of a reader, so it detects a stream that does not exist.
+ * Calls `ask` with retries, and resolves with the sequence number that `ask` reads: by default, the number of the last
+ * message of the stream. A reader makes this request first, so that it detects a stream that does not exist.
  *
  * @throws {FleetServerError} If the stream does not exist. Later requests wait for a stream that was deleted, because
  *   it may be created again.
@@ -192,7 +195,7 @@ async function startSeq(reading: Reading, end: number): Promise<number> {
 }
 
 /**
- * Retries the request until it succeeds, and resolves with its result.
+ * Calls `ask`, which sends a request to the server, until it succeeds, and resolves with its result.
  *
  * @throws {FleetTimeoutError} If the request still fails after `patienceMs`.
  * @throws {Error} If the request fails in a way that makes a retry useless.

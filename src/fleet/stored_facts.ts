@@ -1,11 +1,12 @@
 /**
- * Reads the headers of the blocks of a stream, but not their data, as soon as each block is stored.
+ * Reads the headers of the blocks (ranges of bytes of logs) of a stream, but not their data, as soon as each block is
+ * stored.
  *
- * The headers come from a consumer on the server. A consumer may lose messages, so the reader repeatedly pulls messages
- * for a short time and checks that no message is missing. For this check, it compares the numbers that the consumer
- * assigns to its messages, and the count of messages that the consumer reports as sent. If a message is missing, the
- * reader creates a new consumer that starts after the last block that the reader has received.
- * https://docs.nats.io/reference/reference-protocols/nats_api_reference#consumers
+ * The headers come from a consumer: a cursor on the server that sends the messages of the stream. A consumer may lose
+ * messages, so the reader repeatedly pulls messages for a short time and checks that no message is missing. For this
+ * check, it compares the numbers that the consumer assigns to its messages, and the count of messages that the consumer
+ * reports as sent. If a message is missing, the reader creates a new consumer that starts after the last block that the
+ * reader has received. https://docs.nats.io/reference/reference-protocols/nats_api_reference#consumers
  *
  * @module
  */
@@ -36,9 +37,9 @@ export interface StoredFacts {
   readonly storedMs: number;
 }
 
-/** Maximum number of messages in one pull. */
+/** Maximum number of messages in one pull, which is one request to a consumer for its next messages. */
 const PULL_MESSAGES = 10_000;
-/** Duration of a pull, in milliseconds. */
+/** Time in milliseconds for which the server answers one pull with messages. */
 const PULL_MS = 1_000;
 /** Milliseconds after which a consumer that has not ended a pull is considered lost. */
 const PULL_PATIENCE_MS = 2 * PULL_MS;
@@ -60,7 +61,8 @@ export async function* storedFacts(
   while (true) {
     try {
       const consumer = await answered(reading, async () => {
-        // If the stream was deleted and created again, reading starts over.
+        // If the last number of the stream is lower than a number that was read, the stream was deleted and created
+        // again. Then reading starts over.
         if (seq > 0 && await lastSeq(reading.place) < seq) seq = 0;
         return await createdConsumer(
           reading,
@@ -84,7 +86,7 @@ export async function* storedFacts(
   }
 }
 
-/** A consumer, and the number of messages that it had to send when it was created. */
+/** A consumer (a cursor on the server), and the number of messages that it had to send when it was created. */
 interface Consumer {
   readonly name: string;
   readonly pending: number;
@@ -117,7 +119,7 @@ async function createdConsumer(
 
 /**
  * Yields the messages of a consumer, and null when no more messages are stored for now. Ends as soon as a message is
- * missing.
+ * missing, so that the caller creates a new consumer.
  */
 async function* consumed(
   reading: FactsReading,
@@ -137,7 +139,8 @@ async function* consumed(
     for await (const message of untilAborted(pulled, signal)) {
       const code = message.headers?.code ?? 0;
       if (code > 0) {
-        // Status 408 means that the time of the pull is over. After any other status, a new consumer is created.
+        // Status 408 means that the time of the pull is over as planned. After any other status, the caller creates a
+        // new consumer.
         hasEnded = code === TIME_OVER;
         break;
       }
@@ -192,7 +195,8 @@ async function deliveredBy({ place }: Reading, name: string): Promise<number> {
 }
 
 /**
- * The sequence numbers of a message in the stream and in its consumer, its time, and the number of messages after it.
+ * Where a message stands: its sequence numbers in the stream and in its consumer, the time at which it was stored, and
+ * the number of messages after it.
  */
 interface Place {
   readonly seq: number;
