@@ -1,6 +1,6 @@
 /**
- * A file system and a clock under a test's control. The files are real. The test can delay, count and fail syncs, and
- * can fill the disk.
+ * A file system and a clock that a test controls. The files are real. The test can delay, count and fail syncs, and can
+ * fill the disk.
  *
  * @module
  */

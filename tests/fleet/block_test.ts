@@ -32,7 +32,7 @@ function noise(length: number): string {
   return Array.from({ length }, () => String.fromCharCode(48 + random.below(75))).join("");
 }
 
-Deno.test("messagesOf() compresses blocks, leaves incompressible blocks as they are, and splits long blocks", async () => {
+Deno.test("messagesOf() compresses blocks (parts of a log), leaves incompressible blocks as they are, and splits long blocks", async () => {
   const line = `{"event":"nav","reason":"${"x".repeat(300)}"}\n`;
   const [small, ...none] = await messages(blockOf(line.repeat(50)));
   assertEquals([new Map(small!.headers).get("Scout-Encoding"), none], ["gzip", []]);
@@ -67,13 +67,13 @@ Deno.test("messagesOf() compresses blocks, leaves incompressible blocks as they 
       }
       assertEquals(joined(parts, block.bytes.byteLength), block.bytes);
     }
-    // A block of several lines is split between two lines.
+    // A long block of several lines is split between two lines, so no message ends within a line.
     const halves = await messages(blockOf(lines.join("")), { encoding });
     assertEquals(halves.some(({ block }) => block.isCut), false);
   }
 });
 
-Deno.test("figuresOf() computes lines, types, times and costs as a query does, and figuresIn() reads these figures from the headers", () => {
+Deno.test("figuresOf() computes the lines, types, times and costs of a block (a part of a log) as a query does, and figuresIn() reads them from the headers of a message", () => {
   const text = [
     '{"ts":"2026-02-13T14:00:00.250Z","event":"nav","cost":0.1}',
     '{"ts":"2026-02-13T13:59:00.000Z","event":"nav","cost":0.2,"nested":{"cost":5}}',
@@ -101,7 +101,7 @@ Deno.test("figuresOf() computes lines, types, times and costs as a query does, a
   assertEquals(figuresIn(getterOf(headersOfFigures(untimed))), untimed);
 });
 
-Deno.test("headersOfFigures() leaves out figures that do not fit into the headers, and figuresIn() rejects invalid headers", async () => {
+Deno.test("headersOfFigures() leaves out figures that do not fit into the headers of a message, and figuresIn() rejects invalid headers", async () => {
   const types = Array.from({ length: 200 }, (_, n) => `{"event":"type ${n}"}\n`).join("");
   const ts = "2026-02-13T14:00:00.000Z";
   const huge = `{"ts":"${ts}","cost":1.7e308}\n`.repeat(2);
@@ -124,7 +124,7 @@ Deno.test("headersOfFigures() leaves out figures that do not fit into the header
   }
 });
 
-Deno.test("factsOf() rejects invalid headers, and contentOf() rejects data that does not match the headers", async () => {
+Deno.test("factsOf() rejects invalid headers of a message, and contentOf() rejects data that does not match the headers", async () => {
   const text = '{"event":"nav"}\n'.repeat(1_000);
   const [{ headers, data }] = await messages(blockOf(text)) as [BlockMessage];
   const get = getterOf(headers);

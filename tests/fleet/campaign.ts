@@ -1,6 +1,6 @@
 /**
- * Faults between a log and its copy, injected many times on real servers. After each fault the stream must hold
- * every byte of the log exactly once, or a reader of the stream must report exactly the missing bytes.
+ * Ships a log to real servers while faults are injected many times. After each fault, the stream must hold every byte
+ * of the log exactly once, or a reader of the stream must report exactly the missing bytes.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { NatsCluster, NatsServer } from "./nats_server.ts";
 import { remakeStream, Scene, Shipper, shippingProcess, writingWhile } from "./scene.ts";
 import { type Shipped, shippedOf, textOfLog } from "./shipped.ts";
 
-/** A fault, and the number of times that it is injected. */
+/** A kind of fault in shipping a log, and the number of times that it is injected. */
 export interface FaultScene {
   readonly what: string;
   readonly times: number;
@@ -23,13 +23,13 @@ export interface FaultScene {
   run(times: number): Promise<Copied>;
 }
 
-/** A log, its copy, and the results of a reader of the copy. */
+/** A log, its copy in the stream, and the results of a reader of the copy. */
 export interface Copied extends Shipped {
   /** All text that was ever in the log. */
   readonly logged: string;
-  /** The ranges of the log that were deleted before they could be shipped. */
+  /** The ranges of the log that were deleted before they could be shipped, so that the copy cannot have them. */
   readonly expectedGaps: readonly Omit<FleetGap, "log">[];
-  /** The gaps that a reader of the copy reports. */
+  /** The missing ranges (gaps) that a reader of the copy reports. */
   readonly gaps: readonly Omit<FleetGap, "log">[];
   /** Number of events that a reader of the copy yields. */
   readonly events: number;
@@ -45,9 +45,9 @@ export interface Outcome {
   readonly lost: number;
   /** Number of bytes that are in the copy twice. */
   readonly doubled: number;
-  /** Number of bytes that a reader of the copy reports as gaps. */
+  /** Number of bytes that a reader of the copy reports as missing. */
   readonly told: number;
-  /** Whether the bytes, the events and the gaps are exactly as expected. */
+  /** Is true if the bytes, the events and the reported gaps are exactly as expected. */
   readonly isExact: boolean;
 }
 
@@ -307,7 +307,7 @@ const prunedArchives: FaultScene = {
     for (let time = 0; time < times; time++) {
       const from = texts.join("").length;
       for (let segment = 0; segment < 5; segment++) await fill();
-      // Retention deletes all but the last two of the five segments.
+      // The log now has five archives. Retention keeps the last two, so the three older ones are gaps in the copy.
       expectedGaps.push({ from, to: texts.slice(0, -2).join("").length });
       await ship({ ...options, once: true });
     }

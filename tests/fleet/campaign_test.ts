@@ -4,7 +4,8 @@ import { FAULT_SCENES, type Outcome, outcomeOf, tableOf } from "./campaign.ts";
 
 const outcomes: Outcome[] = [];
 
-// Real servers take minutes. The quick suite uses the simulated server of protocol_test.ts.
+// Only the long suite runs these faults on real servers, which takes minutes. The quick suite uses the simulated server
+// of protocol_test.ts instead.
 for (const scene of FAULT_SCENES) {
   await longTest(
     `A fleet stores its logs exactly once and reports every gap: ${scene.what}`,
@@ -20,7 +21,7 @@ for (const scene of FAULT_SCENES) {
   );
 }
 
-Deno.test("outcomeOf() detects lost, duplicated and wrongly reported bytes", async () => {
+Deno.test("outcomeOf() detects bytes of a log that the stream lacks or has twice, and wrongly reported gaps", async () => {
   const scene = (copied: Partial<Parameters<typeof copiedOf>[0]>) => ({
     what: "planted",
     times: 1,
@@ -43,7 +44,7 @@ Deno.test("outcomeOf() detects lost, duplicated and wrongly reported bytes", asy
   assertEquals(await figures({ gaps: expectedGaps }), [0, 0, 2, false]);
 });
 
-/** Returns a correct copy of three lines, with some members replaced. */
+/** Returns a log of three lines with a correct copy, some members of which are replaced. */
 function copiedOf(more: Partial<Awaited<ReturnType<typeof FAULT_SCENES[0]["run"]>>>) {
   const logged = "a\nb\nc\n";
   const copied = { logged, text: logged, blocks: 1, seams: [], events: 3 };

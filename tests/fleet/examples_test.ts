@@ -33,7 +33,8 @@ await natsTest(
       spent.map(([, machine]) => machine),
       ["machine-1", "machine-2", "machine-3", "machine-4"],
     );
-    // No machine has spent the budget alone, but all machines together have.
+    // No machine alone has spent the budget, but all machines together have, so only the shared sum can have stopped
+    // them.
     const usd = spent.map(([, , usd]) => Number(usd));
     assert(usd.every((spent) => spent < 0.2) && usd.reduce((sum, usd) => sum + usd) > 0.2, stdout);
   },

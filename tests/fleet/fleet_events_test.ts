@@ -53,7 +53,10 @@ async function fleet() {
       await ship({ connection, fleet: "f", log, path, once: true, blockBytes: 1_000 });
       return path;
     },
-    /** Stores a block whose data is `text`, but whose headers state the length and the digest of `as`. */
+    /**
+     * Stores a block, a message with a part of a log, whose data is `text`. The headers state the length and the digest
+     * of `as`, so a test can store a damaged block.
+     */
     async store(log: string, { from, text, isContinued = false, isCut = false, as = text }: {
       from: number;
       text: string;
@@ -129,7 +132,7 @@ await natsTest(
 );
 
 await natsTest(
-  "fleetEvents() skips duplicate blocks and overlapping bytes, and reports each gap exactly",
+  "fleetEvents() skips duplicate blocks and overlapping bytes, and reports each gap (range of missing bytes) exactly",
   async () => {
     await using of = await fleet();
     const lines = ["a", "bb", "ccc", "dddd", "eeeee", "ffffff"].map((event) =>
@@ -158,7 +161,8 @@ await natsTest(
     }));
     assertEquals(query.damage, missing);
     const status = await fleetStatus({ connection: of.connection, fleet: "f" });
-    // fleetStatus() reads only the headers, so it does not detect a block whose data does not match its headers.
+    // fleetStatus() reads only the headers of the messages. So it does not detect a message whose data does not match
+    // its headers.
     assertEquals(status.map(({ log, gaps }) => [log, gaps]), [
       ["x", [{ from: at[3]!, to: at[4]! }]],
       ["y", [{ from: 0, to: at[1]! }]],
@@ -185,7 +189,7 @@ await natsTest(
 );
 
 await natsTest(
-  "fleetEvents() skips the remainder of a line if the start of the line is missing",
+  "fleetEvents() skips the remainder of a line if the start of the line is not in the stream",
   async () => {
     await using of = await fleet();
     const long = `{"event":"long","reason":"${"y".repeat(50)}"}\n`;
@@ -201,10 +205,11 @@ await natsTest(
       const events = (await Array.fromAsync(query)).map(({ event }) => event);
       return [events, query.gaps, query.damage];
     };
-    // The last block contains one event, so no earlier block is read.
+    // The last message contains the one requested event, so fleetEvents() reads no earlier message.
     assertEquals(await told(1), [["b"], [], []]);
     assertEquals(await told(3), [["a", "long", "b"], [], []]);
-    // The missing bytes are a gap; the remainder of the line is not an event.
+    // The start of the line is missing, so its bytes are reported as a gap, and the remainder of the line is not an
+    // event.
     await of.store("y", { from: 10, text: middle, isContinued: true, isCut: true });
     await of.store("y", { from: 30, text: `${rest}{"event":"c"}\n`, isContinued: true });
     const query = fleetEvents({ ...options, log: "y" });
@@ -213,7 +218,7 @@ await natsTest(
   },
 );
 
-Deno.test("LogProgress stores only a part of a line that is longer than the maximum", () => {
+Deno.test("LogProgress keeps only a part of a line that is longer than the maximum in memory", () => {
   const progress = new LogProgress(0, () => {});
   const bytes = new Uint8Array(4 * 1024 * 1024).fill(0x78);
   const facts = {
@@ -283,7 +288,7 @@ await natsTest(
         await createFleetStream({ connection: of.connection });
         break;
       } catch (error) {
-        // The connection may not be restored yet.
+        // The program has not reconnected to the restarted server yet, so the test tries again.
         if (!(error instanceof Error)) throw error;
       }
     }

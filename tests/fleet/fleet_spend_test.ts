@@ -17,7 +17,7 @@ import { Scene } from "./scene.ts";
 const HOUR_MS = 3_600_000;
 const START = Date.UTC(2026, 1, 13, 14);
 
-/** Creates a fleet whose machines and guard share one clock. */
+/** Creates a fleet whose machines, and the guard that reads their spend, share one simulated clock. */
 async function fleet() {
   const stack = new AsyncDisposableStack();
   const { server, connection, path } = stack.use(await Scene.of(NatsServer.start()));
@@ -37,7 +37,7 @@ async function fleet() {
     async spend(log: string, costs: readonly number[], stepMs = 0): Promise<void> {
       await using writer = await AuditLog.open({ path: pathOf(log), now, logger: silent });
       for (const cost of costs) {
-        // The headers of a block must hold any event type.
+        // The headers of a message must be able to hold an event type with any characters.
         await writer.log("Größe: 東京 😀", { cost });
         nowMs += stepMs;
       }
@@ -60,7 +60,7 @@ async function fleet() {
   };
 }
 
-/** A followed spend of a fleet, with a method that waits until the spend reaches an amount. */
+/** A reader of a fleet's spend that receives new costs, with a method that waits until the spend reaches an amount. */
 class Followed {
   #told = Promise.withResolvers<void>();
   spend!: FleetSpend;
@@ -99,7 +99,7 @@ await natsTest("fleetSpend() counts shipped costs and follows new costs", async 
 });
 
 await natsTest(
-  "fleetSpend() sums up any number of hours exactly, even if they start within a block",
+  "fleetSpend() sums up any number of hours exactly, even if they start between two events of one block",
   async () => {
     await using of = await fleet();
     // One event every half hour; the last event is now.
@@ -134,7 +134,7 @@ await natsTest(
 );
 
 await natsTest(
-  "fleetSpend() counts each cost once, even if a line is split between blocks or the stream is created again",
+  "fleetSpend() counts each cost once, even if a line is split between two messages or the stream is created again",
   async () => {
     await using of = await fleet();
     const followed = await of.follow();
@@ -197,7 +197,7 @@ await natsTest(
   },
 );
 
-await natsTest("fleetSpend() reports each gap exactly", async () => {
+await natsTest("fleetSpend() reports each range of missing bytes exactly", async () => {
   await using of = await fleet();
   const path = of.pathOf("a");
   await of.spend("a", [1]);

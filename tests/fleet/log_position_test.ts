@@ -8,7 +8,7 @@ import { SimulatedClock } from "../platform.ts";
 
 const PATH = "/log/audit.jsonl";
 
-/** Logs ten events and rotates; the process may die meanwhile. */
+/** Logs ten events and rotates. Does not reject if the test kills the process in the meantime. */
 async function rotate(process: SimulatedProcess): Promise<void> {
   const platform = { fileSystem: process, clock: new SimulatedClock() };
   const options = { path: PATH, sessionId: "s", logger: silent, now: () => 0 };

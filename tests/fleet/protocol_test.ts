@@ -16,16 +16,22 @@ import { textOfLog } from "./shipped.ts";
 import { SimulatedStream } from "./simulated_stream.ts";
 
 const FAULTS = { lost: 8, answerLost: 12, late: 12, stale: 10, known: 50 };
-/** Number of times that the stream is read. It is read more than once, because stale responses are rare. */
+/** The stream is read several times, because a simulated server returns stale responses only rarely. */
 const READINGS = 3;
-/** Number of times that a late request is stored at the end. It is larger than the number of late requests. */
+/**
+ * Number of times that the simulated server is asked to store a late request. There are never more late requests, so
+ * afterwards none is left.
+ */
 const LATE_MAX = 10;
-/** Maximum number of requests, many times more than a correct shipper sends. Beyond it, shipping is aborted. */
+/**
+ * Maximum number of requests, many times more than a correct shipper sends. If a shipper sends more, the test aborts
+ * it.
+ */
 const REQUESTS_MAX = 5_000;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** A planted bug: a wrapper of the connection, or another file system. */
+/** A planted bug, which the simulation must detect: a connection or a file system that misbehaves. */
 interface Plant {
   readonly connection?: (connection: FleetConnection) => FleetConnection;
   readonly fileSystem?: FileSystem;
@@ -49,7 +55,8 @@ async function wrongWith(seed: number, plant: Plant = {}): Promise<string | null
   };
   let growing = 60;
   let requests = 0;
-  // A shipper in an endless loop is aborted; the missing bytes in the stream then reveal the loop.
+  // The test aborts a shipper that sends requests in an endless loop. Bytes are then missing in the stream, and the
+  // test fails.
   const patience = new AbortController();
   const stream = new SimulatedStream(random, FAULTS, async () => {
     if (++requests === REQUESTS_MAX) patience.abort();
@@ -82,8 +89,8 @@ async function wrongWith(seed: number, plant: Plant = {}): Promise<string | null
     }
     growing = 0;
     await log.flush();
-    // All late blocks are stored before the last shipper starts. It would take a block that arrives
-    // later for a block of another running shipper.
+    // All late messages are stored before the last shipper starts. A late message that was stored while the last
+    // shipper runs would look like the message of another running shipper.
     for (let late = 0; late < LATE_MAX; late++) stream.land();
     await shipOnce();
     for (let late = 0; late < LATE_MAX; late++) stream.land();
@@ -131,7 +138,7 @@ function trusting(connection: FleetConnection): FleetConnection {
   };
 }
 
-/** Returns a file handle with some of its methods replaced. */
+/** Returns a file handle with some of its methods replaced, in order to plant a bug. */
 function withMembers(handle: FileHandle, members: Partial<FileHandle>): FileHandle {
   return new Proxy(handle, {
     get: (target, name) => {
@@ -142,7 +149,10 @@ function withMembers(handle: FileHandle, members: Partial<FileHandle>): FileHand
   });
 }
 
-/** A file system on which each read opens the path again, like a shipper that does not reuse its open handle. */
+/**
+ * A planted bug: a file system on which each read opens the path again, like a shipper that does not keep its handle.
+ * After a rotation, the path leads to another file.
+ */
 const byName: FileSystem = {
   ...denoFileSystem,
   open(path, access) {

@@ -20,7 +20,7 @@ import { type TempDir, tempDir } from "../temp_dir.ts";
 import { freePort, NatsServer, natsTest } from "./nats_server.ts";
 import { shippedOf, textOfLog } from "./shipped.ts";
 
-/** Returns the text of a configuration file from the examples. */
+/** Returns the text of a configuration file in examples/nats. */
 function example(name: string): string {
   return Deno.readTextFileSync(new URL(`../../examples/nats/${name}`, import.meta.url));
 }
@@ -135,7 +135,7 @@ await natsTest("nats-server accepts the configurations of the examples", async (
   for (const name of ["fleet.conf", "leaf.conf", "tls.conf"]) {
     using dir = tempDir();
     const config = dir.path(name);
-    // The server would read the certificates, which do not exist here.
+    // The certificates do not exist here, and the server would fail to read them. So the TLS settings are left out.
     const text = example(name).replaceAll(/tls \{[^}]*\}/g, "");
     Deno.writeTextFileSync(config, text.replace("/var/lib/nats", dir.path("store")));
     const { code, stderr } = await runCommand(NATS_SERVER, { args: ["-t", "-c", config] });

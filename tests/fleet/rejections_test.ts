@@ -13,7 +13,7 @@ import { ID_IN_PROCESS, SimulatedStream, SUBJECT_IN_PROCESS } from "./simulated_
 
 const SUBJECT = "audit.f.a";
 
-/** What a shipper did: its requests, its delays in milliseconds, its warnings and its report. */
+/** A record of one shipper: its requests, its delays in milliseconds, its warnings and its report. */
 interface Shipment {
   readonly requests: readonly string[];
   readonly delaysMs: readonly number[];
@@ -22,8 +22,8 @@ interface Shipment {
 }
 
 /**
- * Ships a log of one line to a stream that answers the first blocks with errors. `onBlock` is called before the answer
- * to each block, with the stream and the block's number.
+ * Ships a log of one line to a simulated stream that answers the first messages with errors. `onBlock` is called before
+ * the answer to each message, with the stream and the number of the message.
  */
 async function shipTo(
   errors: readonly ApiError[],
@@ -67,7 +67,7 @@ async function shipTo(
   return { requests, delaysMs: times.slice(1).map((at, n) => at - times[n]!), warnings, report };
 }
 
-Deno.test("ship() retries, with back-off, while the server is still storing a block with the same ID", async () => {
+Deno.test("ship() retries, with growing delays, while the server is still storing a message with the same ID", async () => {
   const { requests, delaysMs, warnings, report } = await shipTo(Array(6).fill(ID_IN_PROCESS));
   assertEquals(requests, ["last", ...Array(6).fill(["block", "last"]).flat(), "block"]);
   assertEquals(delaysMs, [200, 400, 800, 1_600, 2_000, 2_000]);
@@ -77,7 +77,7 @@ Deno.test("ship() retries, with back-off, while the server is still storing a bl
   assertEquals([report.blocks, report.position === report.end], [1, true]);
 });
 
-Deno.test("ship() continues at once if the server has stored the rejected block in the meantime", async () => {
+Deno.test("ship() continues at once if the server has stored the rejected message in the meantime", async () => {
   for (const error of [ID_IN_PROCESS, SUBJECT_IN_PROCESS]) {
     const { requests, delaysMs, warnings, report } = await shipTo(
       [error],
@@ -89,13 +89,13 @@ Deno.test("ship() continues at once if the server has stored the rejected block 
   }
 });
 
-Deno.test("ship() reads the last block again after the server rejected the expected sequence", async () => {
+Deno.test("ship() reads the last stored message again after the server rejected the expected sequence number", async () => {
   const { requests, delaysMs, report } = await shipTo([SUBJECT_IN_PROCESS, SUBJECT_IN_PROCESS]);
   assertEquals(requests, ["last", "block", "last", "block", "last", "block"]);
   assertEquals([delaysMs, report.blocks], [[200, 400], 1]);
 });
 
-Deno.test("ship() ends if its signal aborts while it waits for a block that the server is storing", async () => {
+Deno.test("ship() ends if its signal aborts while it waits for the server to store a message", async () => {
   const controller = new AbortController();
   const { requests, report } = await shipTo(
     Array(100).fill(ID_IN_PROCESS),
@@ -105,7 +105,7 @@ Deno.test("ship() ends if its signal aborts while it waits for a block that the 
   assertEquals([requests.filter((request) => request === "block").length, report.blocks], [3, 0]);
 });
 
-Deno.test("ship() sends a block again after a delay if the server lacks room or has too many requests", async () => {
+Deno.test("ship() sends a message again after a delay if the server lacks room or has too many requests", async () => {
   const errors: ApiError[] = [
     { code: 400, err_code: 10_002, description: "resource limits exceeded for account" },
     { code: 503, err_code: 10_023, description: "insufficient resources" },
@@ -121,7 +121,7 @@ Deno.test("ship() sends a block again after a delay if the server lacks room or 
   }
 });
 
-Deno.test("ship() rejects if the server rejects a block with an error that no retry can solve", async () => {
+Deno.test("ship() rejects if the server rejects a message with an error that no retry can solve", async () => {
   const sealed = { code: 400, err_code: 10_109, description: "invalid operation on sealed stream" };
   await assertRejects(() => shipTo([sealed]), FleetServerError, sealed.description);
 });

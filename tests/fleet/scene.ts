@@ -108,7 +108,7 @@ export class Shipper {
   constructor(options: Scene<NatsServer>["options"]) {
     this.#options = options;
     this.#shipping = this.#run();
-    // stored() and stop() report the error.
+    // Without this line, Deno would report an unhandled rejection. stored() and stop() pass the error to the test.
     this.#shipping.catch((error) => this.#told.reject(error));
   }
 

@@ -95,7 +95,7 @@ await natsTest("ship() with an interval sends all lines of the interval as one b
     signal: controller.signal,
   });
   for (let block = 0; block < 3; block++) {
-    // The shipper has seen the new line, and now waits until its interval of an hour is over.
+    // The shipper waits until its interval of an hour is over, although it has seen the new line.
     await write(1);
     const goOn = await waiting.promise;
     waiting = Promise.withResolvers();

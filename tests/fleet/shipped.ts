@@ -28,10 +28,13 @@ export function textOfLog(path: string): string {
 
 /** The copy of a log in a stream. */
 export interface Shipped {
-  /** The text of all blocks, without the gaps. */
+  /** The text of all messages in the order of the stream. */
   readonly text: string;
   readonly blocks: number;
-  /** For each block that does not start at the end of the previous block: the two positions, end and start. */
+  /**
+   * The places where a message does not start at the end of the message before: the end of the one, and the start of
+   * the other.
+   */
   readonly seams: [to: number, from: number][];
 }
 

@@ -1,11 +1,12 @@
 /**
- * A simulated stream with the faults of a cluster: the stream loses requests and responses, stores messages after
- * their request has timed out, and returns an earlier message as the last message.
+ * A simulated stream with the faults of a NATS cluster. It loses requests and responses, stores messages after their
+ * requests have timed out, and returns an earlier message as the last message.
  *
- * As in a cluster that elects a new leader, a late message has already passed the check of the expected sequence
- * number; only its message ID rejects a duplicate. As in any stream, a message ID is forgotten after a while. Then only
- * the expected sequence number rejects a shipper that resumes at an old position. As in newer servers, the leader may
- * know the late messages, and then rejects every other message until the late messages are stored.
+ * A message that is stored late has already passed the check of the expected sequence number, as in a cluster that
+ * elects a new leader. Then only its message ID reveals that it is a duplicate. The stream forgets a message ID after a
+ * while, as every stream does. Then only the expected sequence number rejects a shipper that resumes at an old
+ * position. As in newer servers, the leader may know of messages that are not stored yet. It then rejects every other
+ * message until they are stored.
  *
  * @module
  */
@@ -32,7 +33,10 @@ interface Incoming extends Stored {
 const encoder = new TextEncoder();
 const NAMES = [...Object.values(BLOCK_HEADERS), ...FIGURE_HEADER_NAMES];
 const FENCE = "Nats-Expected-Last-Subject-Sequence";
-/** Errors of a server that still stores a message with the same ID, or another message of the subject. */
+/**
+ * Errors of a server that has accepted another message but not stored it yet: one with the same ID, or one with the
+ * same subject.
+ */
 export const ID_IN_PROCESS = {
   code: 409,
   err_code: 10_158,
@@ -51,14 +55,17 @@ export interface Faults {
   readonly late: number;
   readonly stale: number;
   /**
-   * Probability that the leader knows of late messages, in percent of the publishing requests while messages are late.
+   * Probability that the leader knows of the messages that it has yet to store, in percent of the publishing requests
+   * while there are such messages.
    */
   readonly known: number;
 }
 
-/** Number of last messages whose IDs the simulated server remembers. */
+/**
+ * Number of last messages whose IDs the simulated server remembers. It recognizes only duplicates of these messages.
+ */
 const NAMES_REMEMBERED = 2;
-/** Limit (exclusive) for the number of newest messages that are missing in a stale response. */
+/** A stale response lacks fewer of the newest messages than this number. */
 const STALE_MAX = 6;
 
 /** A stream in memory. */
@@ -106,7 +113,8 @@ export class SimulatedStream implements FleetConnection {
       return this.#answer(this.stored.length - this.#staleness());
     }
     const { seq } = JSON.parse(payload as string);
-    // A member of the cluster that lags behind does not have the last messages yet.
+    // Another member of the cluster than the leader may respond. If it lags behind, it does not have the last messages
+    // yet.
     const isHere = seq <= this.stored.length - this.#staleness();
     return this.#answer(isHere ? seq : this.stored.length + 1);
   }

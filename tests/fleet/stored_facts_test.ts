@@ -9,8 +9,8 @@ import { hastyClock, passingClock } from "./clocks.ts";
 const encoder = new TextEncoder();
 const MESSAGES = 59;
 /**
- * Maximum number of nulls that storedFacts() may yield. A null means "no new block for now". A correct run yields far
- * fewer.
+ * Maximum number of times that storedFacts() may yield null, which means "no new message for now". A correct run yields
+ * far fewer. If there are more, messages are missing, and the test stops.
  */
 const QUIET_MAX = 1_000;
 
@@ -91,7 +91,7 @@ class SimulatedConsumers implements FleetFollowConnection {
     const reply = seq % 2 === 0
       ? `$JS.ACK.AUDIT.name.${numbers}`
       : `$JS.ACK._.account.AUDIT.name.${numbers}.token`;
-    // Every tenth message is not a block.
+    // Every tenth message has no headers of a shipped part of a log, so storedFacts() must skip it.
     const facts = seq % 10 === 0 ? {} : { "Scout-From": `${seq}`, "Scout-To": `${seq + 1}` };
     const fields = { ...facts, "Scout-Sha256": "0".repeat(64) };
     const headers = headersOf(0, fields);
@@ -124,7 +124,7 @@ function readingOf(connection: FleetFollowConnection, signal = new AbortControll
   };
 }
 
-Deno.test("storedFacts() yields each block once and in order, even if consumers fail", async () => {
+Deno.test("storedFacts() yields each shipped part of a log once and in order, even if the consumers of the stream fail", async () => {
   const expected = Array.from({ length: MESSAGES }, (_, index) => index + 1)
     .filter((seq) => seq % 10 !== 0)
     .map((seq) => [seq, `log-${seq % 3}`, seq]);
@@ -136,7 +136,7 @@ Deno.test("storedFacts() yields each block once and in order, even if consumers 
     let quiet = 0;
     for await (const stored of storedFacts(readingOf(stream, controller.signal))) {
       if (stored === null) {
-        // The missing blocks will never arrive.
+        // After so many nulls, the missing messages will never arrive, so the test stops and fails.
         if (++quiet === QUIET_MAX) break;
         if (stream.stored >= MESSAGES && seen.length >= expected.length) break;
       } else seen.push([stored.seq, stored.log, stored.storedMs]);
@@ -182,7 +182,7 @@ Deno.test("storedFacts() waits for the server without a limit if it follows, and
     const facts = storedFacts(reading);
     for (let n = 1; n <= 5; n++) assertEquals((await facts.next()).value?.seq, n);
     assertEquals((await facts.next()).value, null);
-    // With five retries per second, 900 failures last three minutes.
+    // The requests fail for three minutes: 900 failures, with five retries per second.
     stream.unanswered = 900;
     stream.stored = 6;
     const next = async () => {

@@ -14,7 +14,10 @@ const FLEET = { fleet: "f", log: "a" };
 const PLAIN = { ...FLEET, encoding: "identity", once: true, logger: silent } as const;
 const SUBJECT = "audit.f.a";
 
-/** A stream behind a network that stops at the first block until it is released. */
+/**
+ * A stream behind a slow network: a shipper waits at its first request to store a message until the test releases the
+ * network.
+ */
 class SlowNetwork implements FleetConnection {
   readonly stream: SimulatedStream;
   readonly #stopped = Promise.withResolvers<void>();
@@ -54,19 +57,25 @@ function archivesOf(path: string): string[] {
     .filter((name) => name.endsWith(".gz")).sort();
 }
 
-/** Returns the lines of the file that states how far the log is shipped. */
+/**
+ * Returns the lines of the file audit.shipped.jsonl, which states for each fleet up to which archive the log is
+ * shipped.
+ */
 function shippedOf(path: string): Record<string, unknown>[] {
   const { shipped } = new LogDirectory(denoFileSystem, path).files;
   return Deno.readTextFileSync(shipped).split("\n").slice(0, -1).map((line) => JSON.parse(line));
 }
 
-/** The outcome of a shipper on a slow network, beside a writer that rotates six times. */
+/** The outcome of a shipper on a slow network while a writer rotates the log six times. */
 interface Outcome {
   readonly logged: string;
   readonly network: SlowNetwork;
   readonly report: ShipReport;
   readonly warnings: readonly string[];
-  /** The archives before the network is released, and after all is shipped and the log is rotated once more. */
+  /**
+   * The names of the archives before the network is released, and after everything is shipped and the log is rotated
+   * once more.
+   */
   readonly archives: readonly [waiting: readonly string[], shipped: readonly string[]];
   readonly lines: readonly Record<string, unknown>[];
 }
@@ -107,7 +116,7 @@ function existsShipped(path: string): boolean {
   return denoFileSystem.status(new LogDirectory(denoFileSystem, path).files.shipped) !== null;
 }
 
-Deno.test("ship() over a slow network leaves no gap if retention waits for it", async () => {
+Deno.test("ship() over a slow network ships every archive if retention waits for it", async () => {
   const retention = { maxArchives: 2, untilShipped: { maxBytes: 1e6 } };
   const { logged, network, report, warnings, archives, lines } = await shipSlowly(retention);
   assertEquals([report.gaps, warnings], [[], []]);
@@ -120,14 +129,14 @@ Deno.test("ship() over a slow network leaves no gap if retention waits for it", 
   assert(Number(position) > 0 && !Number.isNaN(Date.parse(String(ts))));
 });
 
-Deno.test("ship() over a slow network leaves a gap if retention does not wait for it", async () => {
+Deno.test("ship() over a slow network misses the archives that retention deletes if retention does not wait for it", async () => {
   const { logged, network, report, archives } = await shipSlowly({ maxArchives: 2 });
   assertEquals(archives.map((names) => names.length), [2, 2]);
   assertEquals(report.gaps.length, 1);
   assert(network.text !== logged);
 });
 
-Deno.test("ship() over a slow network leaves a gap, and the writer warns, if the waiting archives exceed the limit", async () => {
+Deno.test("ship() over a slow network misses archives, and the writer warns, if the waiting archives exceed the limit of untilShipped", async () => {
   const retention = { maxArchives: 2, untilShipped: { maxBytes: 0 } };
   const { report, warnings, archives } = await shipSlowly(retention);
   assertEquals(archives.map((names) => names.length), [2, 2]);
@@ -157,7 +166,8 @@ Deno.test("ship() records the newest archive that each of two fleets has receive
   for (let n = 0; n < 3; n++) await fill();
   await shipTo("one", one);
   await fill();
-  // Fleet two has received only the first archive, which retention has deleted.
+  // The fleet "two" has received only the first archive, which retention has deleted. The other four archives wait for
+  // it.
   assertEquals(archivesOf(path).length, 4);
   assertEquals(shippedOf(path).map(({ fleet }) => fleet), ["two", "one"]);
   await shipTo("two", two);
@@ -193,7 +203,8 @@ Deno.test("ship() writes its line in audit.shipped.jsonl again if the file is em
   await ship(once);
   assertEquals(shippedOf(path).map(({ archive }) => archive), [line?.["archive"]]);
   assertEquals(warnings.length, 1);
-  // A lost stream receives the log again, so nothing counts as received any more.
+  // A stream that has lost its messages receives the log again from the start, so no archive counts as received any
+  // more.
   connection.stored.length = 0;
   const network = new SlowNetwork(connection);
   const controller = new AbortController();
@@ -218,7 +229,7 @@ async function closedLog(name: string): Promise<string> {
   return path;
 }
 
-// The test runs without write permission, so the log is created before the test starts.
+// The test has no write permission, so it cannot create the log itself.
 const readOnlyPath = await closedLog("read only");
 Deno.test({
   name: "ship() without the permission to write ships the log, and names the missing flag once",

@@ -1,6 +1,6 @@
 /**
- * Changes a directory as an administrator does. The argument is a list of changes in JSON, see {@linkcode Change}.
- * Prints the files of the directory afterwards, as a list of {@linkcode Listed} in JSON.
+ * Changes the files of a directory, as an administrator does. The argument is a list of changes in JSON, see {@linkcode
+ * Change}. Prints the files after the changes, as a list of {@linkcode Listed} in JSON.
  *
  * @module
  */

@@ -22,10 +22,10 @@ async function call(): Promise<void> {
 
 await call();
 let events = await log.lastEvents(1);
-// The first run of the collector may still find the response on the stack.
+// The first runs of the garbage collector may not collect the response, because the stack still refers to it.
 for (let runs = 0; runs < 1_000 && events.length === 0; runs++) {
   gc();
-  // Callbacks of the garbage collector run in a later turn.
+  // The garbage collector calls its callbacks only in a later turn of the event loop.
   await new Promise((resolve) => setTimeout(resolve));
   events = await log.lastEvents(1);
 }

@@ -1,5 +1,5 @@
 /**
- * Logs events, then ends as the second argument says.
+ * Logs events, then ends in the manner that the second argument names, for example by an uncaught error.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * In each round, fills the small disk under a log until calls fail, and then frees the disk. Prints the numbers of
- * accepted and found events, and the counts of rejected calls and damaged regions.
+ * In each round, fills the small disk of a log until calls fail, and then frees the disk. Prints, as JSON, the numbers
+ * of the accepted events and of the events found in the log, and the counts of rejected calls and of damaged regions.
  *
  * @module
  */
@@ -30,7 +30,8 @@ for (let round = 0; round < Number(rounds); round++) {
   const query = log.query();
   for await (const event of query) found.push(event.n as number);
   damage += query.damage.length;
-  // These events have been read. Deleting their archives and rollups makes room for the next round.
+  // The events of these archives have been read, so the archives and their rollups (sums) can be deleted. This makes
+  // room for the next round.
   for (const { name } of Deno.readDirSync(directory)) {
     if (/\.(?:gz|rollup)$/.test(name)) Deno.removeSync(join(directory, name));
   }

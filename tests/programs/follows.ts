@@ -28,7 +28,8 @@ const events = followLog(
   { since: 0 },
 );
 
-// Not awaited: Deno fails with an error if a top-level promise can no longer settle.
+// The program does not await leave(), because its promise can no longer settle. Deno fails if a top-level await never
+// ends.
 if (mode === "leave") leave();
 else loop();
 

@@ -1,12 +1,12 @@
 /**
- * Agents that hold amounts on the budget "run" of a log, and settle them. The budget has a limit in USD and no time
- * window. Every second agent waits for its holds. The program ends when each agent has made its calls, or the budget is
- * spent.
+ * Agents that reserve (hold) amounts on the budget "run" of a log before each call, and settle them with the cost of
+ * the call. The budget has a limit in USD and no time window. Every second agent waits for its holds. The program ends
+ * when each agent has made its calls, or the budget is spent.
  *
  *     holds.ts PATH REFUSALS AGENTS CALLS LIMIT
  *
- * Prints a line after every tenth hold that is granted. Appends each refusal to the file REFUSALS, with the last line of the log
- * before it. In the end, prints the numbers of granted holds and of refusals.
+ * Prints a line after every tenth hold that is granted. Appends each refused hold to the file REFUSALS, with the last
+ * line of the log before it. In the end, prints the numbers of granted and refused holds.
  *
  * @module
  */
@@ -15,11 +15,17 @@ import { openLogOn } from "../../src/audit_log.ts";
 import type { HoldDecision } from "../../src/budget/hold_decision.ts";
 import { denoPlatform } from "../../src/platform/platform.ts";
 
-/** Maximum number of refusals, after each of which an agent that does not wait asks again a little later. */
+/**
+ * Maximum number of refused holds in a row. An agent that does not wait asks again a little later; after this number,
+ * it gives up.
+ */
 const ATTEMPTS = 200;
-/** The most that a hold is for, in USD. Calls cost a small part of it, so the agents compete for room all the time. */
+/**
+ * Maximum amount of a hold, in USD. The calls cost only a small part of it, so the agents compete for room all the
+ * time.
+ */
 const HOLD_USD = 0.3;
-/** The most that a call costs, as a part of its hold. */
+/** Maximum cost of a call, as a part of the amount that is reserved for it. */
 const COST_SHARE = 0.04;
 
 const [path = "", refusals = "", agents, calls, limit] = Deno.args;
@@ -53,7 +59,7 @@ async function work(agent: number): Promise<void> {
       made++;
       attempts = 0;
       await pause(10);
-      // Some calls fail, so their holds are charged when they are disposed.
+      // Some calls fail. Their holds are not settled, so the budget charges the reserved amount.
       const isSettled = Math.random() < 0.995;
       if (isSettled) await hold.settle("llm_call", { cost: usd * COST_SHARE * Math.random() });
     } catch (error) {

@@ -22,13 +22,15 @@ export type Step =
   | { readonly do: "awaited" | "unawaited"; readonly events: readonly number[] }
   | { readonly do: "recovery" | "flush" | "rotate" };
 
-/** The work of a writer. Each number in `events` is the length of that event's text. */
+/** The work of a writer. */
 export interface Plan {
   readonly rotationSizeBytes: number;
   readonly fsyncEveryNLines: number;
-  /** Whether syncs run on the calling thread, so that all system calls have a fixed order. */
+  /** Is true if syncs run on the calling thread, so that all system calls have a fixed order. */
   readonly onOneThread: boolean;
-  /** Whether events are acknowledged before they are written: a planted fault. */
+  /**
+   * Is true if events are acknowledged before they are written. This is a planted fault, which the tests must detect.
+   */
   readonly writesBehind: boolean;
   /** Number of the first event. */
   readonly firstEvent: number;
@@ -124,9 +126,9 @@ async function main(path: string, plan: Plan): Promise<void> {
     path,
     rotationSizeBytes,
     fsyncEveryNLines,
-    // A sync by timer would make the system calls differ between runs.
+    // The timer for syncs is turned off, because a sync by timer would make the system calls differ between runs.
     fsyncIntervalSec: 1_000,
-    // Segments have the same names in each run.
+    // The clock stands still, so segments have the same names in each run.
     now: () => Date.UTC(2026, 1, 13, 14, 30, 22),
     logger: told,
   });

@@ -1,7 +1,7 @@
 /**
- * Plants a fault under the rules of Windows: each sealed segment is locked as soon as it is opened. An archiver would
- * do the same if it locked the segment itself instead of a claim file. A test run preloads this file in place of
- * `windows_rules.ts`.
+ * Plants a fault for the rules of Windows: each segment (closed file of a log) is locked as soon as it is opened. The
+ * log itself would have this fault if it locked a segment that it compresses, instead of a separate claim file. A test
+ * run preloads this file in place of `windows_rules.ts`.
  *
  * @module
  */

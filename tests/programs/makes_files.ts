@@ -1,5 +1,6 @@
 /**
- * Logs, rotates and closes a log at the path. Prints, as JSON, the mode of each file and directory when it gets its name.
+ * Writes, rotates and closes a log at the path. Prints, as JSON, the mode that each file and directory has when it gets
+ * its name.
  *
  * @module
  */

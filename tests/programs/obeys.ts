@@ -1,6 +1,6 @@
 /**
- * Runs the commands on standard input, one a line: `rotate` rotates the log, any other line is logged as an event of
- * that type at a cost of 0.25 USD. Prints "done" after each.
+ * Runs the commands on standard input, one a line: `rotate` rotates the log, and any other line is logged as the type
+ * of an event that costs 0.25 USD. Prints "done" after each command.
  *
  * @module
  */

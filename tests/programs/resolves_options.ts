@@ -1,6 +1,6 @@
 /**
- * Resolves log options for each argument, a path, or "-" for options without a path. Prints the resolved path, or
- * the error message, as one line of JSON each.
+ * Resolves the options of a log for each argument: a path, or "-" for options without a path. For each argument, prints
+ * the resolved path, or the error message, as one line of JSON.
  *
  * @module
  */

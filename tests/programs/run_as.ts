@@ -7,7 +7,8 @@ import process from "node:process";
 import { main } from "../../src/cli/main.ts";
 
 const [uid = "", gid = "", ...args] = Deno.args;
-// Modules are loaded before this, because this user may not read the cache of the user who runs the tests.
+// All modules are loaded before the user changes, because the new user may not read Deno's cache of the user who runs
+// the tests.
 process.setgid!(Number(gid));
 process.setuid!(Number(uid));
 Deno.exit(await main(args));

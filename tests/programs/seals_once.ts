@@ -1,5 +1,6 @@
 /**
- * Opens a log, logs three events, rotates (which seals and archives them), and closes the log.
+ * Opens a log, logs three events, rotates (which closes the active file and compresses it into an archive), and closes
+ * the log.
  *
  * @module
  */

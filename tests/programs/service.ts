@@ -12,7 +12,8 @@ import { TextLineStream } from "@std/streams";
 import { AuditLog, type Logger } from "@vivarium/scout";
 
 const [uid = "", gid = "", path = "", rotationSizeBytes = ""] = Deno.args;
-// Modules are loaded before this, because this user may not read the cache of the user who runs the tests.
+// All modules are loaded before the user changes, because the new user may not read Deno's cache of the user who runs
+// the tests.
 process.setgid!(Number(gid));
 process.setuid!(Number(uid));
 

@@ -57,7 +57,8 @@ let n = 0;
 
 function logNext(): Promise<void> {
   const number = n++;
-  // Few events are large, so that some batches exceed a page and a kill can tear them.
+  // Few events are large. So some batches exceed a page of memory, and a kill can leave only a part of a batch in the
+  // file.
   const length = random.below(random.below(20) === 0 ? 4_000 : 100);
   return log.log("nav", { by, n: number, text: "é".repeat(length) }).then(
     () => tell(`acknowledged ${number}`),
@@ -77,7 +78,7 @@ const ACTIONS = {
   },
   async burst() {
     for (let left = random.below(100); left >= 0; left--) logNext();
-    // Each rejection is reported where it is caught.
+    // The program ignores rejections here, because each is reported where the promise of its event is handled.
     if (random.below(2) === 0) await log.flush();
   },
   async flush() {

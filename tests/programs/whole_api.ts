@@ -1,5 +1,6 @@
 /**
- * Calls the whole API on a log. Run it with two scoped permissions only.
+ * Calls every method of the API on a log. Tests run it with two scoped permissions only, to prove that these are
+ * enough.
  *
  * @module
  */

@@ -20,7 +20,7 @@ async function runWorker(order: WritingOrder): Promise<void> {
   worker.terminate();
 }
 
-/** Logs events until the Workers have finished. Returns the number of events. */
+/** Logs events in the main isolate until the Workers have finished. Returns the number of these events. */
 async function holdOpen(log: AuditLog, workers: Promise<unknown>): Promise<number> {
   let isOver = false;
   workers.finally(() => isOver = true);

@@ -12,7 +12,7 @@ export interface WritingOrder {
   by: string;
   count: number;
   rotationSizeBytes: number;
-  /** Whether the lines form a hash chain. */
+  /** Is true if the lines form a hash chain. */
   chain?: boolean;
   /** Number of events after which the Worker rotates. By default, it rotates by size only. */
   rotateEvery?: number;

@@ -1,5 +1,6 @@
 /**
- * Compares a log after a soak with what its writers reported.
+ * Compares a log after a soak test, in which writers were killed at random, with the outcomes that its writers
+ * reported.
  *
  * @module
  */
@@ -22,7 +23,7 @@ import type { Account } from "./writer.ts";
 export interface Examination {
   rotations: number;
   found: number;
-  /** Lines torn by a kill. These are allowed. */
+  /** Incomplete lines, which killed writers leave. These are not faults. */
   torn: number;
   manifest: string;
   /** Faults by kind. The log has passed if every list is empty. */
@@ -44,7 +45,7 @@ export type Fault =
   | "work left for a second recovery"
   | "unexpected failures";
 
-/** Recovers the log as the next program would, then examines all files of the log. */
+/** Recovers the log as the next `open()` would, then examines all files of the log. */
 export async function examine(
   { directory, path }: { directory: string; path: string },
   { accounts, kills, tears }: Played,

@@ -1,36 +1,40 @@
 /**
- * Decides, from a seed alone, when each writer of a soak test is stopped and killed. Pure.
- *
- * Moments are counted from the writer's reports ("3 ms after its 40th acknowledged event"), so a slow machine runs
- * much the same soak as a fast one.
+ * Decides, from a seed alone, when each writer of a soak test is stopped and killed. A moment is counted from the
+ * writer's reports ("3 ms after its 40th acknowledged event"), so a slow machine runs much the same test as a fast one.
  *
  * @module
  */
 import type { SeededRandom } from "../seeded_random.ts";
 
-/** A report of a writer: it begins to open the log, it begins to rotate the log, or an event is acknowledged. */
+/**
+ * A kind of report of a writer: the writer begins to open the log, the writer begins to rotate the log, or an event is
+ * acknowledged.
+ */
 export type Milestone = "opening" | "rotating" | "acknowledged";
 
-/** A moment in the life of a writer. */
+/** A moment in the run of a writer, counted from its reports. */
 export interface Moment {
   milestone: Milestone;
-  /** Number of reports of the milestone up to this moment. */
+  /** Number of reports of the kind {@linkcode Milestone} up to this moment. */
   count: number;
-  /** Delay after the last of these reports. */
+  /** Milliseconds between the last of the counted reports and this moment. */
   delayMs: number;
 }
 
-/** The life of a writer. */
+/** The times at which a writer is stopped and killed. */
 export interface Fate {
-  /** When the writer is stopped for a while, even if it holds the lock. */
+  /** The moment at which the writer is stopped for a while, even if it holds the lock of the log. */
   stop?: Moment & { stoppedMs: number };
-  /** When the writer is killed, if it still runs. */
+  /** The moment at which the writer is killed, if it still runs. */
   kill: Moment;
-  /** Whether half a line is left behind after the kill, as if the kill had struck during a write. */
+  /**
+   * Is true if the supervisor leaves half a line in the log after the kill, as if the writer had been killed during a
+   * write.
+   */
   tears: boolean;
 }
 
-/** Returns the fate of the next writer. */
+/** Draws the times at which the next writer is stopped and killed. */
 export function nextFate(random: SeededRandom): Fate {
   const kill = MOMENTS[random.pick({ opening: 3, rotating: 3, acknowledged: 4 })](random);
   const tears = random.below(4) === 0;
@@ -42,7 +46,8 @@ export function nextFate(random: SeededRandom): Fate {
 const MOMENTS: Readonly<Record<Milestone, (random: SeededRandom) => Moment>> = {
   // Opening a log takes some milliseconds, and the recovery a few more, so the delay is less than 40 ms.
   opening: (random) => ({ milestone: "opening", count: 1, delayMs: random.below(40) }),
-  // Sealing, archiving and the manifest line take some milliseconds too, so the delay is less than 12 ms.
+  // The steps of a rotation (renaming the file, compressing it, recording it) take some milliseconds too, so the delay
+  // is less than 12 ms.
   rotating: (random) => ({
     milestone: "rotating",
     count: 1 + random.below(8),

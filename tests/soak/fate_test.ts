@@ -7,7 +7,7 @@ function fatesOf(seed: string): Fate[] {
   return Array.from({ length: 100 }, () => nextFate(random));
 }
 
-Deno.test("nextFate() returns the same fates for the same seed, and covers every way to die", () => {
+Deno.test("nextFate() draws the same times to kill writers for the same seed, and covers every kind of moment", () => {
   const fates = fatesOf("7");
   assertEquals(fatesOf("7"), fates);
   assertNotEquals(fatesOf("8"), fates);

@@ -1,5 +1,6 @@
 /**
- * Keeps several writers running on one log. Kills and stops them as the seed decides, and starts new ones.
+ * Keeps several writers running on one log. Kills and stops them at times that a seed determines, and starts new
+ * writers.
  *
  * @module
  */
@@ -15,9 +16,9 @@ export interface SoakOptions {
   seed: number;
   /** Number of writers that run at the same time. */
   writers: number;
-  /** Size of a segment in bytes. A small segment makes the writers rotate all the time. */
+  /** Size in bytes at which a writer rotates. A small size makes the writers rotate all the time. */
   rotationSizeBytes: number;
-  /** Whether to chain the lines. */
+  /** Is true if the lines form a hash chain. */
   chain: boolean;
   /** The soak ends at a kill, once at least this number of kills was made and the log has an archive. */
   killsMax: number;
@@ -25,7 +26,7 @@ export interface SoakOptions {
   signal: AbortSignal;
 }
 
-/** The counts of a soak so far, and an {@linkcode Account} of each writer. */
+/** The counts of a soak test so far, and an {@linkcode Account} of each writer. */
 export interface Played {
   kills: number;
   stops: number;
@@ -37,7 +38,7 @@ export interface Played {
 
 const HALF_LINE = '{"ts":"2026-02-13T14:30:22.123Z","event":"na';
 
-/** Starts, stops and kills the writers of one soak. */
+/** Starts, stops and kills the writers of one soak test. */
 export class Supervisor {
   readonly played: Played = { kills: 0, stops: 0, tears: 0, acknowledged: 0, accounts: [] };
   readonly #options: SoakOptions;
@@ -60,7 +61,7 @@ export class Supervisor {
     return this.played;
   }
 
-  /** Runs one writer after the other until the soak ends, so that this place always has a writer. */
+  /** Runs one writer after the other until the soak test ends. There is always one running writer for each place. */
   async #fill(place: number): Promise<void> {
     const seed = `${this.#options.seed} place ${place}`;
     const random = new SeededRandom(seed);
@@ -79,7 +80,7 @@ export class Supervisor {
     }
   }
 
-  /** Stops, kills or ends the writer as its fate decides. Resolves with `true` if it was killed. */
+  /** Stops and kills the writer at the drawn times, or asks it to end. Resolves with `true` if it was killed. */
   async #live(writer: SoakWriter, { stop, kill }: Fate): Promise<boolean> {
     if (stop !== undefined && await this.#comes(writer, stop)) {
       this.played.stops++;
@@ -94,7 +95,7 @@ export class Supervisor {
     return false;
   }
 
-  /** Leaves half a line in the active file, because a kill during a write is too rare to wait for. */
+  /** Leaves half a line in the active file, as a kill during a write would. Such a kill is too rare to wait for. */
   async #tear(): Promise<void> {
     const { path } = this.#options;
     try {
@@ -104,12 +105,12 @@ export class Supervisor {
       Deno.writeTextFileSync(path, HALF_LINE, { append: true, create: false });
       this.played.tears++;
     } catch (error) {
-      // The file was not created yet, or a writer has just sealed it.
+      // The active file does not exist: no writer has created it yet, or a writer has just rotated it.
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
 
-  /** Waits for the moment in the life of the writer. Resolves with `false` if the soak ends first. */
+  /** Waits for the moment in the run of the writer. Resolves with `false` if the soak test ends first. */
   async #comes(writer: SoakWriter, { milestone, count, delayMs }: Moment): Promise<boolean> {
     await Promise.race([writer.reached(milestone, count), this.#whenEnding]);
     if (!this.#isEnding) await this.#pause(delayMs);
@@ -119,7 +120,7 @@ export class Supervisor {
   #kill(writer: SoakWriter): true {
     writer.kill();
     this.played.kills++;
-    // Early kills may all strike before the first rotation. So the soak ends only after an archive was made.
+    // All kills may happen before the first rotation. So the soak test ends only after the log has an archive.
     if (this.played.kills >= this.#options.killsMax && this.#hasArchive()) this.#ending.abort();
     return true;
   }

@@ -1,5 +1,5 @@
 /**
- * A writer process of a soak, controlled by its supervisor.
+ * A writer process of a soak test, which its supervisor stops and kills.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export interface WriterOptions {
   by: string;
   seed: string;
   rotationSizeBytes: number;
-  /** Whether to chain the lines. */
+  /** Is true if the lines form a hash chain. */
   chain: boolean;
   /** Called when the writer reports an acknowledged event. */
   onAcknowledged: () => void;
