@@ -30,13 +30,16 @@ export interface LineOutcomes {
   inserted(lines: number): void;
   /** Called when the next `lines` lines were refused, so that they are not in the file. */
   refused(lines: number, error: Error): void;
-  /** Called when lines may be acknowledged: the first `lines` of all lines that the sink has written so far. */
+  /**
+   * Called when the callers of lines may learn that their lines are written. These are the first `lines` of all lines
+   * that the sink has written since it was opened.
+   */
   acknowledged(lines: number): void;
   /** Called when a sync failed: no line that still waits for a sync will ever be reported as durable. */
   syncFailed(error: Error): void;
 }
 
-/** The placeholder for the caller of a line that the log itself added. */
+/** The placeholder for the caller of a line that the log itself added, so that each written line has an entry. */
 const NOBODY: LineCaller = { promise: Promise.resolve(), resolve() {}, reject() {} };
 
 /** The callers of the lines of one log. */

@@ -1,5 +1,6 @@
 /**
- * The active file of a log. Appends and seals happen under the append lock, syncs outside the lock.
+ * The active file of a log, to which lines are appended. Appends and seals (renames of the file to a segment) happen
+ * under the append lock, syncs outside the lock.
  *
  * Invariants:
  * - A batch is in the file completely or not at all, as far as the kernel allows: after a failed or short write the
@@ -51,8 +52,9 @@ export interface ActiveFileOptions {
 }
 
 /**
- * If another writer placed the last mark, this writer places a mark only after this multiple of `markEveryBytes`. So
- * usually only one of many writers places marks, and only that writer has to read the lines of all writers.
+ * A mark is a place in the file where a query may start. If another writer placed the last mark, this writer places a
+ * mark only after this multiple of `markEveryBytes`. So usually only one of many writers places marks, and only that
+ * writer has to read the lines of all writers.
  */
 const PATIENCE = 3;
 
@@ -76,13 +78,19 @@ interface OpenFile {
    * operation on the file failed after the append. If the file still has this length, it ends in a line break.
    */
   byteLengthLeft: number;
-  /** Length of the file in bytes at which the next mark is due. */
+  /** Length of the file in bytes at which the next mark (a place where a query may start) is due. */
   nextMarkAt: number;
   /** Time at which the file took its first line, epoch milliseconds; undefined if it is not known yet. */
   beganMs: number | undefined;
-  /** Length of the file in bytes when its age was last determined. */
+  /**
+   * Length of the file in bytes when its age was last determined. If the file is shorter now, another program has
+   * truncated it, and its age starts anew.
+   */
   agedBytes: number;
-  /** Offset of this writer's last mark in bytes, or -1 if this writer has placed no mark. */
+  /**
+   * Offset in bytes of the last mark (a place where a query may start) that this writer has placed; -1 if it has placed
+   * none.
+   */
   ownMarkAt: number;
 }
 
@@ -177,8 +185,9 @@ export class ActiveFile {
   }
 
   /**
-   * Reads the chain up to the end of the file, and returns whether the end of the file was reached. Stops after
-   * `maxBytes` bytes of lines that have no hash. Call this method only under the append lock.
+   * Reads the lines of a chained log up to the end of the file, to find the last number and hash. Returns whether the
+   * end of the file was reached. Stops after `maxBytes` bytes of lines that have no hash. Call this method only under
+   * the append lock.
    *
    * @throws {AuditWriteError} If the file cannot be read; the phase is "write".
    */
@@ -282,7 +291,10 @@ export class ActiveFile {
     return byteLength - this.#open!.newestEvent.byteLength > UNREAD_BYTES_MAX;
   }
 
-  /** Reads the lines of other writers outside the lock, so that a seal or a mark need not read them under the lock. */
+  /**
+   * Reads the lines of other writers outside the append lock, so that {@linkcode sealSync} and {@linkcode markSync}
+   * need not read them while other writers wait for the lock.
+   */
   async catchUp(): Promise<void> {
     const file = this.#open;
     if (file === undefined) return;
@@ -332,7 +344,7 @@ export class ActiveFile {
     this.#settleSynced(replaced, namesOpened);
   }
 
-  /** Syncs as {@linkcode sync} does, blocking the thread. */
+  /** Makes everything appended before the call durable, like {@linkcode sync}, but blocks the thread. */
   syncSync(): void {
     const replaced = this.#replaced;
     const namesOpened = this.#namesOpened;
@@ -456,7 +468,8 @@ export class ActiveFile {
       throw cause;
     }
     if (written === bytes.byteLength) return;
-    // The kernel reports the reason of a short write only to a second write, which is not tried.
+    // After a short write, the kernel reports the reason only to a second write. No second write is tried, so the
+    // message can only name the most likely reason.
     const error = new Error(
       `only ${written} of ${bytes.byteLength} bytes were written, the disk may be full`,
     );

@@ -1,5 +1,6 @@
 /**
- * Checks the age of a log's files from time to time, so that a limit on age also holds for a log that takes no events.
+ * Checks the age of a log's files from time to time, so that files of a log to which no events are written are sealed
+ * or deleted in time too.
  *
  * @module
  */

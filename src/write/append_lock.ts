@@ -1,13 +1,13 @@
 /**
- * The append lock: only its owner may append to the log. It works across processes, Workers and the logs of one
- * isolate.
+ * The append lock: only the log object that holds it may append to the file. The lock works between processes, between
+ * Workers, and between two logs of the same path in one isolate.
  *
  * The lock is a flock on the lock file, not on the active file, because rotation replaces the active file. This library
  * never deletes the lock file. If another program deletes the lock file, two writers could lock two different files of
  * that name. Therefore a lock counts only if the locked file is still the file at the path.
  *
- * The owner of the lock never awaits anything before it releases the lock. Therefore two logs of one isolate never
- * have to wait for each other's lock.
+ * The code that holds the lock never awaits anything before it releases the lock. Therefore two logs of one isolate
+ * never have to wait for each other's lock.
  *
  * @module
  */
@@ -53,7 +53,10 @@ export class AppendLock implements Disposable {
     throw this.#timeout();
   }
 
-  /** Does what {@linkcode run} does, but blocks the thread while another writer holds the lock. */
+  /**
+   * Takes the lock, runs `section` and releases the lock, like {@linkcode run}, but blocks the thread while another
+   * writer holds the lock.
+   */
   runSync<T>(section: (lockFile: FileHandle) => T): T {
     for (const delayMs of this.#attempts()) {
       if (this.#tryTake()) return this.#runAndRelease(section);

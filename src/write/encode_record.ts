@@ -44,7 +44,10 @@ export interface RecordContext {
   onMisnamed?: ((name: string, known: string) => void) | undefined;
 }
 
-/** Positions of the known fields in a line. The other fields follow in the caller's order. */
+/**
+ * Positions of the known fields (those that the library reads itself) in a line. All other fields follow in the
+ * caller's order.
+ */
 const RANKS: ReadonlyMap<string, number> = new Map(
   ["ts", "event", "session_id", ...KNOWN_FIELD_NAMES].map((name, rank) => [name, rank]),
 );
@@ -76,7 +79,8 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
       const value = readKnownField(fields, name);
       if (value === undefined || value === null) continue;
       if (rank > SESSION_ID && redaction?.hides([name])) {
-        // Reserves the position of the field in the line.
+        // The redacted text replaces this value after the checks. It is set here already, so that the field keeps its
+        // position in the line.
         known[name] = undefined;
         hidden.push(name);
       } else known[name] = value;
@@ -151,7 +155,7 @@ function ofRecord<T>(fields: unknown, read: (fields: object) => T): T {
     found = typeof fields === "object" && fields !== null ? nonRecordKind(fields) : shown(fields);
     if (found === "") return read(fields as object);
   } catch (cause) {
-    // The fields are a revoked proxy, or a proxy whose traps throw.
+    // Reading the fields throws if they are a revoked proxy, or a proxy whose traps throw.
     throw new AuditEventError(
       `Cannot log event: reading its fields throws: ${safeMessage(cause)}`,
       {

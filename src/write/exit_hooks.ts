@@ -1,5 +1,5 @@
 /**
- * Drains every open log to the disk when the program ends or fails.
+ * Writes the accepted events of every open log to the disk when the program ends or fails.
  *
  * `unload` is fired at a normal end and at `Deno.exit()`, `error` at an uncaught error, and `unhandledrejection` at an
  * unhandled rejection. A signal fires no event. The listeners exist only while a log is open, and do not keep the
@@ -23,7 +23,10 @@ export interface Hooked {
 
 const open = new Set<Hooked>();
 
-/** Registers a log to be drained at exit. Returns a function that unregisters the log. */
+/**
+ * Registers a log whose accepted events are written at the exit of the program. Returns a function that unregisters the
+ * log.
+ */
 export function hookExit(log: Hooked): () => void {
   if (open.size === 0) {
     globalThis.addEventListener("unload", drainAll);

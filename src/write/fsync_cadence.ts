@@ -1,5 +1,6 @@
 /**
- * Decides when a sync is due, and which lines may be acknowledged before the sync. Pure.
+ * Decides when a sync is due, and which lines may be acknowledged before the sync: the promise that `log()` returned
+ * for them resolves. Pure.
  *
  * Invariant, if a sync is due every N lines: at most N - 1 acknowledged lines are not durable.
  *
@@ -13,8 +14,8 @@ export class FsyncCadence {
   /** Number of lines that are durable, or that were abandoned because their sync failed. These are the oldest lines. */
   #settled = 0;
   /**
-   * Number of lines that were acknowledged and later abandoned. Each of them forever reduces by one the number of lines
-   * that may be acknowledged before a sync.
+   * Number of lines that were acknowledged and later abandoned. They will never be durable. So each of them forever
+   * reduces by one the number of further lines that may be acknowledged before a sync.
    */
   #doubtful = 0;
 
@@ -43,7 +44,10 @@ export class FsyncCadence {
     return this.#written > this.acknowledged;
   }
 
-  /** Number of lines that may be acknowledged or were abandoned. These are the oldest lines. */
+  /**
+   * Number of the oldest lines whose callers need not wait any longer: lines that may be acknowledged, and lines that
+   * were abandoned after a failed sync.
+   */
   get acknowledged(): number {
     return Math.min(this.#written, this.#settled + this.#everyNLines - 1 - this.#doubtful);
   }

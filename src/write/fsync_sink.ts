@@ -1,5 +1,5 @@
 /**
- * The last stage of the write path, for use without the earlier stages: batches of whole lines -> a log file.
+ * The last stage of the write path, for use without the earlier stages: writes batches of whole lines into a log file.
  *
  * @module
  */
@@ -52,8 +52,8 @@ const OPTION_CHECKS: OptionChecks<FsyncSinkOptions> = {
  * - A write resolves when its batch is in the kernel. If the batch brings the number of lines that are not yet durable
  *   to `fsyncEveryNLines`, the write resolves when the batch is durable. `close()` resolves when everything is durable.
  * - If a batch fails, the stream is errored, as any `WritableStream` is, and the file holds no part of the batch.
- * - The line with which the file reaches `rotationSizeBytes` is the last line of the file. The file is then sealed as a
- *   segment and archived without delaying writes; `close()` waits for archiving.
+ * - The line with which the file reaches `rotationSizeBytes` is the last line of the file. The file is then renamed to
+ *   a segment and compressed into an archive, without delaying writes; `close()` waits for the archive.
  * - Other processes can append to the same log. No line is mixed with a line of another process.
  *
  * @example Write the records of another source; they are durable when the pipe ends
@@ -75,7 +75,8 @@ export class FsyncSink extends WritableStream<Uint8Array<ArrayBuffer>> {
    * `--allow-read=DIR --allow-write=DIR`, where DIR is the directory of the file.
    *
    * @param options The options, or only the path of the file.
-   * @returns The sink. If a crashed writer left a torn tail, `open()` has added a line break after the torn tail.
+   * @returns The sink. If a crashed writer left an incomplete last line, `open()` has added a line break after this
+   *   line.
    * @throws {TypeError} If an option is unknown or of the wrong type, or the path is not a regular file with a single
    *   hard link.
    * @throws {RangeError} If an option is out of its range.

@@ -1,5 +1,6 @@
 /**
- * Group commit: decides when syncs run, which waiters each sync serves, and which lines may be acknowledged.
+ * Group commit: one sync makes the lines of many callers durable. Decides when syncs run, for which callers each sync
+ * counts, and when the promise of a line resolves.
  *
  * At most one sync runs, and all callers that need a later sync share the next sync. A sync serves a waiter only if the
  * sync began after the waiter's lines were written.
@@ -83,15 +84,18 @@ export class GroupCommit {
     this.#outcomes?.written(lines);
   }
 
-  /** Does what {@linkcode wrote} does, for lines that have no caller, because the log itself added them. */
+  /**
+   * Adds `lines` to the number of written lines, like {@linkcode wrote}, but for lines that have no caller, because the
+   * log itself added them.
+   */
   inserted(lines: number): void {
     this.#cadence.wrote(lines);
     this.#outcomes?.inserted(lines);
   }
 
   /**
-   * Acknowledges the lines that may be acknowledged, and starts the sync or the timer that the other lines need.
-   * Returns the promise of the sync if one is due.
+   * Resolves the promises of the lines that need not wait for a sync, and starts the sync or the timer that the other
+   * lines need. Returns the promise of the sync if one is due.
    */
   settle(): Promise<void> | undefined {
     this.#outcomes?.acknowledged(this.#cadence.acknowledged);
@@ -106,9 +110,9 @@ export class GroupCommit {
   }
 
   /**
-   * Acknowledges lines as {@linkcode settle} does. If a sync is due, may run the sync on this thread and block it. This
-   * happens only if the sync is likely to be quick, no other sync runs, and the disk is not busy. After a blocking sync
-   * the caller must let the event loop turn.
+   * Resolves the promises of lines that need not wait for a sync, like {@linkcode settle}. If a sync is due, may run
+   * the sync on this thread and block it. This happens only if the sync is likely to be quick, no other sync runs, and
+   * the disk is not busy. After a sync on this thread, the caller must let the event loop make a turn.
    */
   settleBatch({ isDiskBusy }: { isDiskBusy: boolean }): Settlement {
     const isQuick = !isDiskBusy && this.#pace.placeFor(this.#cadence.unsynced) === "spot";
@@ -145,8 +149,8 @@ export class GroupCommit {
   }
 
   /**
-   * Does what {@linkcode sync} does, but blocks the thread. With the scope "file", syncs even if only other writers
-   * have written to the file.
+   * Makes everything written before the call durable, like {@linkcode sync}, but blocks the thread. With the scope
+   * "file", syncs even if only other writers have written to the file.
    *
    * @throws {AuditWriteError} If the sync fails; the phase is "sync".
    */
@@ -172,13 +176,16 @@ export class GroupCommit {
     this.#throwFailure();
   }
 
-  /** Does what {@linkcode flush} does, but blocks the thread. */
+  /**
+   * Makes every line ever written durable, like {@linkcode flush}, but blocks the thread. Throws if any sync has ever
+   * failed.
+   */
   flushSync(): void {
     this.syncSync();
     this.#throwFailure();
   }
 
-  /** Cancels the timer of the next sync. No line is acknowledged afterwards. */
+  /** Cancels the timer of the next sync. Afterwards, a sync that succeeds resolves no promise of a line. */
   stop(): void {
     this.#isStopped = true;
     this.#stopTimer();

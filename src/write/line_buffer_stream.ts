@@ -1,5 +1,5 @@
 /**
- * The second stage of the write path: lines -> batches of whole lines.
+ * The second stage of the write path: collects lines into batches of whole lines.
  *
  * Lines are buffered while the next stage is busy, and leave in one batch when that stage asks for more. So batches
  * grow with the load. A line is never cut.
@@ -89,7 +89,8 @@ export class LineBufferStream
     this.writable = new WritableStream<Uint8Array<ArrayBuffer>>({
       start: (controller) => {
         this.#writableController = controller;
-        // abort() waits for a pending write, which may wait for room in the buffer. Dropping the lines makes room.
+        // abort() waits for a pending write, which may wait for room in the buffer. The lines are dropped to make room,
+        // because otherwise the abort would never end.
         controller.signal.addEventListener("abort", () => this.#take());
       },
       write: (chunk) => this.#write(chunk),

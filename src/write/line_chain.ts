@@ -1,5 +1,6 @@
 /**
- * Adds lines to the chain of a log when they are appended, even if another writer appended the previous line.
+ * Adds lines to the hash chain of a log when they are appended, even if another writer appended the previous line. In a
+ * chained log, each line has a number and a hash that covers the previous line.
  *
  * Invariant: a line gets its number and its hash under the append lock, from the last line of the file at that time.
  * Before that, everything appended since this writer's last append is read: lines of other writers, and the remainder
@@ -51,8 +52,9 @@ export class LineChain {
   }
 
   /**
-   * Reads the chain of the active file up to the offset `byteLength`, and returns whether that offset was reached.
-   * Stops after `maxBytes` bytes of lines that have no hash. Call this method only under the append lock.
+   * Reads the active file up to the offset `byteLength` to find the number and the hash of its last chained line.
+   * Returns whether that offset was reached. Stops after `maxBytes` bytes of lines that have no hash. Call this method
+   * only under the append lock.
    *
    * @throws {Error} If the file is truncated while it is read.
    */
@@ -66,7 +68,8 @@ export class LineChain {
       followed.byteLength = tail.byteOffset;
     } else if (!isKnown) {
       // The chain continues from the later of two links: this writer's last link, and the last link in older files. So
-      // if a file with lines of this writer was moved away, verify() finds the gap.
+      // if a file with lines of this writer was moved away, the next line does not reuse their numbers, and verify()
+      // finds the gap.
       this.#setLast(later(this.#last, this.#lastBefore()) ?? CHAIN_START);
     }
     this.#followed = followed;

@@ -1,6 +1,6 @@
 /**
- * The last stage of the write path: batches -> the active file. Syncs the file when a sync is due, and seals the file
- * when it is full.
+ * The last stage of the write path. Writes batches of lines into the active file, syncs the file when a sync is due,
+ * and seals the file when it is full: renames it to a segment, which is then compressed into an archive.
  *
  * Each batch is one write under the append lock. If a batch fills the active file, it is split, and the lock is
  * released between the parts. Syncs run concurrently with writes: a batch never waits for a sync of earlier batches, so
@@ -31,12 +31,15 @@ import { AppendLock } from "./append_lock.ts";
 import { GroupCommit } from "./group_commit.ts";
 import { LineChain } from "./line_chain.ts";
 
-/** Delay before a failed seal is retried, in milliseconds. Lines are appended to the full file meanwhile. */
+/**
+ * Delay in milliseconds before a failed seal (the rename of the full active file to a segment) is retried. Lines are
+ * appended to the full file meanwhile.
+ */
 const SEAL_RETRY_MS = 1_000;
 
 /**
- * Maximum number of bytes of lines without a hash that are read each time the lock is taken. Reading them takes about a
- * millisecond.
+ * Maximum number of bytes of lines without a hash that are read each time the append lock is taken. Reading them takes
+ * about a millisecond, during which other writers wait for the lock.
  */
 const FOLLOW_BYTES = 1024 * 1024;
 
@@ -57,25 +60,30 @@ export interface LogSinkOptions extends ResolvedOptions {
    */
   readonly outcomes?: LineOutcomes;
   /**
-   * Called before the removal of an archive that may have the newest `budget_state` line, to write such a line into the
-   * active file unless the file already has one. If it resolves with false, the archive stays.
+   * Called before the removal of an archive that may have the newest `budget_state` line, which has the amounts of all
+   * budgets. The function writes such a line into the active file, unless the file already has one. If it resolves with
+   * false, the archive stays.
    */
   readonly keepBudgets?: () => Promise<boolean>;
 }
 
 /**
- * Decides which lines the log itself adds between the lines of this writer, such as `budget_*` lines. Each decision is
- * made under the append lock and considers all lines that are in the file.
+ * Decides which lines the log itself adds between the lines of this writer, such as a `budget_*` line that grants a
+ * request to spend. Each decision is made under the append lock and considers all lines that are in the file.
  */
 export interface Decider {
   /** Number of lines of this writer that come before the next decision; infinite if no decision waits. */
   readonly nextAfter: number;
   /**
    * Makes decisions that are due when `afterLines` lines of this writer were written or refused. Returns the lines to
-   * append, "" if there are no such lines, or null if {@linkcode catchUp} must run first. Runs under the lock.
+   * append, "" if there are no such lines, or null if {@linkcode catchUp} must run first. The caller holds the append
+   * lock.
    */
   decideSync(end: ActiveEnd, afterLines: number): string | null;
-  /** Called under the lock when the lines of the decisions were appended, with the new end of the active file. */
+  /**
+   * Called when the lines of the decisions were appended, with the new end of the active file. The caller holds the
+   * append lock.
+   */
   appended(end: ActiveEnd): void;
   /**
    * Called if decisions fail. `which` is "decided" if {@linkcode decideSync} has thrown or its lines cannot be
@@ -117,17 +125,23 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
    * receive the same batch, they never write the same bytes twice.
    */
   readonly #decided = new WeakMap<Uint8Array, number>();
-  /** The running read of other writers' lines, which a later mark needs. It runs concurrently with appends. */
+  /**
+   * The running read of other writers' lines. A mark, which is a place in the file where a query may start, can only be
+   * set when these lines were read. The read runs concurrently with appends.
+   */
   #catchingUp: Promise<void> | undefined;
-  /** Whether marks that lie past the end of the active file could not be removed. */
+  /**
+   * Whether the lock file still has marks (places where a query may start) past the end of the active file, because an
+   * attempt to remove them failed. The next append tries again.
+   */
   #hasOldMarks = false;
-  /** Seals files because of their age; undefined if no option asks for that. */
+  /** Seals the active file when it is too old; undefined if no option limits its age. */
   readonly #ageWatch: AgeWatch | undefined;
   #sealFailure: { message: string; retryMs: number } | undefined;
 
   /**
    * Opens the sink like the constructor, but also checks that the directory lists the log in the spelling that the
-   * caller passed.
+   * caller passed. Otherwise two processes with different spellings would miss each other's files.
    *
    * @throws {TypeError} If the path is not a regular file with a single hard link, or the directory lists it under
    *   another spelling.
@@ -195,8 +209,9 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Repairs what crashed writers left behind. The outer promise resolves when a torn tail is closed off and the chain
-   * is read. The inner promise, `report`, resolves when the segments are repaired.
+   * Repairs what crashed writers left behind. The outer promise resolves when the end of the active file is repaired: a
+   * last line that a crash left incomplete has a line break, and the end of the hash chain is known. The inner promise,
+   * `report`, resolves when the segments are repaired.
    */
   async recover(): Promise<{ report: Promise<RecoveryReport> }> {
     await this.#chainHistory?.prepare();
@@ -244,13 +259,14 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     return this.#commit.flush();
   }
 
-  /** Does what {@linkcode flush} does, but blocks the thread. */
+  /** Makes everything written before the call durable, like {@linkcode flush}, but blocks the thread. */
   flushSync(): void {
     this.#commit.flushSync();
   }
 
   /**
-   * Seals the active file, and resolves when the segment is archived. If the active file is empty, does nothing.
+   * Seals the active file: renames it to a segment, to which no more lines are appended. Resolves when the segment is
+   * compressed into an archive. If the active file is empty, does nothing.
    *
    * @throws {AuditWriteError} If the file cannot be sealed or archived; the phase is "rotate", "write" or "lock".
    */
@@ -320,7 +336,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     return this.#commit.syncFile();
   }
 
-  /** Runs a section under the append lock, with the handle of the lock file. */
+  /** Runs a function while this process holds the append lock. Passes the handle of the lock file to the function. */
   underLock<T>(section: (lockFile: FileHandle) => T): Promise<T> {
     return this.#lock.run(section);
   }
@@ -348,12 +364,13 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         isDiskBusy: this.#segments.isBusy,
       });
       if (this.#outcomes === undefined) await synced;
-      // After a blocking sync the event loop must turn before the next sync.
+      // After a sync that blocked the thread, the event loop makes a turn, so that timers and other tasks can run
+      // before the next sync.
       if (hasBlocked) await this.#clock.turn();
       const room = this.#segments.room();
       if (room !== undefined) await room;
-      // A batch may fill many segments, and each seal blocks the thread. So the event loop turns between two parts of a
-      // batch.
+      // A batch of lines may fill many segments, and each seal blocks the thread. So the event loop makes a turn
+      // between two parts of a batch, in which other tasks can run.
       if (this.#rest(batch).byteLength > 0) await this.#clock.turn();
     }
     // Without `outcomes`, a caller may write the same chunk to the stream again, so the number of its written bytes is
@@ -368,7 +385,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
 
   /**
    * Appends as much of a batch as fits in the active file. If `mayWait` is true and lines of other writers must be read
-   * outside the lock first, returns false. Runs under the lock.
+   * outside the append lock first, returns false. The caller holds the append lock.
    */
   #appendPart(
     batch: Uint8Array,
@@ -396,8 +413,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Makes the decisions that are due, until the file is full. Returns false if the decider must read more first. Runs
-   * under the lock.
+   * Makes the decisions of the {@linkcode Decider} that are due, until the file is full. Returns false if the decider
+   * must read more lines first. The caller holds the append lock.
    */
   #decideSync(byteLength: number): boolean {
     const decider = this.#decider!;
@@ -421,7 +438,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     return true;
   }
 
-  /** Returns the lines of a batch that come before the next decision. */
+  /** Returns the lines of a batch that are written before the next decision of the {@linkcode Decider}. */
   #upToDecision(lines: Uint8Array): Uint8Array {
     let left = (this.#decider?.nextAfter ?? Infinity) - this.#decidedLines;
     if (left === Infinity) return lines;
@@ -434,7 +451,10 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     return lines.subarray(0, end);
   }
 
-  /** Places a mark at the end of the active file, or starts the read that the mark needs. Runs under the lock. */
+  /**
+   * Places a mark, a place where a query may start, at the end of the active file. If lines of other writers must be
+   * read before, starts this read instead. The caller holds the append lock.
+   */
   #mark(lockFile: FileHandle, byteLength: number): void {
     const isBehind = this.#marking(() => !this.#file.markSync(lockFile, byteLength));
     if (!isBehind) return;
@@ -444,8 +464,9 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Removes the marks if one of them lies past the end of the active file. If that fails, warns, and removes all marks
-   * at the next append. Runs under the lock.
+   * Removes the marks (places where a query may start) if one of them lies past the end of the active file, because
+   * another program has truncated the file. If the removal fails, warns, and tries again at the next append. The caller
+   * holds the append lock.
    */
   #clearMarksPast(lockFile: FileHandle, byteLength: number): void {
     const clear = () => {
@@ -465,8 +486,9 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Runs a function that reads or writes marks. If the function throws, calls `onError`, which warns by default, and
-   * returns undefined. But if a permission is missing, throws the error.
+   * Runs a function that reads or writes marks, which are places in the active file where a query may start. If the
+   * function throws, calls `onError`, which warns by default, and returns undefined. But if a permission is missing,
+   * throws the error.
    */
   #marking<T>(
     work: () => T,
@@ -482,8 +504,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Warns that a mark could not be written. The lines are appended nevertheless, because readers can work without
-   * marks.
+   * Warns that a mark (a place where a query may start) could not be written. The lines are appended nevertheless:
+   * without marks, a query only reads more of the file.
    */
   #warnOfMark(error: unknown): void {
     this.#logger.warn(
@@ -558,7 +580,10 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     }
   }
 
-  /** Postpones a failed seal. Throws the error if the active file must not receive lines, because its sync failed. */
+  /**
+   * Postpones a failed seal, so that lines are appended to the full file meanwhile. But if a sync of the active file
+   * has failed, no line may be appended to the file, so throws the error.
+   */
   #goOnUnsealed(error: unknown): void {
     if (this.#file.hasFailed) throw error;
     const message = messageOf(error);
@@ -571,7 +596,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       await this.#file.catchUp();
       if (this.#isDecisionDue) {
         await this.#decider!.catchUp();
-        // The caller repeats this read until the decider has read enough. So the event loop turns between two reads.
+        // The caller repeats this read until the decider has read enough. So the event loop makes a turn between two
+        // reads, in which other tasks can run.
         await this.#clock.turn();
       }
     } catch (cause) {
@@ -615,8 +641,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Creates the active file if it is missing, adds a line break after a torn tail, and reads the chain. Returns whether
-   * the file had a torn tail.
+   * Creates the active file if it is missing, adds a line break after a torn tail (a last line that a crash left
+   * incomplete), and reads the hash chain. Returns whether the file had a torn tail.
    */
   async #repairEnd(): Promise<boolean> {
     let closedTornTail = false;
@@ -625,13 +651,14 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         this.#file.openSync();
         return this.#file.readySync().closedTornTail;
       });
-      // Lines without a chain are read in pieces, because other writers may wait for the lock.
+      // Lines without a hash are read in pieces, and the append lock is released between two pieces, because other
+      // writers may wait for it.
       while (!(await this.#lock.run(() => this.#file.followChain(FOLLOW_BYTES)))) {
         await this.#clock.turn();
       }
     } catch (error) {
-      // If an error of the phase "lock" has a cause, the system cannot lock the file. Without a cause, another writer
-      // holds the lock.
+      // If an error of the phase "lock" has a cause, the system cannot lock the file, and the log cannot be opened.
+      // Without a cause, another writer holds the lock.
       const isUnlockable = error instanceof AuditWriteError && error.phase === "lock" &&
         error.cause !== undefined;
       if (!(error instanceof AuditWriteError) || isUnlockable) throw error;

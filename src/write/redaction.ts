@@ -1,5 +1,5 @@
 /**
- * Decides which members of a record are hidden. Pure.
+ * Decides which members of a record are hidden: their values are replaced before the record is written. Pure.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The first stage of the write path: record -> one complete UTF-8 line that ends in "\n".
+ * The first stage of the write path: encodes each record as one complete UTF-8 line that ends in "\n".
  *
  * @module
  */

@@ -16,11 +16,14 @@ export interface EndRecorder {
   refuse(caller: LineCaller, error: unknown): void;
 }
 
-/** Logs one end. A second end can be logged only if the first end is certainly not in the log. */
+/**
+ * Logs the event that ends one span or hold. A second end can be logged only if the first end is certainly not in the
+ * log.
+ */
 export class SingleEnd {
   readonly #recorder: EndRecorder;
   readonly #messageOfSecond: (event: string) => string;
-  /** The promise of the end that was passed to the log; undefined if the log certainly has no end. */
+  /** The promise of the event that ends the span or the hold; undefined if this event is certainly not in the log. */
   #written: Promise<void> | undefined;
 
   /**
@@ -32,7 +35,7 @@ export class SingleEnd {
     this.#messageOfSecond = messageOfSecond;
   }
 
-  /** Logs the end. Resolves when its line is written. */
+  /** Logs the event that ends the span or the hold. Resolves when its line is written. */
   log(event: string, fieldsOf: () => Fields): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const caller = {
@@ -57,7 +60,7 @@ export class SingleEnd {
     return promise;
   }
 
-  /** Waits for an end that is being written. If the log then has no end, logs this end. */
+  /** If the end of the span or the hold is being written, waits for it. If the log then has no end, logs this one. */
   async logIfNone(event: string, fieldsOf: () => Fields): Promise<void> {
     // The caller of log() received this promise and handles its rejection, so the error is ignored here.
     await this.#written?.catch(() => {});

@@ -1,9 +1,9 @@
 /**
- * Decides whether the next sync blocks this thread ("spot") or runs on another thread. Pure.
+ * Decides whether the next sync of a file to the disk blocks this thread ("spot") or runs on another thread. Pure.
  *
  * Handing a sync over to another thread and back takes a few hundred microseconds. Many disks do not need more time for
- * the sync itself. On such a disk a blocking sync serves its waiters sooner, and blocks this thread no longer than the
- * hand-over would.
+ * the sync itself. On such a disk, a sync that blocks this thread ends sooner for the callers that wait for it. It also
+ * blocks this thread no longer than the hand-over would.
  *
  * @module
  */

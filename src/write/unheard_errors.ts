@@ -1,5 +1,5 @@
 /**
- * Unhandled rejections of a log's own promises.
+ * Takes over the unhandled rejections of a log's own promises, so that they do not end the program.
  *
  * The runtime reports an unhandled rejection at the end of an event-loop turn, and then ends the program. If the
  * promise is a log's own, the log takes the rejection over: it logs the error, and the next flush or close rejects.
@@ -30,7 +30,10 @@ export class UnheardErrors {
     this.#isFresh = true;
   }
 
-  /** Takes over an unhandled rejection and returns true. If the promise does not belong to the log, returns false. */
+  /**
+   * Takes over an unhandled rejection: logs and stores the error, and returns true. If the promise does not belong to
+   * the log, returns false.
+   */
   adopt(promise: Promise<unknown>, error: unknown): boolean {
     if (!this.#watched.has(promise)) return false;
     this.#first ??= { error };
@@ -43,7 +46,8 @@ export class UnheardErrors {
   /** If there were unhandled errors since the last call, throws the first of them. */
   async throwFirst(): Promise<void> {
     if (this.#isFresh) {
-      // The runtime reports a rejection only at the end of the turn in which it happened.
+      // The runtime reports an unhandled rejection only at the end of the event-loop turn in which it happened. So this
+      // method first waits for a turn.
       await this.#clock.wait(0);
       this.#isFresh = false;
     }
