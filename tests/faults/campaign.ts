@@ -1,5 +1,6 @@
 /**
- * Runs all fault harnesses, and formats the table of their cases and faults.
+ * Runs all fault harnesses (programs that inject faults into logs and check the outcome), and formats the table of
+ * their cases and faults.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import { realKills } from "./real_kills.ts";
 import { simulatedKills } from "./simulated_kills.ts";
 import { WORKLOADS } from "./workloads.ts";
 
-/** Minimum numbers of cases at scale 1. A campaign with fewer cases fails. */
+/** Minimum numbers of cases at scale 1. If a campaign runs fewer cases, it fails, because it would prove too little. */
 const TRIED_MIN: Readonly<Record<string, number>> = {
   "power-loss states": 20_000,
   "error injections": 500,
@@ -22,7 +23,7 @@ const TRIED_MIN: Readonly<Record<string, number>> = {
   "fuzz cases": 40_000,
 };
 
-/** Kinds of cases that a whole campaign must reach, or it fails. */
+/** Kinds of cases that a whole campaign must run. If one is missing, the campaign fails. */
 const REACHED: readonly string[] = [
   ...["power loss", "errors", "simulated kills"].flatMap((harness) =>
     WORKLOADS.map(({ name }) => `${harness}: ${name}`)
@@ -35,12 +36,13 @@ const REACHED: readonly string[] = [
 export interface Campaign {
   readonly seed: number;
   readonly scale: number;
-  /** Called now and then with a harness and its completed share, from 0 to 1. */
+  /** Called from time to time with the name of a harness and its completed share, from 0 to 1. */
   readonly onProgress: (harness: string, share: number) => void;
 }
 
 /**
- * Runs all harnesses. The real kills wait for other processes, so they run concurrently with the in-memory harnesses.
+ * Runs all harnesses. The harness of real kills waits for other processes, so it runs concurrently with the harnesses
+ * that simulate disks in memory.
  */
 export async function runCampaign(campaign: Campaign): Promise<Findings> {
   const all = new Findings();
@@ -70,8 +72,8 @@ async function runInTurn(
 }
 
 /**
- * Returns the counts of cases that are too low, and the kinds of cases that were not reached. If something was skipped,
- * returns an empty array. At a scale below 1, not every kind has to be reached.
+ * Returns the counts of cases that are too low, and the kinds of cases that were not run. If something was skipped,
+ * returns an empty array. At a scale below 1, some kinds may be missing.
  */
 export function shortfalls({ tried, reached, skipped }: Findings, scale: number): string[] {
   if (skipped.length > 0) return [];
@@ -82,7 +84,7 @@ export function shortfalls({ tried, reached, skipped }: Findings, scale: number)
   return [...tooFew, ...missed];
 }
 
-/** Returns the table of cases and faults. */
+/** Returns the table of the cases that were run and the faults that were found. */
 export function tableOf({ tried, faults, skipped }: Findings, seed: number): string {
   const rows: [string, string][] = [
     ["seed", String(seed)],

@@ -1,5 +1,6 @@
 /**
- * Each harness detects a fault that is planted between the log and its disk, and reports it with its kind.
+ * Plants faults between a log and its disk, to prove that each harness detects them and reports them with the right
+ * kind.
  *
  * @module
  */
@@ -25,7 +26,10 @@ import { withoutLastEvent } from "./rollup_bytes.ts";
 import { simulatedKillsOf } from "./simulated_kills.ts";
 import { PATH, type Plant, prunedSpans } from "./workloads.ts";
 
-/** The scale of a whole campaign. A run ends as soon as the harness has found the fault. */
+/**
+ * The scale of a whole campaign. A run takes less time, because it ends as soon as the harness has found the planted
+ * fault.
+ */
 const SCALE = 1;
 
 const dropOneSync: Plant = (disk) => dropsOneSync(disk, PATH);
@@ -48,17 +52,27 @@ const CANARIES: [fault: string, harness: Harness, kind: FaultKind, text?: string
   ["segments are removed before their archives exist", simulatedKillsOf(removesTooEarly), "lost"],
   ["the log does not see errors of appends", errorsOf(hideAppendErrors), "lost"],
   [
-    "the manifest does not state which spans began",
+    "the manifest (list of archives) does not state which spans began",
     simulatedKillsOf(forgetSpans, prunedSpans.name),
     "other",
     "unfinished spans",
   ],
-  ["the sums beside an archive lack an event", powerLossOf(omitEvents), "other", "stats() by"],
-  ["the sums beside an archive are older", powerLossOf(writeStale), "other", "other content"],
+  [
+    "the rollup (sums) of an archive lacks an event",
+    powerLossOf(omitEvents),
+    "other",
+    "stats() by",
+  ],
+  [
+    "an archive has the rollup (sums) of an older archive",
+    powerLossOf(writeStale),
+    "other",
+    "other content",
+  ],
 ];
-// Files on Windows have no owner.
+// Files on Windows have no owner, so this fault cannot be planted there.
 if (RULES === "POSIX") {
-  const fault = "files of root lock out the owner of the log";
+  const fault = "files that root creates cannot be opened by the owner of the log";
   CANARIES.push([fault, simulatedKillsOf(keepsFiles), "other"]);
 }
 

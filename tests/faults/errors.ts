@@ -1,6 +1,6 @@
 /**
- * Fails each call of a log, once or permanently, with the errors that the system may raise. The log may reject the
- * events that it could not write, but no others, and it must not hang.
+ * Makes each file system call of a log fail, once or permanently, with the errors that a system may raise. The log may
+ * reject the events that it could not write, but no others, and it must not hang.
  *
  * @module
  */
@@ -30,7 +30,9 @@ const ERRORS: readonly [errno: string, error: () => Error][] = Object.entries({
 /** Injects errors at every call of the standard workloads. */
 export const errors: Harness = errorsOf();
 
-/** Returns a harness that injects the same errors into logs with a planted fault. */
+/**
+ * Returns a harness that injects the same errors into logs with a planted fault, to prove that the harness detects it.
+ */
 export function errorsOf(plant?: Plant): Harness {
   return { name: "errors", run: (assignment) => run(assignment, plant) };
 }
@@ -43,7 +45,7 @@ async function run(
   const wanted = INJECTIONS * scale;
   const isDrawn = drawing(`${seed} errors`, scale * SHARE_OF_ROUND);
   const injected = () => findings.tried.get("error injections") ?? 0;
-  // Only whole rounds: a run that stopped within a round would always leave out the last workloads.
+  // A round is never stopped in the middle, because a partial round would always leave out the last workloads.
   for (let round = 0; injected() < wanted; round++) {
     const random = new SeededRandom(`${seed} errors ${round}`);
     const sizes = sizesOf(round, random);
@@ -63,7 +65,7 @@ async function run(
   return findings;
 }
 
-/** An error at one call, and optionally at all later calls of the same kind. */
+/** An error at one call of a writer, and optionally at all later calls of the same kind. */
 interface Injection {
   readonly writer: number;
   readonly index: number;
@@ -72,7 +74,9 @@ interface Injection {
   readonly isForEver: boolean;
 }
 
-/** Yields an injection for every call, once and permanently. The error differs between calls and rounds. */
+/**
+ * Yields the errors to inject: at every call, once and permanently. The kind of error differs between calls and rounds.
+ */
 async function* injectionsOf(
   workload: Workload,
   stage: () => Promise<Scene>,
@@ -113,10 +117,11 @@ async function tryOut(
       if (process.openHandles > 0) throw new Violation("other", "handles were left open");
     }
     await withinTime(scene.check());
-    // If the directory cannot be synced, a power loss may remove files of the log. The log has warned of that.
+    // This file system cannot sync directories. So a power loss may remove files of the log, and the log has warned of
+    // that.
     if (failing === "syncDirectory" && errno in missingFeatures) return;
-    // Only the manifest remembers the spans of archives that were pruned. A failed sync may have lost lines of the
-    // manifest.
+    // After archives were pruned, only the manifest states their unfinished spans. The failed sync may have lost lines
+    // of the manifest, so a power loss is not checked.
     if (failing === "syncData" && scene.prunes) return;
     const disk = scene.disk.afterPowerLoss(() => false);
     await withinTime(scene.check({ disk, powerLost: true }));

@@ -1,5 +1,5 @@
 /**
- * Arbitrary archives: intact gzip files, and damaged ones.
+ * Generates arbitrary archives of a log: intact gzip files, and damaged ones.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { constants, gunzipSync, gzipSync } from "node:zlib";
 import { type Bytes, lines } from "./fuzz_lines.ts";
 import { joined } from "../bytes.ts";
 
-/** Damage to an archive. `place` is the position of the damage, in 10,000ths of the archive's length. */
+/** Damage to an archive. `place` is its position, in 10,000ths of the length of the archive. */
 export type ArchiveDamage =
   | { readonly kind: "none" | "plain" | "empty" }
   | { readonly kind: "cut" | "members"; readonly place: number }
@@ -83,12 +83,14 @@ export function archiveLines(
     case "members":
       return { bytes: raw, isAll: true, isDamaged: false };
     case "plain":
-      // An uncompressed file may begin with the magic number by chance, and then decode to anything.
+      // The uncompressed bytes may begin like a gzip file by chance, and then decode to anything. So nothing is known
+      // about the result.
       return { bytes: new Uint8Array(), isAll: false, isDamaged: undefined };
     case "empty":
       return { bytes: new Uint8Array(), isAll: true, isDamaged: true };
     case "trailing":
-      // Zeros are legal padding, as on tapes. A magic number may start another gzip member.
+      // After the end of a gzip file, zeros are legal padding, as on tapes. The byte `MAGIC` may start another gzip
+      // member. Any other byte is damage.
       return {
         bytes: wholeLines(raw),
         isAll: false,
@@ -100,7 +102,8 @@ export function archiveLines(
       return { ...beginningOf(archiveBytes(archive)), isDamaged: true };
     case "flip": {
       const whole = gzip(raw);
-      // A flipped bit in the header, such as a flag or a time, may do no harm.
+      // A flipped bit in the header of a gzip file may do no harm, for example in the time. So it is unknown whether
+      // the reader must report damage.
       return { ...beginningOf(whole.slice(0, indexIn(whole, damage.place))), isDamaged: undefined };
     }
   }
@@ -120,7 +123,7 @@ function decodable(bytes: Bytes): Uint8Array {
   try {
     return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH });
   } catch {
-    // Not even the header is complete.
+    // The header of the gzip file is incomplete, so nothing can be decoded.
     return new Uint8Array();
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Readers and writers with one planted fault each, which the fuzzers have to find.
+ * Readers and writers with one planted fault each. The fuzzers have to find each of these faults.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { FaultKind } from "./harness.ts";
 import { overriding } from "./planted_faults.ts";
 import type { SimulatedProcess } from "./simulated_disk.ts";
 
-/** Returns an opener of readers whose queries are replaced by `change`. */
+/** Returns a function that opens readers whose queries are replaced by the result of `change`. */
 export function withQueries(change: (query: AuditQuery, process: SimulatedProcess) => AuditQuery) {
   const open: ReaderOpener = async (process) => {
     const reader = await openReader(process);
@@ -45,7 +45,10 @@ async function* endless(): AsyncGenerator<AuditEvent> {
   for (;;) yield { event: "nav" };
 }
 
-/** Readers with one fault each: the fault, the opener, a part of the finding's text, and the possible kinds. */
+/**
+ * Readers with one fault each: the fault, a function that opens the reader, a part of the text of the finding, and the
+ * possible kinds of the finding.
+ */
 export const READERS: [fault: string, open: ReaderOpener, text: string, kinds: FaultKind[]][] = [
   [
     "drops an intact line",
@@ -131,7 +134,7 @@ export function withoutNames(process: SimulatedProcess, ending: string): Simulat
   });
 }
 
-/** Returns an opener of writers whose `log()` is replaced by `change`. */
+/** Returns a function that opens writers whose `log()` is replaced by `change`. */
 function withCalls(change: (log: Writer, event: string, fields?: EventFields) => Promise<void>) {
   const open: WriterOpener = async (fileSystem, rotationSizeBytes) => {
     const log = await openWriter(fileSystem, rotationSizeBytes);
@@ -142,7 +145,7 @@ function withCalls(change: (log: Writer, event: string, fields?: EventFields) =>
   return open;
 }
 
-/** Returns a file system that writes the rewritten text of each append to the active file. */
+/** Returns a file system that changes the text of each append to the active file with `rewrite`. */
 function rewriting(fileSystem: FileSystem, rewrite: (text: string) => string): FileSystem {
   const open = (...[path, access]: Parameters<FileSystem["open"]>): FileHandle => {
     const handle = fileSystem.open(path, access);
@@ -162,7 +165,7 @@ function withText(rewrite: (text: string) => string): WriterOpener {
     openWriter(rewriting(fileSystem, rewrite), rotationSizeBytes);
 }
 
-/** Writers with one fault each, in the form of {@linkcode READERS}. */
+/** Writers with one fault each: the fault, a function that opens the writer, and a part of the text of the finding. */
 export const WRITERS: [fault: string, open: WriterOpener, text: string][] = [
   ["does not escape line breaks", withText((text) => text.replaceAll("\\n", "\n ")), "not JSON"],
   ["loses a field", withText((text) => text.replaceAll(',"reason":""', "")), "reason is undefined"],

@@ -1,6 +1,6 @@
 /**
- * Arbitrary directories of a log: the active file, segments in all forms, a true or forged manifest, names that
- * resemble those of segments, and paths that are not regular files.
+ * Generates arbitrary directories of a log: the active file, segments in all forms, a true or forged manifest (list of
+ * archives), names that resemble those of segments, and paths that are not regular files.
  *
  * @module
  */
@@ -15,14 +15,20 @@ import { type Claim, linesFound } from "./fuzz_oracle.ts";
 import { rollupOf } from "./rollup_bytes.ts";
 import { SimulatedDisk } from "./simulated_disk.ts";
 
-/** The entry at a path: none, one that is not a regular file, or a file with these bytes. */
+/**
+ * The content of a path: nothing, a directory or other object that is not a regular file, or a file with these bytes.
+ */
 export type Entry = "directory" | "symlink" | "other" | Bytes | null;
 
-/** The rollup of a segment: that of its archive, or of these lines instead, or any entry. */
+/**
+ * The rollup (sums of the events) of a segment: the rollup of its archive, the rollup of other lines, or any other
+ * entry.
+ */
 export type FuzzedRollup = "own" | { readonly of: Bytes } | Entry;
 
 /**
- * A segment: its sealed file, its archive, its rollup, and its unfinished archive and rollup. Any of them may be missing.
+ * The files of one segment (closed part of a log): the uncompressed file, the archive, the rollup (sums), and the
+ * unfinished archive and rollup. Any of them may be missing.
  */
 export interface FuzzedSegment {
   readonly stamp: Stamp;
@@ -30,7 +36,10 @@ export interface FuzzedSegment {
   readonly archive: Archive | Exclude<Entry, Bytes>;
   readonly rollup: FuzzedRollup;
   readonly unfinished: Entry;
-  /** Whether the sealed file has a lock file, so that it is the active file of another log. */
+  /**
+   * Is true if the uncompressed file has a lock file. The file is then the active file of another log, and not a
+   * segment.
+   */
   readonly isLocked: boolean;
 }
 
@@ -54,7 +63,7 @@ const STRANGERS = [
   ...["audit.jsonl.gz", "audit_20260213_120000.jsonl.gz.bak", "audit.jsonl~", "audit_.jsonl"],
   ...["audit_20260213_1200000.jsonl", "audit_20260213_120000.json", "audit_20260213_120000"],
   ...["__proto__", "constructor", "\u{1f41f} %00 \n"],
-  // On Windows these are names of the log's own files.
+  // Windows ignores the case of letters, so there these are names of the log's own files.
   ...RULES === "POSIX" ? ["AUDIT.jsonl", "audit_20260213_120000.jsonl.GZ"] : [],
 ];
 
@@ -113,7 +122,9 @@ export const directory: fc.Arbitrary<FuzzedDirectory> = fc.record({
   ),
 });
 
-/** Checks whether the entry is not a regular file, so that the log must refuse to open it. */
+/**
+ * Checks whether the entry is something other than a regular file, such as a symlink. The log must refuse to open it.
+ */
 export function isOdd(entry: unknown): entry is "directory" | "symlink" | "other" {
   return typeof entry === "string";
 }
@@ -166,16 +177,22 @@ function entryOfManifest({ manifest, segments }: FuzzedDirectory): Entry {
   return manifestBytes(manifest, archives);
 }
 
-/** Checks whether the manifest cannot mislead a reader that trusts it. */
+/**
+ * Checks whether every statement of the manifest is true and no archive is damaged. Then the manifest cannot mislead a
+ * reader that trusts it. Returns true if there is no manifest.
+ */
 export function isManifestTrue({ manifest, segments }: FuzzedDirectory): boolean {
   if (manifest === null || isOdd(manifest)) return true;
-  // A damaged archive has lost lines that its manifest line still counts.
+  // If an archive is damaged, lines are lost that its manifest line still counts.
   const isWhole = (segment: FuzzedSegment) =>
     !isArchive(segment.archive) || segment.archive.damage.kind === "none";
   return tellsTruth(manifest) && segments.every(isWhole);
 }
 
-/** Returns the events that each file must yield, oldest file first, and the files reported as damaged. */
+/**
+ * Returns the events that a reader must find in each file, oldest file first, the files that it must report as damaged,
+ * and the files that it may report.
+ */
 export function claimsOf(
   fuzzed: FuzzedDirectory,
 ): { claims: Claim[]; damaged: ReadonlySet<string>; mayBeDamaged: ReadonlySet<string> } {
@@ -188,8 +205,8 @@ export function claimsOf(
     if (found.damaged.length > 0) damaged.add(path);
   };
   for (const { stamp, archive, isLocked, ...forms } of fuzzed.segments) {
-    // A rotation creates an empty file, and then renames the active file to its name. A process that is killed in
-    // between leaves the empty file behind.
+    // Before a rotation renames the active file, it reserves the new name with an empty file. If the process is killed
+    // in between, the empty file stays.
     const isNone = isLocked || (forms.sealed instanceof Uint8Array && forms.sealed.length === 0);
     const sealed = isNone ? null : forms.sealed;
     const path = FILES.archive(stamp);

@@ -1,13 +1,16 @@
 /**
- * Values designed to harm code that inspects them.
+ * Creates values that are designed to harm the code that inspects them, such as an object whose getters throw.
  *
  * @module
  */
 
-/** A text that would become a separate line if it were not escaped. */
+/** A text that would become a separate, forged line of the log if the log did not escape it. */
 export const FORGED = '}\n{"ts":"2026-02-13T14:30:22.123Z","event":"forged"}\n';
 
-/** Creates a new value at each call, because the values must not be inspected before they are logged. */
+/**
+ * A function that creates a new value at each call. The values must be new, because inspecting one before it is logged
+ * could change it.
+ */
 export type Maker<T = unknown> = () => T;
 
 /** Throws an error whose message is a forged line. */

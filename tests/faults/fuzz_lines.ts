@@ -1,5 +1,6 @@
 /**
- * Arbitrary lines of a log: events in every spelling, lines that are not events, and both with damaged bytes.
+ * Generates arbitrary lines of a log: events in every spelling, lines that are not events, and damaged lines of both
+ * kinds.
  *
  * @module
  */
@@ -7,7 +8,7 @@ import fc from "fast-check";
 import { jsonValue } from "./fuzz_values.ts";
 import { joined } from "../bytes.ts";
 
-/** Bytes with a buffer that is not shared. */
+/** Bytes whose buffer is not shared between threads. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Maximum length of a line of a fuzzed log in bytes, including its line break. */
@@ -15,7 +16,7 @@ export const MAX_LINE_BYTES = 400;
 
 const encoder = new TextEncoder();
 
-// Each of these is JSON, or a name that Python's JSON module accepts.
+// Values of fields, as JSON text. Some of them are names such as NaN, which only Python's JSON module accepts.
 const TYPES = [
   ...['"nav"', '"nav"', '"nav"', '"brief"', '"validation_fail"', '"gate_compress"'],
   ...['"gate_escalate"', '"na\\u0076"', '"navv"', '""', '"__proto__"', '"pr\u00fcfung \u{1f680}"'],
@@ -82,7 +83,7 @@ const NO_EVENTS = [
 ];
 const BLANKS = ["", " ", "\t \r", "\u00a0", "\ufeff", "\u3000"];
 
-/** Functions that spell the same event differently. */
+/** Functions that each spell the same JSON differently, for example with other white space or escapes. */
 const SPELLINGS: readonly ((json: string) => string)[] = [
   (json) => json,
   (json) => json,
@@ -111,7 +112,7 @@ const eventText = fc.tuple(
 
 const jsonText = jsonValue.map((value) => `{"event":"nav","value":${JSON.stringify(value)}}`);
 
-// A line of about the maximum length.
+// Generates a line whose length is about the maximum, so that it is just accepted or just rejected.
 const longText = fc.tuple(eventText, fc.integer({ min: -2, max: 3 })).map(([text, surplus]) => {
   const start = `${text.slice(0, text.lastIndexOf("}"))},"pad":"`;
   const left = MAX_LINE_BYTES + surplus - encoder.encode(start).byteLength - 3;
@@ -132,7 +133,7 @@ const lineText = fc.oneof(
   { weight: 2, arbitrary: fc.constant("{}") },
 );
 
-/** Damages the bytes at an index. `byte` is a random number that the damage may use. */
+/** Changes the bytes at an index. `byte` is a random number that the change may use. */
 type Damage = (bytes: Bytes, index: number, byte: number) => Bytes;
 
 const BAD_UTF8 = [[0xff], [0xc3], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xc0, 0x80]];

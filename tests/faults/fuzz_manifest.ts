@@ -1,5 +1,6 @@
 /**
- * Arbitrary manifests: true manifests, and manifests that were changed by chance or on purpose.
+ * Generates arbitrary manifests (lists of archives): true manifests, and manifests that were changed by chance or on
+ * purpose.
  *
  * @module
  */
@@ -14,7 +15,7 @@ import { gzipFacts, joined } from "../bytes.ts";
 
 /** A manifest for the archives of a log. */
 export interface FuzzedManifest {
-  /** For each line, the members that replace members of the true line. */
+  /** For each line, members that replace members of the true line with forged values. */
   readonly forged: readonly (readonly (readonly [name: string, value: unknown])[])[];
   /** Numbers of the lines that are left out. */
   readonly leftOut: readonly number[];
@@ -30,8 +31,8 @@ export interface NamedArchive {
 }
 
 /**
- * Counts in forged lines. A count larger than the archive can contain is detectably false. No count is so large that a
- * loop up to it would take forever, because nothing could interrupt that loop.
+ * Counts in forged lines. A count that is larger than the archive can contain is obviously false. No count is so large
+ * that a loop up to it would take forever, because nothing could interrupt such a loop.
  */
 const COUNTS = [0, 1, 2, 7, 60_000];
 const VALUES: readonly unknown[] = [
@@ -99,7 +100,7 @@ export const manifest: fc.Arbitrary<FuzzedManifest> = fc.record({
   ),
 });
 
-/** Checks whether every statement of the manifest is true. Statements may be missing. */
+/** Checks whether the manifest contains no false statement. Lines may be missing. */
 export function tellsTruth({ forged, damages }: FuzzedManifest): boolean {
   return damages.length === 0 && forged.every((members) => members.length === 0);
 }
@@ -122,7 +123,7 @@ export function manifestBytes(
   return damages.reduce((bytes, each) => each(bytes), joined(...parts));
 }
 
-/** Returns the facts that a true manifest line states about the archive. */
+/** Returns the data that a true line of the manifest states about the archive. */
 function factsOf({ name, archive }: NamedArchive): ArchiveFacts {
   const scan = new SegmentScan(MAX_LINE_BYTES);
   scan.add(archive.raw);

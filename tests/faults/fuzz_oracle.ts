@@ -1,5 +1,6 @@
 /**
- * Parses lines without the library, and checks that a reader's events match them.
+ * Parses the lines of a log without the library, as an independent reference. Checks that the events of a reader match
+ * these lines.
  *
  * @module
  */
@@ -12,7 +13,9 @@ import { sumFaults } from "./rollup_check.ts";
 /** The events and the damage in the lines of a file. */
 export interface LinesFound {
   readonly events: AuditEvent[];
-  /** Lines that are neither events nor blank, lines that are too long, and NULs before an event. */
+  /**
+   * Damaged regions: lines that are neither events nor blank, lines that are too long, and NUL bytes before an event.
+   */
   readonly damaged: { readonly byteOffset: number; readonly byteLength: number }[];
 }
 
@@ -20,13 +23,16 @@ export interface LinesFound {
 export interface Claim {
   readonly path: string;
   readonly events: readonly AuditEvent[];
-  /** Whether the file may yield only these events. If not, any others may follow them. */
+  /**
+   * Is true if a reader may find only these events in the file. Otherwise, the reader may find any other events after
+   * them, because the file is damaged.
+   */
   readonly isAll: boolean;
 }
 
 const LINE_BREAK = 0x0a;
 const decoder = new TextDecoder("utf-8", { fatal: true });
-// Matches a string, which stays unchanged, or a number name that Python writes.
+// Matches a string, which stays unchanged, or one of the names NaN and Infinity, which Python writes as numbers.
 const STRING_OR_NAME = /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g;
 
 /** Parses the lines one by one. */
@@ -49,7 +55,10 @@ export function linesFound(bytes: Uint8Array, maxLineBytes: number): LinesFound 
   return found;
 }
 
-/** Returns the number of NULs at the start of a line. They stand where the disk lost earlier lines. */
+/**
+ * Returns the number of NUL bytes at the start of a line. After a power loss, they stand where the disk lost earlier
+ * lines.
+ */
 function nulsBefore(line: Uint8Array): number {
   const first = line.findIndex((byte) => byte !== 0);
   return first < 0 ? line.byteLength : first;
@@ -63,7 +72,7 @@ function valueOf(line: Uint8Array): unknown {
   try {
     text = decoder.decode(line);
   } catch {
-    // Not UTF-8, therefore not JSON.
+    // The bytes are not UTF-8, so they are not JSON.
     return undefined;
   }
   if (/^\s*$/.test(text)) return BLANK;
@@ -88,8 +97,8 @@ function isEvent(value: unknown): value is AuditEvent {
 /**
  * Checks that the events are those of the files, one file after the other, each event once.
  *
- * If a file may yield more events than it must yield, other events may follow, up to the contiguous events of the next
- * files.
+ * After the events of a damaged file, other events may follow. The events of the next undamaged files must then be
+ * contiguous again.
  */
 export function checkClaims(events: readonly AuditEvent[], claims: readonly Claim[]): void {
   const runs = runsOf(claims);
@@ -113,7 +122,10 @@ export function checkClaims(events: readonly AuditEvent[], claims: readonly Clai
   }
 }
 
-/** Returns the runs of events that must be contiguous. Other events may stand between two runs. */
+/**
+ * Returns the lists of events that must be contiguous in the result. Between two lists, other events may stand, because
+ * a damaged file may yield them.
+ */
 function runsOf(claims: readonly Claim[]): AuditEvent[][] {
   const runs: AuditEvent[][] = [[]];
   for (const { events, isAll } of claims) {
@@ -123,7 +135,10 @@ function runsOf(claims: readonly Claim[]): AuditEvent[][] {
   return runs;
 }
 
-/** Returns the first index at which the list contains the whole run, or `from` if the list does not contain the run. */
+/**
+ * Returns the first index, from `from` on, at which the list contains the whole run. Returns `from` if the list does
+ * not contain the run.
+ */
 function indexOfRun(
   events: readonly AuditEvent[],
   run: readonly AuditEvent[],
@@ -187,7 +202,10 @@ export function checkSome(actual: readonly unknown[], all: readonly unknown[], w
   }
 }
 
-/** Checks that the sums of a log can be read, and that they are those of its events if they must be right. */
+/**
+ * Checks that the sums of a log can be read. If the exact results are known, also checks that the sums are those of its
+ * events.
+ */
 export async function checkSums(
   log: StatsSource,
   events: readonly AuditEvent[],

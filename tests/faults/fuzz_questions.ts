@@ -1,5 +1,5 @@
 /**
- * Arbitrary queries to a reader, and checks of the results against the log's events.
+ * Generates arbitrary queries to a reader, and checks the results against the log's events.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { Reference } from "../read/reference.ts";
 import { checkSame, checkSome } from "./fuzz_oracle.ts";
 import { Violation } from "./harness.ts";
 
-/** Parameters of the queries. */
+/** The parameters of the queries, which are drawn at random. */
 export interface Questions {
   readonly options: Pick<QueryOptions, "since" | "until" | "eventType" | "limit">;
   readonly order: "asc" | "desc";
@@ -51,13 +51,15 @@ export const questions: fc.Arbitrary<Questions> = fc.record({
   since: time,
 });
 
-/** The facts that are known about the results in advance. */
+/** The facts about a log that are known before it is queried. */
 export interface Known {
   /** Every event, in the order of appending. */
   readonly events: readonly AuditEvent[];
-  /** Whether nothing can mislead the reader, so that the exact results are known. */
+  /** Is true if all files are intact and the manifest is true. Then the exact results of the queries are known. */
   readonly isCertain: boolean;
-  /** Maximum number of events that fit into the files. */
+  /**
+   * Maximum number of events that fit into the files. A reader that counts more of them one by one could take forever.
+   */
   readonly eventsMax: number;
 }
 

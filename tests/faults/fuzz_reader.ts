@@ -1,6 +1,6 @@
 /**
- * Fuzzes the reader: with any files in the log's directory, the reader must answer, lose no intact line, report damage,
- * change nothing and close every file.
+ * Fuzzes the reader. Whatever files the log's directory contains, the reader must answer, lose no intact line, report
+ * damage, change nothing and close every file.
  *
  * @module
  */
@@ -31,14 +31,14 @@ import type { SimulatedDisk, SimulatedProcess } from "./simulated_disk.ts";
 import { silent } from "../loggers.ts";
 import { SimulatedClock } from "../platform.ts";
 
-/** Opens the reader under test: the real one, or one with a planted fault. */
+/** A function that opens the reader under test: the real reader, or one with a planted fault. */
 export type ReaderOpener = (process: SimulatedProcess) => Promise<Answers & AsyncDisposable>;
 
-/** Number of lines that are read together, in one file. */
+/** Number of lines in the file of one log, all of which are tested together. */
 const LINES = 10;
-/** More events than fit into the files of a fuzzed log. */
+/** A limit for queries that is larger than the number of events that fit into the files of a fuzzed log. */
 const EVENTS_MAX = 100_000;
-/** Maximum compression ratio of Deflate. */
+/** Maximum compression ratio of gzip. It bounds the number of events that an archive can contain. */
 const INFLATION_MAX = 1_032;
 const BYTES_OF_COUNTED_EVENT_MIN = '{"event":"nav"}\n'.length;
 const CHANGING = ["append", "truncate", "rename", "link", "remove", "makeDirectory", "tryLock"];
@@ -58,7 +58,7 @@ export interface FuzzedReading {
   readonly questions: Questions;
 }
 
-/** Returns a fuzz of directories of all kinds. */
+/** Returns a fuzzer of readers on directories with any files. */
 export function fuzzDirectories(open: ReaderOpener = openReader): Fuzz<FuzzedReading> {
   return {
     name: "reading a directory",
@@ -71,7 +71,7 @@ export function fuzzDirectories(open: ReaderOpener = openReader): Fuzz<FuzzedRea
   };
 }
 
-/** Returns a fuzz of one active file, which is the fastest fuzz and covers most contents of lines. */
+/** Returns a fuzzer of readers on one active file. It is the fastest fuzzer, and covers most contents of lines. */
 export function fuzzLines(open: ReaderOpener = openReader): Fuzz<[Bytes, Questions]> {
   return {
     name: "reading lines",
@@ -109,7 +109,7 @@ async function checkReading(
   checkUnpolluted();
 }
 
-/** Checks that every method rejects, because the path is not a regular file. */
+/** Checks that every method of the reader rejects, because the path is not a regular file. */
 async function checkRefusals(reader: Answers): Promise<void> {
   const asked = [
     () => reader.query().toArray(),
@@ -165,7 +165,7 @@ async function collected(query: AuditQuery): Promise<AuditEvent[]> {
   return events;
 }
 
-/** Returns the maximum number of events that the files can contain, at the best possible compression. */
+/** Returns the maximum number of events that the files can contain if they are compressed as much as gzip can. */
 function roomIn(disk: SimulatedDisk, paths: readonly string[]): number {
   const bytes = paths.map((path) =>
     disk.readFile(path).byteLength * (path.endsWith(".gz") ? INFLATION_MAX : 1)

@@ -1,5 +1,5 @@
 /**
- * Fuzzes recovery: with any files in the log's directory, open() must lose no intact line, the next event must be
+ * Fuzzes recovery. Whatever files the log's directory contains, open() must lose no intact line, the next event must be
  * accepted, and the next open() must find nothing to repair.
  *
  * @module
@@ -26,13 +26,13 @@ import type { SimulatedDisk, SimulatedProcess } from "./simulated_disk.ts";
 import { silent } from "../loggers.ts";
 import { SimulatedClock } from "../platform.ts";
 
-/** A directory, and the size at which the log is rotated. */
+/** A directory, and the size in bytes at which the log is rotated. */
 export interface FuzzedRecovery {
   readonly directory: FuzzedDirectory;
   readonly rotationSizeBytes: number;
 }
 
-/** Opens the log under test: the real one, or one with a planted fault. */
+/** A function that opens the log under test: the real log, or one with a planted fault. */
 export type LogOpener = (process: SimulatedProcess, rotationSizeBytes: number) => Promise<AuditLog>;
 
 /** Opens a fuzzed log for writing. */
@@ -46,7 +46,7 @@ export const openLog: LogOpener = (process, rotationSizeBytes) =>
     logger: silent,
   });
 
-/** Returns a fuzz of the recovery of directories of all kinds. */
+/** Returns a fuzzer of the recovery of directories with any files. */
 export function fuzzRecovery(open: LogOpener = openLog): Fuzz<FuzzedRecovery> {
   return {
     name: "recovering a directory",

@@ -1,7 +1,6 @@
 /**
- * Runs a property on generated inputs, and records the inputs that break it as findings.
- *
- * A finding names a seed and a path. `replay(fuzz, { seed, path })` repeats that input.
+ * Runs a property on generated inputs, and records the inputs for which the property fails as findings. A finding names
+ * a seed and a path; `replay(fuzz, { seed, path })` repeats the same input.
  *
  * @module
  */
@@ -9,34 +8,37 @@ import fc from "fast-check";
 import { type Assignment, Findings, type Harness, Violation, withinTime } from "./harness.ts";
 import type { SimulatedProcess } from "./simulated_disk.ts";
 
-/** A property, and the generator of its inputs. */
+/** A property that must hold for every input, and the generator of the inputs. */
 export interface Fuzz<T> {
   /** The action under test, in two or three words. */
   readonly name: string;
   readonly inputs: fc.Arbitrary<T>;
-  /** Number of cases in one input. The property is checked on each. */
+  /** Number of cases in one input. The property is checked for each case. */
   readonly casesPerInput: number;
   /** Number of cases at scale 1. */
   readonly cases: number;
-  /** Checks the property; throws a description of the violation. */
+  /** Checks the property for an input. Throws a description if the property does not hold. */
   readonly check: (input: T) => Promise<void>;
   /** Describes the input for the developer who investigates a finding. */
   readonly describe: (input: T) => string;
 }
 
-/** The seed and path of one input. */
+/** The seed and the path with which an input can be generated again. */
 export interface Place {
   readonly seed: number;
   readonly path: string;
 }
 
-/** Maximum number of inputs for each seed. After the first failing input, no more inputs of its seed are run. */
+/** Maximum number of inputs for each seed. After the first failing input, the other inputs of its seed are skipped. */
 const INPUTS_PER_SEED = 250;
-/** Maximum number of disk calls of a case, far above the need of any case. A case with more calls counts as hung. */
+/**
+ * Maximum number of calls on the disk in a case, far more than any case needs. If a case makes more calls, it counts as
+ * hung.
+ */
 const CALLS_MAX = 20_000;
 const TEXT_MAX = 4_000;
 
-/** Returns a harness that runs the fuzzes one after the other. */
+/** Returns a harness that runs the fuzzers one after the other. */
 export function harnessOf(name: string, fuzzes: readonly AnyFuzz[]): Harness {
   return {
     name,
@@ -56,7 +58,7 @@ export function harnessOf(name: string, fuzzes: readonly AnyFuzz[]): Harness {
   };
 }
 
-/** A {@linkcode Fuzz} without its type of input. */
+/** A {@linkcode Fuzz} whose type of input is unknown, so that fuzzers can be listed together. */
 export interface AnyFuzz {
   /** Returns the number of cases at the scale. */
   casesAt(scale: number): number;
@@ -64,7 +66,7 @@ export interface AnyFuzz {
   run(assignment: Assignment, findings: Findings): Promise<void>;
 }
 
-/** Prepares the fuzz for {@linkcode harnessOf}. */
+/** Turns a fuzzer with a known type of input into one that {@linkcode harnessOf} can run. */
 export function anyFuzz<T>(fuzz: Fuzz<T>): AnyFuzz {
   const inputsAt = (scale: number) => Math.ceil(fuzz.cases * scale / fuzz.casesPerInput);
   return {
@@ -82,7 +84,7 @@ async function runAll<T>(
   for (let tried = 0; tried < inputs; tried += INPUTS_PER_SEED) {
     if (isEnough(findings.faults)) return;
     const numRuns = Math.min(INPUTS_PER_SEED, inputs - tried);
-    // Each seed generates inputs from small to large.
+    // The inputs of one seed grow from small to large. So several seeds are used, each for a limited number of inputs.
     const count = await tryInputs(fuzz, { seed: (seed + tried) | 0, numRuns }, findings);
     findings.count("fuzz cases", count * fuzz.casesPerInput);
     onProgress((tried + numRuns) * fuzz.casesPerInput, inputs * fuzz.casesPerInput);
@@ -96,7 +98,9 @@ export async function replay<T>(fuzz: Fuzz<T>, place: Place): Promise<Findings> 
   return findings;
 }
 
-/** Runs the inputs of one seed up to the first that breaks the property. Resolves with the number of inputs run. */
+/**
+ * Runs the inputs of one seed until the property fails for an input. Resolves with the number of inputs that were run.
+ */
 async function tryInputs<T>(
   fuzz: Fuzz<T>,
   parameters: fc.Parameters<[T]>,
@@ -104,7 +108,8 @@ async function tryInputs<T>(
 ): Promise<number> {
   let hasHung = false;
   const property = fc.asyncProperty(fuzz.inputs, async (input) => {
-    // After a hang, shrinking is pointless: smaller inputs would hang just as long.
+    // If a case has hung, the search for a smaller failing input is useless, because each attempt would hang just as
+    // long.
     if (hasHung) return;
     try {
       await withinTime(fuzz.check(input));
@@ -127,7 +132,7 @@ async function tryInputs<T>(
   return numRuns;
 }
 
-/** Stops a process that makes too many calls. */
+/** Makes the calls of a process fail after the maximum number of calls, so that an endless loop ends. */
 export function limitCalls(process: SimulatedProcess): SimulatedProcess {
   process.onCall = ({ index }) => {
     if (index > CALLS_MAX) throw new Violation("hung", `more than ${CALLS_MAX} calls`);
@@ -138,7 +143,7 @@ export function limitCalls(process: SimulatedProcess): SimulatedProcess {
 const PROTOTYPES = [Object.prototype, Array.prototype, Function.prototype, String.prototype];
 const NAMES = PROTOTYPES.map((prototype) => Reflect.ownKeys(prototype).length);
 
-/** Checks that no property was added to the prototypes that all objects share. */
+/** Checks that the code under test has added no property to the prototypes that all objects share. */
 export function checkUnpolluted(): void {
   const isPolluted = PROTOTYPES.some((each, index) =>
     Reflect.ownKeys(each).length !== NAMES[index]

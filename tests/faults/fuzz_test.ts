@@ -1,5 +1,5 @@
 /**
- * Tests of the fuzzers: each finds a reader, a recovery or a writer with one planted fault.
+ * Tests the fuzzers: each must find the one fault that is planted in a reader, a recovery or a writer.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { fuzzEvents } from "./fuzz_writer.ts";
 import { type FaultKind, Findings, Violation } from "./harness.ts";
 import { overriding } from "./planted_faults.ts";
 
-/** Resolves with the findings in the first inputs of the fuzz. */
+/** Resolves with the findings in the first inputs of the fuzzer. */
 async function findingsOf<T>(fuzz: Fuzz<T>, inputs = 60): Promise<Findings> {
   const findings = new Findings();
   const few = { ...fuzz, cases: inputs * fuzz.casesPerInput };
@@ -53,7 +53,7 @@ Deno.test("fuzzDirectories() finds a reader that skips archives, and no fault in
   assertEquals((await findingsOf(onlyArchives(fuzzDirectories()))).faults, []);
 });
 
-/** Restricts the fuzz to directories whose segments are all archived. */
+/** Restricts the fuzzer to directories whose segments (closed parts of the log) are all archived. */
 function onlyArchives(fuzz: Fuzz<FuzzedReading>): Fuzz<FuzzedReading> {
   const inputs = fuzz.inputs.map(({ directory, questions }) => {
     const segments = directory.segments.map((segment) => ({ ...segment, sealed: null }));
@@ -72,7 +72,7 @@ Deno.test("fuzzRecovery() finds a recovery that loses an event", async () => {
   await assertFinds(fuzzRecovery(open), "instead of", ["lost"]);
 });
 
-Deno.test("fuzzRecovery() finds a recovery that changes the disk again at every opening", async () => {
+Deno.test("fuzzRecovery() finds a recovery that changes the disk again each time the log is opened", async () => {
   const open: typeof openLog = async (process, rotationSizeBytes) => {
     const { length } = process.list(FILES.directory);
     process.open(`${FILES.directory}/new${length}`, "create").close();
@@ -87,7 +87,7 @@ for (const [fault, open, text] of WRITERS) {
   });
 }
 
-Deno.test("replay() runs the input of a found fault again", async () => {
+Deno.test("replay() runs the input again for which a fuzzer has found a fault", async () => {
   const fuzz = fuzzLines(withQueries((query) => withEvents(query, (events) => events.slice(1))));
   const { faults: [fault] } = await findingsOf(fuzz);
   const [, seed, path] = /seed (-?\d+), path "([\d:]+)"/.exec(fault!.text)!;
@@ -109,7 +109,7 @@ Deno.test("linesFound() distinguishes events, damage and blank lines", () => {
   });
 });
 
-Deno.test("checkClaims() allows surplus events after a damaged file, and nowhere else", () => {
+Deno.test("checkClaims() allows additional events after a damaged file, and nowhere else", () => {
   const claims = [
     { path: "a", events: [{ n: 1 }, { n: 2 }], isAll: false },
     { path: "b", events: [{ n: 3 }, { n: 4 }], isAll: true },

@@ -1,5 +1,5 @@
 /**
- * Arbitrary events to log, with types, names and values that a caller should not pass but might.
+ * Generates arbitrary events to log, with types, names and values that a caller should not pass but might.
  *
  * @module
  */
@@ -85,7 +85,7 @@ export const jsonValue: fc.Arbitrary<unknown> = fc.anything({
   ],
 });
 
-/** Generates makers that return the same value at each call. */
+/** Generates functions that return the same value at each call. */
 function made<T>(values: fc.Arbitrary<T>): fc.Arbitrary<Maker> {
   return values.map((value) => () => value);
 }
@@ -110,7 +110,7 @@ const ODD_NAMES = [
   ...["", "0", "-1", "length", "a\nb", FORGED, "\ud800", '"', "toString", "Cost", "session_id "],
 ];
 
-/** Valid values for some of the known fields, so that most events reach the file. */
+/** Generates valid values for some of the known fields. Without them, the log would reject most events. */
 const goodMembers: fc.Arbitrary<[string, unknown][]> = fc.constantFrom<[string, unknown][]>(
   [],
   [],

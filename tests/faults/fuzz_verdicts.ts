@@ -1,5 +1,5 @@
 /**
- * Decides from the rules for each field whether an event must be accepted or rejected.
+ * Decides from the documented rules for each field whether the log must accept or reject an event.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { AuditEventError, messageOf } from "../../src/errors.ts";
 import { Violation } from "./harness.ts";
 import type { FuzzedEvent } from "./fuzz_values.ts";
 
-/** Whether a value is valid; "either" if both outcomes are acceptable. */
+/** The required outcome for a value: accepted, rejected, or "either" if both are acceptable. */
 type Verdict = "taken" | "refused" | "either";
 
 const isNumber = (value: unknown): value is number => typeof value === "number";
@@ -42,7 +42,7 @@ export function read(object: object, name: string): { value: unknown } | null {
   }
 }
 
-/** Classes whose instances must be rejected as the fields of an event. */
+/** Classes whose instances are not plain records, so they must be rejected as the fields of an event. */
 const NO_RECORDS = [
   ...[Error, Map, Set, WeakMap, Date, Promise, RegExp, ArrayBuffer],
   ...[URL, URLSearchParams, Headers, FormData, String, Number],
@@ -58,12 +58,14 @@ export function namesOf(fields: unknown): string[] | null {
     }
     return Object.keys(fields).filter((name) => !BELONGING_TO_LOG.includes(name));
   } catch {
-    // The value is a hostile proxy.
+    // The value is a hostile proxy, whose names cannot be listed.
     return null;
   }
 }
 
-/** Returns the fields that the call must reject, and the fields that it may reject. */
+/**
+ * Returns the names of the fields because of which the call must be rejected, and of those because of which it may be.
+ */
 export function refusable({ type, fields }: FuzzedEvent): { must: string[]; may: string[] } {
   const names = namesOf(fields);
   const verdicts = (names ?? []).map((name) => [name, verdictOf(fields as object, name)] as const);
@@ -114,14 +116,15 @@ export function isHoldable(value: unknown, depth = 0): boolean {
     const prototype = Object.getPrototypeOf(value);
     if (![Object.prototype, Array.prototype, null].includes(prototype)) return false;
     if (typeof (value as Record<string, unknown>).toJSON === "function") return false;
-    // An array may have its own iterator, which JSON.stringify() ignores and other code uses.
+    // An array may have an iterator of its own. JSON.stringify() ignores it, but other code uses it, so the result is
+    // unknown.
     if (Object.getOwnPropertySymbols(value).length > 0) return false;
     const members = Object.values(Object.getOwnPropertyDescriptors(value));
     const isData = members.every((member) => "value" in member);
     return isData && Object.values(value).every((each) => isHoldable(each, depth + 1)) &&
       (!Array.isArray(value) || Object.keys(value).length === value.length);
   } catch {
-    // Reading the value threw.
+    // A getter or a proxy threw while the value was read, so JSON cannot represent it.
     return false;
   }
 }

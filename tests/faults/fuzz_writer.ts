@@ -1,6 +1,6 @@
 /**
- * Fuzzes the writer: with any event, the call must resolve or name the invalid field, the file must have one line
- * for each accepted event, and the events logged around it must be intact.
+ * Fuzzes the writer. Whatever event a caller logs, the call must resolve or name the invalid field, the file must have
+ * one line for each accepted event, and the events before and after must be intact.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { SimulatedDisk } from "./simulated_disk.ts";
 import { silent } from "../loggers.ts";
 import { SimulatedClock } from "../platform.ts";
 
-/** The events of one log. A valid event is logged before and after each of these events. */
+/** The events to log in one log, each between two valid events. */
 export interface FuzzedWriting {
   readonly makers: readonly Maker<FuzzedEvent>[];
   readonly rotationSizeBytes: number;
@@ -31,10 +31,10 @@ export interface FuzzedWriting {
 /** The methods of a log that are fuzzed. */
 export type Writer = Pick<AuditLog, "log" | "query" | "recovery" | "close">;
 
-/** Opens the log under test: the real one, or one with a planted fault. */
+/** A function that opens the log under test: the real log, or one with a planted fault. */
 export type WriterOpener = (fileSystem: FileSystem, rotationSizeBytes: number) => Promise<Writer>;
 
-/** Number of events that are logged together, in one log. */
+/** Number of fuzzed events that are logged in one log. */
 const EVENTS = 20;
 const MAX_LINE_BYTES = 50_000;
 
@@ -49,7 +49,7 @@ export const openWriter: WriterOpener = (fileSystem, rotationSizeBytes) =>
     logger: silent,
   });
 
-/** Returns a fuzz of events of all kinds. */
+/** Returns a fuzzer that logs events of all kinds. */
 export function fuzzEvents(open: WriterOpener = openWriter): Fuzz<FuzzedWriting> {
   return {
     name: "logging events",
@@ -60,7 +60,7 @@ export function fuzzEvents(open: WriterOpener = openWriter): Fuzz<FuzzedWriting>
     casesPerInput: EVENTS,
     cases: 14_000,
     check: (input) => checkWriting(input, open),
-    // After shrinking, most events of a counterexample are the same minimal event.
+    // The smallest failing input contains mostly the same minimal event, so equal descriptions are shown once.
     describe: ({ makers, rotationSizeBytes }) =>
       [...new Set(makers.map((make) => describeEvent(make()))), `rotation at ${rotationSizeBytes}`]
         .join("\n"),
@@ -188,7 +188,7 @@ function describeEvent({ type, fields }: FuzzedEvent): string {
   try {
     return Deno.inspect({ type, fields }, { depth: 4, iterableLimit: 20, strAbbreviateSize: 200 });
   } catch {
-    // The event throws when inspected. The seed and path of the finding create it again.
+    // The event throws when it is inspected, so it cannot be shown. The seed and path of the finding create it again.
     return "an event that cannot be inspected";
   }
 }

@@ -1,18 +1,18 @@
 /**
- * The interface of the fault harnesses: what a harness has to run, and what it found.
+ * The interface of the fault harnesses, which inject faults into logs: their assignment and their findings.
  *
  * @module
  */
 import { messageOf } from "../../src/errors.ts";
 import { SeededRandom } from "../seeded_random.ts";
 
-/** The kinds of faults. "lost" to "torn" concern events, "hung" a call that does not end. */
+/** The kinds of faults. From "lost" to "torn" they concern events; "hung" is a call that does not end. */
 export const FAULT_KINDS = ["lost", "doubled", "reordered", "torn", "hung", "other"] as const;
 
-/** One of {@linkcode FAULT_KINDS}; "other" means any other broken promise. */
+/** One of {@linkcode FAULT_KINDS}. "other" is any other broken promise of the log. */
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
-/** A broken promise. */
+/** The error of a case in which the log has broken a promise, for example lost an event. */
 export class Violation extends Error {
   /** The name of the class. */
   override readonly name = "Violation";
@@ -26,15 +26,19 @@ export class Violation extends Error {
   }
 }
 
-/** The work of a harness. */
+/** The assignment of a harness: how many cases to run, with which seed. */
 export interface Assignment {
   /** Seed of all random choices. The same seed repeats the same cases. */
   readonly seed: number;
-  /** 1 runs all cases, 10 runs ten times as many, and 0.1 a tenth of them, chosen at random. */
+  /**
+   * The number of cases: 1 runs all cases, 10 runs ten times as many, and 0.1 runs a tenth of them, chosen at random.
+   */
   readonly scale: number;
-  /** Called now and then with the number of completed cases. */
+  /** Called from time to time with the number of completed cases. */
   readonly onProgress: (done: number, of: number) => void;
-  /** Ends the run early if it returns `true`. By default, the run is never ended early. */
+  /**
+   * The run ends early if this function returns `true` for the findings so far. By default, the run never ends early.
+   */
   readonly isEnough?: (faults: Findings["faults"]) => boolean;
 }
 
@@ -49,16 +53,16 @@ export function drawing(seed: string, scale: number): () => boolean {
 }
 
 /**
- * Share of the cases of a round that run at scale 1. Rounds 0 and 1 use different sizes; with half of the cases each,
- * both together take as long as one whole round.
+ * Share of the cases of a round that run at scale 1. Rounds 0 and 1 use different sizes of files. With half of the
+ * cases each, both rounds together take as long as one whole round.
  */
 export const SHARE_OF_ROUND = 0.5;
 
-/** A fault harness. */
+/** A fault harness: a program that injects faults into logs and checks that the logs keep their promises. */
 export interface Harness {
   /** The action of the harness, in two or three words. */
   readonly name: string;
-  /** Runs its cases. Faults are returned as findings, not thrown. */
+  /** Runs its cases. Faults of the log are returned as findings, and are not thrown. */
   run(assignment: Assignment): Promise<Findings>;
 }
 
@@ -66,11 +70,11 @@ export interface Harness {
 export class Findings {
   /** Number of completed cases by their name, as in "power-loss states" -> 20,000. */
   readonly tried = new Map<string, number>();
-  /** Kinds of cases that were run, as in "errors: two writers". */
+  /** Names of the kinds of cases that were run, such as "errors: two writers". */
   readonly reached = new Set<string>();
   /** Faults. Each text describes the fault and how to repeat the case. */
   readonly faults: { readonly kind: FaultKind; readonly text: string }[] = [];
-  /** Skipped parts, and how to enable them: "strace is missing: apt-get install strace". */
+  /** The parts that were skipped, each with the reason and the remedy: "strace is missing: apt-get install strace". */
   readonly skipped: string[] = [];
 
   /** Adds to the number of cases that were run. */
@@ -87,7 +91,10 @@ export class Findings {
 
 /** Time in milliseconds after which a case counts as hung. A case normally ends within milliseconds. */
 const HANGS_AFTER_MS = 30_000;
-/** Maximum time that in-memory cases block the event loop. After that, the event loop turns once for other cases. */
+/**
+ * Maximum time in milliseconds for which in-memory cases block the event loop. Then the loop turns once for other
+ * cases.
+ */
 const TURN_MS = 10;
 
 let lastTurnMs = performance.now();

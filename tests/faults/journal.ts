@@ -1,17 +1,18 @@
 /**
- * Records the operations on a simulated disk, and which of them survive a power loss.
+ * Records the operations on a simulated disk, and decides which of them survive a power loss.
  *
- * The crash model:
- * - A power loss keeps all synced operations and *any subset* of the others. A sync of a file covers its appends and
- *   truncations and its owner, but not its name. A sync of a directory covers the names in it, but not the files' contents.
- * - An append is a write at an offset, and may be torn. If an append is lost and a later append or truncation of the
- *   file survives, NULs fill the gap.
- * - A name keeps a prefix of its history: if an operation is lost, later operations on the same name are lost too.
- *   So a rename or removal never survives if the entry that it moved or removed is lost. A rename is atomic, and the
- *   sync of either of its directories covers it.
- * - A failed sync of a file writes off the file's unsynced bytes: a later sync succeeds without covering them,
- *   because Linux marks pages clean after an error. The next sync of every other handle of the file reports the
- *   error, as on Linux since 4.13.
+ * The rules for a power loss:
+ * - A power loss keeps all synced operations and *any subset* of the others. A sync of a file covers its appends, its
+ * truncations and its owner, but not its name. A sync of a directory covers the names in it, but not the contents of
+ * files.
+ * - An append is a write at an offset, and a part of it may survive. If an append is lost and a later append or
+ * truncation of the file survives, NUL bytes fill the gap.
+ * - If an operation on a name is lost, all later operations on the same name are lost too. So a rename or removal never
+ * survives if the creation of the name is lost. A rename is atomic, and the sync of either of its directories covers
+ * it.
+ * - If a sync of a file fails, no later sync covers the bytes that were not synced, although it succeeds, because Linux
+ * marks the pages as clean after an error. The next sync of every other handle of the file reports the error, as on
+ * Linux since 4.13.
  *
  * @module
  */
@@ -62,7 +63,7 @@ export interface EntryChange {
   readonly entries: readonly { readonly place: Place; readonly inode: number | null }[];
 }
 
-/** A name in a directory. The name may be unused. */
+/** A name in a directory, whether or not a file has this name. */
 export interface Place {
   /** The inode of the directory. */
   readonly directory: number;
@@ -86,7 +87,7 @@ export type Image = Map<number, Inode>;
 interface LoggedOperation {
   readonly operation: PendingOperation;
   readonly isDurable: boolean;
-  /** Whether a sync of the operation has failed, so that no later sync covers it. */
+  /** Is true if a sync of the operation has failed. No later sync covers the operation then. */
   readonly isWrittenOff: boolean;
 }
 
@@ -116,7 +117,10 @@ export class Journal {
     return new Journal({ ...this.#state, base: copyOf(base), cache: copyOf(cache) });
   }
 
-  /** Returns the journal after a power loss. `survive` returns the surviving part of an operation, or `null`. */
+  /**
+   * Returns the journal after a power loss. `survive` returns the part of an operation that survives, or `null` if the
+   * operation is lost.
+   */
   afterPowerLoss(survive: (operation: PendingOperation) => PendingOperation | null): Journal {
     const image = copyOf(this.#state.base);
     const lostNames = new Set<string>();
@@ -156,7 +160,8 @@ export class Journal {
   }
 
   /**
-   * Begins the sync of a file or directory. Returns a function that ends the sync. Later operations are not covered.
+   * Begins the sync of a file or directory. Returns a function that ends the sync. The sync does not cover operations
+   * that are made after its beginning.
    */
   beginSync(inode: number): () => void {
     const { operationsMade } = this.#state;
@@ -164,14 +169,14 @@ export class Journal {
       this.#settle((operation) => operation.id < operationsMade && isIn(operation, inode));
   }
 
-  /** Runs `effect` and makes the operations that it performs durable. */
+  /** Runs `effect`, and makes the operations durable that `effect` performs. */
   durably(effect: () => void): void {
     const { operationsMade } = this.#state;
     effect();
     this.#settle(({ id }) => id >= operationsMade);
   }
 
-  /** Excludes the file's unsynced contents from later syncs, because a sync of them has failed. */
+  /** Excludes the unsynced contents of the file from later syncs, because a sync of them has failed, as on Linux. */
   writeOff(inode: number): void {
     this.#state.log = this.#state.log.map((logged) =>
       !logged.isDurable && isContentOf(logged.operation, inode)
@@ -180,7 +185,7 @@ export class Journal {
     );
   }
 
-  /** Makes the covered operations durable, with all earlier operations on the same names. */
+  /** Makes the covered operations durable. All earlier operations on the same names become durable too. */
   #settle(isCovered: (operation: PendingOperation) => boolean): void {
     const names = new Set<string>();
     this.#state.log = this.#state.log.toReversed().map((logged) => {
@@ -213,7 +218,7 @@ function copyOf(image: Image): Image {
   );
 }
 
-/** Returns the inodes that are reachable by a name. After a power loss no handle keeps other inodes alive. */
+/** Returns the inodes that a name leads to. After a power loss, no open handle keeps other inodes alive. */
 function reachableIn(image: Image, from: number = ROOT, reached: Image = new Map()): Image {
   if (reached.has(from)) return reached;
   const inode = inodeOf(image, from);

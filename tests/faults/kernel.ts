@@ -1,6 +1,6 @@
 /**
- * The kernel of a simulated machine: paths, inodes, handles and flocks, with the system's results and errors. Processes
- * and injected faults are simulated elsewhere.
+ * The kernel of a simulated machine: paths, inodes, handles and file locks, with the results and errors of a real
+ * system. Processes and injected faults are simulated in simulated_disk.ts.
  *
  * Under the rules of Windows, a lock keeps all other handles from reading and writing, a handle that appends cannot
  * truncate, a handle that reads cannot sync, the case of letters in names does not matter, and files have no owner.
@@ -22,7 +22,10 @@ export function ioError(): Error {
   return new Error("Input/output error (os error 5)");
 }
 
-/** Errors of the system, as Deno raises them. EINTR is missing, because Deno itself repeats such calls. */
+/**
+ * Errors that a system may raise, as Deno reports them. EINTR is missing, because Deno itself repeats the interrupted
+ * call.
+ */
 export const systemErrors = {
   EACCES: () => new Deno.errors.PermissionDenied("Permission denied (os error 13)"),
   EAGAIN: () => new Deno.errors.WouldBlock("Resource temporarily unavailable (os error 11)"),
@@ -41,7 +44,7 @@ export function notPermitted(): Error {
 const invalidFunction = () => new Error("Incorrect function. (os error 1)");
 const notSupported = () => new Error("The request is not supported. (os error 50)");
 
-/** Errors with which the system says that a file system lacks a feature, as Deno raises them. */
+/** Errors with which a system reports that a file system lacks a feature, as Deno raises them. */
 export const missingFeatures: Readonly<
   Record<"EINVAL" | "ENOLCK" | "ENOTSUP" | "EPERM", () => Error>
 > = Deno.build.os === "windows"
@@ -61,9 +64,9 @@ export const missingFeatures: Readonly<
 /** The user that a process runs as. */
 export type User = Omit<Ownership, "mode">;
 
-/** The user of every process that names no other one. */
+/** The user that runs a process by default. */
 export const SERVICE: User = { uid: 1000, gid: 1000 };
-/** The user who may do everything. */
+/** Root, who may do everything. */
 export const ROOT_USER: User = { uid: 0, gid: 0 };
 
 export interface OpenFile {
@@ -132,7 +135,10 @@ export class Kernel {
     return number;
   }
 
-  /** Returns the inode at the path, like {@linkcode get}. Throws for symlinks, because those of tests are dangling. */
+  /**
+   * Returns the inode at the path, like {@linkcode get}. Throws for symlinks, because the symlinks in tests lead to
+   * nothing.
+   */
   follow(path: string, what: string): number {
     const number = this.get(path, what);
     const { kind } = this.inode(number);
@@ -185,7 +191,7 @@ export class Kernel {
     const place = this.#freePlace(path, what);
     this.#assertMay(0o3, place.directory, { user, what });
     const mode = kind === "directory" ? 0o700 : 0o600;
-    // Under the rules of Windows, the owner is never looked at.
+    // Files on Windows have no owner. So every file gets the same one, which is never looked at.
     const owner = this.#isWindows ? SERVICE : user;
     const inode = this.journal.addInode(kind, { ...owner, mode });
     const call = kind === "directory" ? "makeDirectory" : "create";
@@ -277,7 +283,7 @@ export class Kernel {
   }
 
   tryLock(file: OpenFile): boolean {
-    // A handle cannot lock the same range twice on Windows.
+    // On Windows, even the handle that holds a lock cannot lock the same range again.
     if (this.#isWindows && this.#locks.has(file.inode)) return false;
     const holder = this.#locks.get(file.inode) ?? file;
     this.#locks.set(file.inode, holder);
@@ -311,7 +317,10 @@ export class Kernel {
     if (error !== undefined) throw error;
   }
 
-  /** Writes off the bytes of the failed sync, and lets every other handle of the file report the error. */
+  /**
+   * Excludes the bytes of the failed sync from later syncs, and lets every other handle of the file report the error
+   * once.
+   */
   syncFailed(file: OpenFile, error: Error): void {
     if (this.#syncErrors.has(error)) return;
     this.#syncErrors.add(error);

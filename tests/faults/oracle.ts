@@ -25,11 +25,14 @@ import { Violation } from "./harness.ts";
 import { rollupFaults } from "./rollup_check.ts";
 import { SERVICE, type SimulatedDisk } from "./simulated_disk.ts";
 
-/** The outcomes that one writer received for its events, which are numbered from 0. */
+/**
+ * The outcomes that one writer received for its events, which are numbered from 0. A later check compares the log with
+ * them.
+ */
 export class Ledger {
   /** Session ID of the writer's events. */
   readonly writer: string;
-  /** Number of lines after which a sync is due. A power loss may lose fewer acknowledged lines than this number. */
+  /** Number of lines after which the log syncs. A power loss may lose fewer acknowledged lines than this number. */
   readonly everyNLines: number;
   /** Events that may be in the log. */
   readonly logged = new Set<number>();
@@ -39,9 +42,11 @@ export class Ledger {
   readonly durable = new Set<number>();
   /** Events that cannot be in the log, because their call rejected in a phase other than "sync". */
   readonly refused = new Set<number>();
-  /** The IDs of the holds that were granted. */
+  /** The IDs of the holds (reserved amounts) that were granted. */
   readonly holds = new Set<string>();
-  /** The spans whose begin() resolved: their IDs, the events of their beginnings, and those of their ends. */
+  /**
+   * The spans whose begin() resolved: for each its ID, the number of the event of its beginning, and that of its end.
+   */
   readonly spans: { readonly id: string; readonly begin: number; end?: number }[] = [];
 
   /** Creates an empty ledger, or a copy of another one. */
@@ -78,7 +83,7 @@ export class Ledger {
     await this.write((fields) => span.end(fields));
   }
 
-  /** Holds an amount on a budget, and records the hold. Resolves with `undefined` if it is not granted. */
+  /** Reserves (holds) an amount on a budget, and records the hold. Resolves with `undefined` if the hold is refused. */
   async hold(
     budget: Budget,
     usd: number,
@@ -89,8 +94,8 @@ export class Ledger {
       this.holds.add(hold.id);
       return hold;
     } catch {
-      // The caller expects refusals and faults here. A failed sync can leave the hold in the log; the oracle then counts
-      // it like every other hold that it reads there.
+      // The workloads expect refused holds and injected faults. If a sync failed, the line of the hold may be in the
+      // log nevertheless; checkBudget() then counts it like every other hold in the log.
       return undefined;
     }
   }
@@ -118,7 +123,7 @@ export class Ledger {
     try {
       await log[how]();
     } catch {
-      // The durability of these events is unknown.
+      // The call failed, so it is unknown whether these events are durable. They are not recorded as durable.
       return;
     }
     for (const n of before) this.durable.add(n);
@@ -177,13 +182,13 @@ function listOf(events: Iterable<number>): string {
 
 /** The losses that the oracle allows. */
 export interface Allowance {
-  /** Whether the power was lost. If so, acknowledged events that were not durable may be lost. */
+  /** Is true if the power was lost. If so, acknowledged events that were not durable may be missing. */
   readonly powerLost: boolean;
-  /** Whether retention may have removed the oldest events. */
+  /** Is true if retention may have removed the oldest events. */
   readonly prunes: boolean;
 }
 
-/** The way in which the oracle opens the log again. */
+/** The path of the log, and a function that opens the log again. */
 export interface Reopening {
   readonly path: string;
   /** Opens the log in a new process on the disk. */
@@ -218,7 +223,7 @@ export async function checkRecovered(
   expectSame(await eventsOf(log), [...found, next], "recovery or the next event moved events");
   await log.close();
   expectSame(process.openHandles, 0, "handles were left open");
-  // After a power loss the chain has gaps, which verify() rightly reports.
+  // A power loss may remove lines, so the hash chain then has gaps, which verify() rightly reports.
   if (!powerLost) {
     const { faults } = await verifyLog({
       log: new LogDirectory(disk.process(), path),
@@ -226,7 +231,8 @@ export async function checkRecovered(
     });
     expectSame(faults, [], "verify() found faults in an unmodified log");
   }
-  // Only the manifest remembers the spans of archives that were pruned.
+  // For archives that retention has removed, only the manifest states the unfinished spans. So without the manifest
+  // they are lost.
   if (hasSpans && !prunes) {
     await checkSpansWithoutManifest(disk, { path, ledgers, ...allowance });
   }
@@ -245,9 +251,11 @@ async function eventsOf(log: AuditLog): Promise<{ writer: string; n: number }[]>
 export const BUDGET = { name: "run", limit: { usd: 1 }, hours: 1 } as const;
 
 /**
- * Checks that every granted hold is in the log, that the budget was not exceeded at any line, and that the log states
- * the same amounts as a plain replay of its lines. After a power loss, lines before a `budget_state` line may be
- * missing. Then the replay takes over the amounts of that line, and does not check whether the budget was exceeded.
+ * Checks that every granted hold (reserved amount) is in the log, that the budget was not exceeded at any line, and
+ * that the log states the same amounts as a plain replay of its lines.
+ *
+ * After a power loss, lines before a `budget_state` line, which states all amounts, may be missing. Then the replay
+ * takes over the amounts of that line, and does not check whether the budget was exceeded.
  */
 async function checkBudget(
   log: AuditLog,
@@ -259,8 +267,8 @@ async function checkBudget(
   const open = new Map<unknown, bigint>();
   const granted = new Set<unknown>();
   /**
-   * The amounts of the waiting holds, by ID, oldest first. Their `budget_wait` lines do not expire, because the clock
-   * of a workload stands still.
+   * The amounts of the waiting holds, by the ID of the hold, oldest first. A waiting hold has a `budget_wait` line,
+   * which keeps room for it. These lines do not expire here, because the clock of a workload stands still.
    */
   const tickets = new Map<unknown, bigint>();
   let spent = 0n;
@@ -286,7 +294,7 @@ async function checkBudget(
     if (event !== "budget_hold") open.delete(hold);
     const held = open.values().reduce((sum, amount) => sum + amount, 0n);
     if (!powerLost && spent + held + claimed > parts(BUDGET.limit.usd)) {
-      const sums = `${spent} spent, ${held} held and ${claimed} claimed by the oldest ticket`;
+      const sums = `${spent} spent, ${held} held and ${claimed} kept for the oldest waiting hold`;
       throw new Violation("other", `budget exceeded: ${sums}`);
     }
   }
@@ -303,7 +311,7 @@ async function checkBudget(
 }
 
 /**
- * Checks that unfinished() lists the spans that the log begins and does not end, and no other. Resolves with `true` if
+ * Checks that unfinished() lists exactly the spans that begin in the log and do not end in it. Resolves with `true` if
  * the log has spans.
  */
 async function checkSpans(
@@ -323,7 +331,7 @@ async function checkSpans(
   return events.length > 0;
 }
 
-/** Checks the spans again on a copy of the disk whose manifest was lost. */
+/** Checks the unfinished spans again on a copy of the disk without the manifest, which recovery then rebuilds. */
 async function checkSpansWithoutManifest(
   disk: SimulatedDisk,
   { path, ledgers, ...allowance }: { path: string; ledgers: readonly Ledger[] } & Allowance,
@@ -337,7 +345,7 @@ async function checkSpansWithoutManifest(
   await checkSpans(reader, ledgers, allowance);
 }
 
-/** Checks that no segment or unfinished archive is left, and that each archive has a manifest line. */
+/** Checks that no segment or unfinished archive is left, and that each archive has a line in the manifest. */
 function checkTidy(disk: SimulatedDisk, path: string): void {
   const process = disk.process();
   const log = new LogDirectory(process, path);
@@ -351,7 +359,10 @@ function checkTidy(disk: SimulatedDisk, path: string): void {
   expectSame(isListed.filter((is) => !is), [], "archives without a manifest line");
 }
 
-/** Checks that each archive has a true rollup, and that sums come from the rollups and not from the archives. */
+/**
+ * Checks that each archive has a rollup (sums) that matches its events, and that readers use the rollups instead of
+ * decoding the archives.
+ */
 async function checkRollups(disk: SimulatedDisk, path: string): Promise<void> {
   const process = disk.process();
   const platform = { fileSystem: process, clock: new SimulatedClock() };
@@ -364,7 +375,9 @@ async function checkRollups(disk: SimulatedDisk, path: string): Promise<void> {
   expectSame(decoded, [], "archives that were decoded despite their rollups");
 }
 
-/** Checks that the owner of the directory owns each file, and that all files but the lock file have the same mode. */
+/**
+ * Checks that the owner of the directory owns each file, and that all files except the lock file have the same mode.
+ */
 function checkOwner(disk: SimulatedDisk): void {
   const paths = Object.keys(disk.snapshot());
   const owners = new Set(paths.map((path) => disk.ownershipOf(path).uid));
@@ -374,7 +387,7 @@ function checkOwner(disk: SimulatedDisk): void {
   expectSame(new Set(modes).size, 1, `modes of the files: ${modes}`);
 }
 
-/** Checks that another recovery has nothing to do. */
+/** Checks that another recovery changes nothing. */
 async function checkSettled(disk: SimulatedDisk, open: Reopening["open"]): Promise<void> {
   const before = disk.snapshot();
   const process = disk.process();

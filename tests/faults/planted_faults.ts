@@ -1,6 +1,6 @@
 /**
- * Faults that can be planted between a log and its disk. A harness that misses a planted fault would also miss the
- * same fault in the log.
+ * Faults that can be planted between a log and its disk. If a harness misses a planted fault, it would also miss the
+ * same fault in the log itself.
  *
  * @module
  */
@@ -32,7 +32,7 @@ function withHandles(
   });
 }
 
-/** Plants: one sync of the file is skipped but reported as done. */
+/** Plants a fault: one sync of the file is skipped, although the log is told that it succeeded. */
 export function dropsOneSync(fileSystem: FileSystem, path: string): FileSystem {
   let isDropped = false;
   const drop = () => !isDropped && (isDropped = true);
@@ -43,7 +43,7 @@ export function dropsOneSync(fileSystem: FileSystem, path: string): FileSystem {
     }));
 }
 
-/** Plants: directories are never synced. */
+/** Plants a fault: directories are never synced. */
 export function skipsDirectorySyncs(fileSystem: FileSystem): FileSystem {
   return overriding(fileSystem, {
     syncDirectory: () => Promise.resolve(),
@@ -51,7 +51,10 @@ export function skipsDirectorySyncs(fileSystem: FileSystem): FileSystem {
   });
 }
 
-/** Plants: each append reaches the kernel only with the next append, so events are acknowledged too early. */
+/**
+ * Plants a fault: each append reaches the disk only with the next append, so events are acknowledged before they are
+ * written.
+ */
 export function writesBehind(fileSystem: FileSystem, path: string): FileSystem {
   let held = new Uint8Array();
   return withHandles(fileSystem, path, (handle) =>
@@ -65,7 +68,7 @@ export function writesBehind(fileSystem: FileSystem, path: string): FileSystem {
     }));
 }
 
-/** Plants: the log does not see the errors of appends to the file. */
+/** Plants a fault: the log does not learn of errors of appends to the file. */
 export function hidesAppendErrors(fileSystem: FileSystem, path: string): FileSystem {
   return withHandles(fileSystem, path, (handle) =>
     overriding(handle, {
@@ -73,14 +76,14 @@ export function hidesAppendErrors(fileSystem: FileSystem, path: string): FileSys
         try {
           return handle.appendSync(bytes);
         } catch {
-          // Swallowing the error is the planted fault.
+          // The planted fault: the error is dropped, and the append seems to have succeeded.
           return bytes.byteLength;
         }
       },
     }));
 }
 
-/** Plants: the lines of the manifest do not state which spans began. */
+/** Plants a fault: the lines of the manifest (list of archives) do not state which spans began in an archive. */
 export function forgetsSpans(fileSystem: FileSystem, manifest: string): FileSystem {
   return withHandles(fileSystem, manifest, (handle) =>
     overriding(handle, {
@@ -94,10 +97,16 @@ export function forgetsSpans(fileSystem: FileSystem, manifest: string): FileSyst
     }));
 }
 
-/** Returns the text of the rollup to write in place of the true text. `raw` is the content of the archive. */
+/**
+ * A function that returns a forged rollup (sums of an archive) in place of the true one. `raw` is the content of the
+ * archive.
+ */
 export type RollupForger = (rollup: Uint8Array, raw: Uint8Array) => Uint8Array;
 
-/** Plants: the rollups of archives are forged, and the lines of the manifest have the digests of the forged ones. */
+/**
+ * Plants a fault: the rollups (sums) of archives are forged, and the lines of the manifest state the digests of the
+ * forged rollups.
+ */
 export function forgesRollups(
   fileSystem: FileSystem,
   manifest: string,
@@ -133,7 +142,7 @@ export function forgesRollups(
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Returns the path of the archive whose rollup is written at the path. */
+/** Returns the path of the archive whose unfinished rollup is written at the path. */
 function archiveOf(path: string): string {
   return path.replace(/\.rollup\.tmp$/, ".gz");
 }
@@ -149,7 +158,7 @@ function contentOf(fileSystem: FileSystem, archive: string): Uint8Array {
   }
 }
 
-/** Returns a forger that writes the rollup of the previous archive. */
+/** Returns a function that forges rollups (sums): it returns the rollup of the previous archive for each archive. */
 export function stale(): RollupForger {
   let previous: Uint8Array | undefined;
   return (rollup) => {
@@ -159,7 +168,7 @@ export function stale(): RollupForger {
   };
 }
 
-/** Plants: files that a process creates for another user stay its own. */
+/** Plants a fault: a process that creates a file for another user does not make that user its owner. */
 export function keepsFiles(fileSystem: FileSystem): FileSystem {
   return overriding(fileSystem, {
     open: (path: string, access: FileAccess) =>
@@ -167,7 +176,7 @@ export function keepsFiles(fileSystem: FileSystem): FileSystem {
   });
 }
 
-/** Plants: a sealed segment is removed before its archive is linked to its final name. */
+/** Plants a fault: a segment (closed part of the log) is removed before its archive has its final name. */
 export function removesTooEarly(fileSystem: FileSystem): FileSystem {
   return overriding(fileSystem, {
     link(path: string, archive: string) {
@@ -177,7 +186,7 @@ export function removesTooEarly(fileSystem: FileSystem): FileSystem {
   });
 }
 
-/** Plants: directory listings leave out the archives whose names contain an earlier time stamp than `stamp`. */
+/** Plants a fault: directory listings leave out the archives whose names contain a time before `stamp`. */
 export function hidesOlderArchives(fileSystem: FileSystem, stamp: string): FileSystem {
   const isOlder = (name: string) =>
     name.endsWith(".gz") && (/\d{8}_\d{6}/.exec(name)?.[0] ?? "") < stamp;

@@ -1,6 +1,7 @@
 /**
- * Loses the power at any moment of the standard workloads. The disk keeps any subset of the operations that no sync
- * has covered: file contents and directory entries, whole or torn. Each state is recovered twice and checked.
+ * Cuts the power at any moment of the standard workloads. Of the operations that no sync has covered, the disk keeps
+ * any subset: file contents and directory entries, whole or in part. For each such state of the disk, a log is
+ * recovered twice and checked.
  *
  * @module
  */
@@ -11,13 +12,16 @@ import { Ledger } from "./oracle.ts";
 import type { PendingOperation, SimulatedDisk } from "./simulated_disk.ts";
 import { PATH, type Plant, type Scene, sizesOf, WORKLOADS } from "./workloads.ts";
 
-/** Number of states that are checked at scale 1. All are different. */
+/** Number of different states of the disk that are checked at scale 1. */
 const STATES = 20_500;
 
-/** Loses the power at every call of the standard workloads. */
+/** Cuts the power at every call of the standard workloads. */
 export const powerLoss: Harness = powerLossOf();
 
-/** Returns a harness that loses the power in the same way for logs with a planted fault. */
+/**
+ * Returns a harness that cuts the power in the same way for logs with a planted fault, to prove that it detects the
+ * fault.
+ */
 export function powerLossOf(plant?: Plant): Harness {
   return { name: "power loss", run: (assignment) => run(assignment, plant) };
 }
@@ -25,7 +29,8 @@ export function powerLossOf(plant?: Plant): Harness {
 async function run(assignment: Assignment, plant: Plant | undefined): Promise<Findings> {
   const findings = new Findings();
   const states = new States(assignment, findings);
-  // Round 0 has the usual sizes. So with any seed, the power is lost at each call of the workloads with these sizes.
+  // Round 0 has the usual sizes of files. So with any seed, the power is cut at each call of the workloads with these
+  // sizes.
   for (let round = 0; !states.areEnough; round++) {
     const random = new SeededRandom(`${assignment.seed} power loss ${round}`);
     const sizes = sizesOf(round, random);
@@ -42,14 +47,14 @@ async function run(assignment: Assignment, plant: Plant | undefined): Promise<Fi
   return findings;
 }
 
-/** The disk and the ledgers just before a call takes effect. */
+/** The disk, and the outcomes that the writers have received, just before a call takes effect. */
 interface Moment {
   readonly disk: SimulatedDisk;
   readonly ledgers: readonly Ledger[];
   readonly call: string;
 }
 
-/** Records each moment at which the disk or a ledger has changed. */
+/** Records each moment at which the disk, or an outcome that a writer received, has changed. */
 function recordMoments({ disk, ledgers, writers }: Scene): Moment[] {
   const moments: Moment[] = [];
   let last = "";
@@ -69,7 +74,7 @@ function recordMoments({ disk, ledgers, writers }: Scene): Moment[] {
   return moments;
 }
 
-/** The states of the disk after a power loss, each of which is checked once. */
+/** The states in which the disk may be after a power loss. Each state is checked only once. */
 class States {
   readonly #findings: Findings;
   readonly #wanted: number;
@@ -134,16 +139,16 @@ class States {
   }
 }
 
-/** The operations that survive a power loss. */
+/** The operations that one power loss leaves. */
 interface Loss {
   readonly what: string;
   /** IDs of the pending operations that survive. */
   readonly keep: ReadonlySet<number>;
-  /** The append that is torn, and the length that survives. */
+  /** The append of which only a part survives, and the length of that part. */
   readonly tear: { readonly id: number; readonly byteLength: number } | undefined;
 }
 
-/** Functions that choose which of `count` operations survive: subsets that have broken other logs. */
+/** Functions that choose which of `count` operations survive. Subsets like these have revealed bugs in other logs. */
 const CHOICES: readonly ((at: number, count: number) => boolean)[] = [
   () => false,
   () => true,
@@ -154,12 +159,17 @@ const CHOICES: readonly ((at: number, count: number) => boolean)[] = [
   (at, count) => at < count - 1,
   (at) => at > 0,
 ];
-/** Maximum number of operations of which all subsets are checked. Of more operations, some subsets are checked. */
+/**
+ * Maximum number of operations of which all subsets are checked. If there are more operations, only some subsets are.
+ */
 const ALL_SUBSETS_MAX = 4;
-/** Number of random subsets that are checked if there are more operations. */
+/** Number of random subsets that are checked if there are too many operations to check all subsets. */
 const RANDOM_SUBSETS = 6;
 
-/** Yields the losses to check. Lines in the lock file are only hints, so all of these lines survive or none. */
+/**
+ * Yields the combinations of surviving operations to check. Lines in the lock file are only hints, so either all of
+ * them survive or none, which reduces the number of combinations.
+ */
 function* lossesOf(pending: readonly PendingOperation[], random: SeededRandom): Generator<Loss> {
   const hints = pending.filter(({ path }) => path === `${PATH}.lock`);
   const operations = pending.filter((operation) => !hints.includes(operation));
@@ -194,7 +204,7 @@ function* subsetsOf<T>(operations: readonly T[], random: SeededRandom): Generato
   }
 }
 
-/** Returns the lengths to which an append is torn, one for each state to check. */
+/** Returns the lengths in bytes of the part of an append that survives. A separate state is checked for each. */
 function tearsOf(byteLength: number): Iterable<number> {
   const tears = [0, 1, byteLength >> 1, byteLength - 1, 512, 4_096];
   return new Set(tears.filter((tear) => tear < byteLength));

@@ -1,6 +1,6 @@
 /**
- * Kills writers of a log on the real disk at each of their system calls, while they log and while they recover the log
- * of a killed writer. Compares the log with what the writers had reported.
+ * Kills writers of a log on the real disk at each of their system calls: while they log, and while they recover the log
+ * of a killed writer. Then compares the log with the outcomes that the writers had reported.
  *
  * @module
  */
@@ -49,12 +49,12 @@ export const realKills: Harness = {
   },
 };
 
-/** A writer, and the log that it finds. */
+/** A writer to kill, and the log with which it starts. */
 interface Case {
   /** Describes how to repeat the case. */
   readonly place: string;
   readonly plan: Plan;
-  /** The leftovers of another writer in the directory, if there are any. */
+  /** The files that another killed writer left in the directory; undefined if the directory is empty. */
   readonly leftovers: Leftovers | undefined;
   /** Creates the writer's directory. */
   prepare(directory: string): Promise<void>;
@@ -97,7 +97,10 @@ class Kills {
     }, progress);
   }
 
-  /** Kills, as {@linkcode atWork} does, a writer that recovers the log of a killed writer. */
+  /**
+   * Kills a writer at each of its calls while it recovers the log of another killed writer. Resolves like {@linkcode
+   * atWork}.
+   */
   async inRecovery(nth: number, progress: () => void): Promise<boolean> {
     const place = `seed ${this.#seed}, recovery ${nth}`;
     const left = this.#directory();
@@ -128,8 +131,8 @@ class Kills {
     await Promise.all(Array.from({ length: AT_A_TIME }, async () => {
       for (const point of left) await kill(point);
     }));
-    // If threads share the calls of a kind, a writer may not reach a point. So the few points of a small share may all
-    // be missed.
+    // A writer whose threads share the calls may not reach the call at which it is to be killed. If a small share has
+    // only a few kills to make, all of them may fail. Then others are tried.
     for (const point of dry.points.toReversed()) {
       if (this.count > before) break;
       if (!drawn.includes(point)) await kill(point);
@@ -195,7 +198,7 @@ async function check(directory: string, { leftovers }: Case, told: string): Prom
   await checkRecovered(directory, promised, leftovers);
 }
 
-/** Copies a directory. Two names of one file stay names of one file in the copy. */
+/** Copies a directory. If two names lead to one file, they also do so in the copy. */
 async function copyDirectory(from: string, to: string): Promise<void> {
   const { success } = await new Deno.Command("cp", { args: ["-a", from, to] }).output();
   if (!success) throw new Error(`Cannot copy directory: ${from}`);
@@ -211,7 +214,7 @@ function workPlan(nth: number, random: SeededRandom): Plan {
     { do: "rotate" },
   ]);
   return {
-    // A segment contains the events of one event-loop turn, or most of all events.
+    // With this size, a segment contains the events of one event-loop turn, or most of all events.
     rotationSizeBytes: 600 + random.below(900),
     fsyncEveryNLines: 1 + random.below(5),
     onOneThread: nth % 2 === 0,

@@ -38,7 +38,7 @@ const ARCHIVE = "audit_20260213_143022.jsonl.gz";
 const CANARIES: {
   what: string;
   kind: FaultKind;
-  /** Text that the oracle's message must contain. */
+  /** Text that the message of the found fault must contain. */
   says: string;
   harm: (dir: TempDir, promised: Promised) => void;
 }[] = [
@@ -134,7 +134,7 @@ const CANARIES: {
   },
 ];
 
-Deno.test("checkRecovered() finds no fault in a log that keeps its promises", async () => {
+Deno.test("checkRecovered() finds no fault in a log that contains every promised event", async () => {
   using dir = tempDir();
   await checkRecovered(dir.path(""), await logIn(dir));
 });
@@ -153,7 +153,7 @@ for (const { what, kind, says, harm } of CANARIES) {
   });
 }
 
-Deno.test("checkRecovered() detects that recovery has removed a torn line, which must stay as evidence", async () => {
+Deno.test("checkRecovered() detects that recovery has removed an incomplete line, which must stay as evidence", async () => {
   using dir = tempDir();
   const promised = await logIn(dir);
   const check = () => checkRecovered(dir.path(""), promised, { tornLines: ["{"] });
@@ -174,7 +174,7 @@ Deno.test("checkRecovered() finds no fault in the logs of crashed writers that l
   assertEquals(what.size, 12, [...what].join(", "));
 });
 
-Deno.test("Promised.take() ignores an unfinished line, and counts all events before a flush as promised", () => {
+Deno.test("Promised.take() ignores an incomplete line of the writer's output, and counts all events before a flush as promised", () => {
   const promised = new Promised();
   promised.take("ready\nlogged 0\nlogged 1\nrefused 1\nlogged 2\ndurable 2\nlogged 3\nacknow");
   promised.take("logged 4\nacknowledged 4\nacknowledged 40");
@@ -183,7 +183,7 @@ Deno.test("Promised.take() ignores an unfinished line, and counts all events bef
   assertEquals([...promised.refused], [1]);
 });
 
-Deno.test("killPoints() returns each call of one thread on the files of the log", () => {
+Deno.test("killPoints() returns each system call that one thread makes on the files of the log", () => {
   const trace = [
     '7 openat(AT_FDCWD</w>, "/d/x", O_RDONLY|O_DIRECTORY) = 3</d/x>',
     '7 write(4</d/x/audit.jsonl>, "...", 5) = 5',

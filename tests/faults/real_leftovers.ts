@@ -1,5 +1,5 @@
 /**
- * Creates logs on the real disk as a killed process leaves them, for each point at which the process may be killed.
+ * Creates logs on the real disk as a killed process leaves them, one for each point at which the process may be killed.
  *
  * @module
  */
@@ -10,15 +10,18 @@ import { fieldsOf } from "../programs/killed_writer.ts";
 import type { SeededRandom } from "../seeded_random.ts";
 import { ACTIVE } from "./real_oracle.ts";
 
-/** Functions that leave a segment whose archive has no line in the manifest yet. */
+/**
+ * Functions that each leave a segment (closed part of a log) as a killed process would. The manifest (list of archives)
+ * has no line for the segment yet.
+ */
 const UNLISTED = {
-  /** As after a kill before archiving began. */
+  /** Leaves the files as after a kill before archiving began. */
   "segment alone": ({ directory, archive }) => {
     leaveSegment(directory, archive);
     Deno.removeSync(join(directory, archive));
     Deno.removeSync(join(directory, rollupOf(archive)));
   },
-  /** As after a kill while the archive was written. */
+  /** Leaves the files as after a kill while the archive was written. */
   "half an archive": ({ directory, archive, random }) => {
     leaveSegment(directory, archive);
     const bytes = Deno.readFileSync(join(directory, archive));
@@ -27,13 +30,13 @@ const UNLISTED = {
     Deno.removeSync(join(directory, archive));
     Deno.removeSync(join(directory, rollupOf(archive)));
   },
-  /** As after a kill between link() to the archive's final name and unlink() of its temporary name. */
+  /** Leaves the files as after a kill between link() to the archive's final name and unlink() of its temporary name. */
   "archive with two names": ({ directory, archive }) => {
     leaveSegment(directory, archive);
     Deno.linkSync(join(directory, archive), join(directory, `${archive}.tmp`));
     Deno.removeSync(join(directory, rollupOf(archive)));
   },
-  /** As after a kill while the rollup was written. */
+  /** Leaves the files as after a kill while the rollup (sums of the archive) was written. */
   "half a rollup": ({ directory, archive, random }) => {
     leaveSegment(directory, archive);
     const bytes = Deno.readFileSync(join(directory, rollupOf(archive)));
@@ -41,18 +44,21 @@ const UNLISTED = {
     Deno.writeFileSync(join(directory, `${rollupOf(archive)}.tmp`), half, { mode: 0o600 });
     Deno.removeSync(join(directory, rollupOf(archive)));
   },
-  /** As after a kill before the manifest line was written. */
+  /** Leaves the files as after a kill before the line of the archive was written to the manifest. */
   "segment and archive": ({ directory, archive }) => leaveSegment(directory, archive),
-  /** As if the archive's manifest had been lost. */
+  /** Leaves the archive without a line, as if the manifest had been lost. */
   "archive alone": () => {},
-  /** As if the archive's manifest had been lost, and another program had put the rollup of another archive beside it. */
+  /**
+   * Leaves the archive without a line in the manifest, and with the rollup (sums) of another archive, as another
+   * program might.
+   */
   "archive and another rollup": ({ directory, archive, random }) => {
     const rollups = Array.from(Deno.readDirSync(directory), ({ name }) => name)
       .filter((name) => name.endsWith(".rollup") && name !== rollupOf(archive)).sort();
     const other = rollups[random.below(rollups.length)] ?? "";
     Deno.copyFileSync(join(directory, other), join(directory, rollupOf(archive)));
   },
-  /** As if the archive's manifest had been lost, with an unfinished archive whose segment does not exist. */
+  /** Leaves the archive without a line in the manifest, and an unfinished archive whose segment does not exist. */
   "archive and half an archive": ({ directory, archive }) => {
     Deno.writeTextFileSync(join(directory, `${archive}.tmp`), "half", { mode: 0o600 });
   },
@@ -89,10 +95,10 @@ export async function leaveBehind(
   const archives = Array.from(Deno.readDirSync(directory), ({ name }) => name)
     .filter((name) => name.endsWith(".gz")).sort();
   cutManifest(directory, 2, random);
-  // This segment is left as after a kill between writing its manifest line and removing the segment.
+  // The manifest has a line for this archive, but its segment was not removed, as after a kill in between.
   const [listed = "", withoutRollup = "", ...unlisted] = archives;
   leaveSegment(directory, listed);
-  // As after a failure to write this rollup.
+  // This rollup (sums of the archive) is missing, as after a failure to write it.
   Deno.removeSync(join(directory, rollupOf(withoutRollup)));
   leaveStrayRollup(directory, listed);
   const kinds = Object.keys(UNLISTED) as (keyof typeof UNLISTED)[];
@@ -137,7 +143,10 @@ function rollupOf(archive: string): string {
   return archive.replace(/\.gz$/, ".rollup");
 }
 
-/** Leaves a rollup as after a kill between the removal of an old archive and that of its rollup. */
+/**
+ * Leaves a rollup (sums) without an archive, as after a kill between the removal of an old archive and that of its
+ * rollup.
+ */
 function leaveStrayRollup(directory: string, archive: string): void {
   const stray = "audit_20260101_000000.jsonl.rollup";
   Deno.copyFileSync(join(directory, rollupOf(archive)), join(directory, stray));

@@ -1,5 +1,5 @@
 /**
- * Compares a log on the real disk with what its writer had reported.
+ * Compares a log on the real disk with the outcomes that its writer had reported.
  *
  * @module
  */
@@ -56,9 +56,9 @@ export class Promised {
   }
 }
 
-/** Damage that a test did to the log on purpose, which the oracle has to allow. */
+/** Damage that a test did to the log on purpose. The check must not report it as a fault. */
 export interface Damages {
-  /** Torn lines that the test left in the log. */
+  /** Incomplete lines that the test left in the log. */
   readonly tornLines?: readonly string[];
 }
 
@@ -66,7 +66,7 @@ export interface Damages {
  * Recovers the log in the directory in this process. Checks that each event is in the log as often as promised, whole
  * and in order, that nothing is left to repair, and that another recovery changes nothing.
  *
- * @throws {Violation} If a promise is broken; the message says which.
+ * @throws {Violation} If a promise is broken; the message names the promise.
  */
 export async function checkRecovered(
   directory: string,
@@ -103,7 +103,9 @@ async function checkReader(path: string, promised: Promised): Promise<void> {
   checkEvents("a reader before recovery", await reader.query().toArray(), promised);
 }
 
-/** Opens the log, waits for recovery, inspects the log and closes it. Resolves with the repairs of the recovery. */
+/**
+ * Opens the log, waits for recovery, runs `look` on the log and closes it. Resolves with the repairs of the recovery.
+ */
 async function reopen(path: string, look: (log: AuditLog) => Promise<void>): Promise<string[]> {
   const errors: string[] = [];
   const error = (...parts: unknown[]) => errors.push(parts.map(String).join(" "));
@@ -162,7 +164,7 @@ async function checkRollups(path: string): Promise<void> {
   if (fault !== undefined) throw new Violation("other", `rollups: ${fault}`);
 }
 
-/** Checks that each archive is complete and matches its manifest line. */
+/** Checks that each archive is complete and matches its line in the manifest. */
 function checkArchives(directory: string, archives: readonly string[]): void {
   if (archives.length === 0) return;
   const { lines, count, faults } = readManifest(directory);
@@ -186,7 +188,7 @@ function hashOfArchive(path: string): string {
   }
 }
 
-/** Checks events, in the order of the log, against the promises. */
+/** Checks the events, in the order of the log, against the outcomes that the writer reported. */
 export function checkEvents(where: string, events: readonly unknown[], promised: Promised): void {
   const numbers = events.map((event) => numberOf(where, event));
   const broken = (what: string, numbers: Iterable<number>) => `${where}: ${what}: ${[...numbers]}`;
@@ -207,7 +209,10 @@ export function checkEvents(where: string, events: readonly unknown[], promised:
   }
 }
 
-/** Returns the missing events that precede found events. Lines reach the file in order, so the list must be empty. */
+/**
+ * Returns the events that are missing although later events were found. Lines reach the file in order, so a lost event
+ * can only be one of the last. The result must be empty.
+ */
 function holesIn(numbers: readonly number[], { logged, refused }: Promised): number[] {
   const found = new Set(numbers);
   const last = numbers.at(-1) ?? -1;

@@ -43,7 +43,7 @@ const CALLS = [
 
 /** Time in milliseconds after which a writer counts as hung. A writer normally ends within a second. */
 const HUNG_MS = 60_000;
-/** Without V8's threads, starting the process and attaching strace take a sixth less time. */
+/** V8 runs without its own threads. Starting the process and attaching strace then take a sixth less time. */
 const V8_FLAGS = "--v8-flags=--single-threaded";
 
 /** A call at which to kill a writer. */
@@ -51,7 +51,7 @@ export interface KillPoint {
   readonly call: string;
   /** Number of the call among those of its kind on the log's files, from 1. */
   readonly nth: number;
-  /** Name of the file that the call concerned in the dry run; "." is the directory. */
+  /** Name of the file that the call accessed in a run without a kill; "." is the directory. */
   readonly file: string;
 }
 
@@ -66,7 +66,7 @@ export interface DryRun {
 /** The result of a run. */
 export interface Outcome {
   readonly wasKilled: boolean;
-  /** The writer's output; see `killed_writer.ts`. */
+  /** The writer's output, in the form that `killed_writer.ts` describes. */
   readonly told: string;
 }
 
@@ -82,7 +82,7 @@ export async function dryRun(directory: string, trace: string, plan: Plan): Prom
 
 /** The call at which to kill a writer. */
 export interface Until extends Pick<KillPoint, "call" | "nth"> {
-  /** Names of the log's files, from the dry run. */
+  /** Names of the log's files, found by a run without a kill. */
   readonly files: readonly string[];
   /** Time in milliseconds after which the writer counts as hung. */
   readonly hungMs?: number;
@@ -159,7 +159,7 @@ async function run(
   throw new Violation("other", `a writer ended with code ${status.code}: ${stderr}`);
 }
 
-/** Attaches strace once the writer is ready, then lets it begin. Resolves with the writer's whole output. */
+/** Attaches strace once the writer is ready, then lets the writer begin. Resolves with the writer's whole output. */
 async function direct(victim: Deno.ChildProcess, strace: readonly string[]): Promise<string> {
   const ready = Promise.withResolvers<void>();
   let told = "";

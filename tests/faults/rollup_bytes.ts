@@ -1,6 +1,6 @@
 /**
- * Encodes rollups without waiting, for simulated disks and planted faults. The library compresses in streams, which
- * takes several turns of the event loop.
+ * Encodes rollups (the sums of an archive) synchronously, for simulated disks and planted faults. The library itself
+ * compresses rollups in streams, which takes several turns of the event loop.
  *
  * @module
  */
@@ -15,13 +15,18 @@ const encoder = new TextEncoder();
 
 /** Options of {@linkcode rollupOf}. */
 export interface RollupOptions {
-  /** The lines from which the sums are computed, by default `raw`. A forged rollup has the sums of other lines. */
+  /**
+   * The lines from which the sums are computed, by default `raw`. If they differ from `raw`, the rollup is a forgery.
+   */
   readonly events?: Uint8Array;
   /** Maximum length of a line in bytes. The sums leave out longer lines. */
   readonly maxLineBytes?: number;
 }
 
-/** Returns the rollup of an archive with the content `raw`; null if it has none. */
+/**
+ * Returns the rollup (sums) of an archive with the content `raw`; null if the archive has too many groups of events for
+ * a rollup.
+ */
 export function rollupOf(
   raw: Uint8Array,
   { events = raw, maxLineBytes = 10_000 }: RollupOptions = {},
@@ -51,12 +56,12 @@ export function rollupOf(
   return { digest: sha256(headText), bytes };
 }
 
-/** Returns the digest by which the manifest identifies a rollup. */
+/** Returns the digest with which the manifest identifies a rollup (the sums of an archive). */
 export function rollupDigest(rollup: Uint8Array): string {
   return sha256(rollup.subarray(0, rollup.indexOf(LINE_BREAK)));
 }
 
-/** Returns the rollup of an archive with the content `raw` that lacks the archive's last event. */
+/** Returns a forged rollup (sums) of an archive with the content `raw`, which lacks the archive's last event. */
 export function withoutLastEvent(raw: Uint8Array): Uint8Array<ArrayBuffer> {
   const events = raw.subarray(0, raw.lastIndexOf(LINE_BREAK, -2) + 1);
   return rollupOf(raw, { events })!.bytes;

@@ -1,5 +1,5 @@
 /**
- * Compares the rollups of a log, which are the sums beside its archives, with the events in the archives.
+ * Compares the rollups of a log (files with the sums of each archive) with the events in the archives.
  *
  * @module
  */
@@ -10,20 +10,22 @@ import type { LogDirectory } from "../../src/segments/log_directory.ts";
 import { ManifestReader } from "../../src/segments/manifest_reader.ts";
 import { readRollup, storedRollup } from "../../src/segments/rollup_file.ts";
 
-/** The fields and times by which the sums are compared. Every rollup can answer each of these. */
+/** The fields and times by which events are grouped when sums are compared. Every rollup has sums for each of them. */
 const GROUPS = ["model", "event", "session", "day"] as const;
 
 /**
- * Number of digits by which figures are compared. A deviation that is computed from the sums of archives is rounded
- * differently from one that is computed from events.
+ * Number of digits that are compared. A deviation that is computed from the sums of archives is rounded differently
+ * from one that is computed from single events.
  */
 const DIGITS = 9;
 
 /**
- * Returns the faults of the rollups of a recovered log: archives without a rollup, rollups without an archive, rollups
- * that differ from the manifest, and answers of a reader that differ from those computed from the decoded events.
+ * Returns the faults of the rollups (sums of the archives) of a recovered log: archives without a rollup, rollups
+ * without an archive, rollups that differ from the manifest, and results of a reader that differ from those computed
+ * from the decoded events.
  *
- * @param reader A reader of the log. It must believe the rollups, so no archive may have too many groups for one.
+ * @param reader A reader of the log. No archive may have too many groups of events for a rollup, because the reader
+ * would not use it.
  */
 export async function rollupFaults(log: LogDirectory, reader: AuditReader): Promise<string[]> {
   return [...await fileFaults(log), ...await sumFaults(reader, await reader.query().toArray())];
@@ -41,16 +43,20 @@ async function fileFaults(log: LogDirectory): Promise<string[]> {
       }
       const stored = await storedRollup(log, stamp);
       if (stored === null) return [`${name} is missing`];
-      if (stored.digest !== line.rollup_sha256) return [`${name} is not that of the manifest`];
+      if (stored.digest !== line.rollup_sha256) {
+        return [`${name} is not the rollup that the manifest states`];
+      }
       if (!stored.isWhole) return [`${name} is torn`];
       const rollup = readRollup(log, stamp, line.rollup_sha256);
-      return rollup?.content_sha256 === line.sha256 ? [] : [`${name} belongs to other content`];
+      return rollup?.content_sha256 === line.sha256
+        ? []
+        : [`${name} has the sums of other content`];
     }),
   );
   return faults.flat();
 }
 
-/** Compares the sums that a reader returns with those of the events. */
+/** Compares the sums that a reader returns with the sums of the events. */
 export async function sumFaults(
   reader: StatsSource,
   events: readonly AuditEvent[],
@@ -58,7 +64,7 @@ export async function sumFaults(
   const faults: string[] = [];
   for (const by of GROUPS) {
     for (const sumUp of [spend, stats]) {
-      // A stream of events has no rollups, so every event is added on its own.
+      // A stream of events has no rollups, so its sums are computed from the single events.
       const [actual, expected] = await Promise.all(
         [reader, ReadableStream.from(events)].map(async (source) =>
           comparable(await sumUp(source, { by }))

@@ -1,5 +1,6 @@
 /**
- * Recovery completes the rollups of a log, readers do not believe wrong ones, and the oracle finds them.
+ * Checks that recovery completes the rollups of a log (the sums of its archives), that readers ignore wrong rollups,
+ * and that the test functions find wrong rollups.
  *
  * @module
  */
@@ -26,7 +27,7 @@ interface Archived {
   readonly log: LogDirectory;
   readonly archive: string;
   readonly rollup: string;
-  /** The archive before, and its rollup. */
+  /** The archive before the newest one, and its rollup (sums). */
   readonly other: string;
   readonly otherRollup: string;
 }
@@ -50,7 +51,7 @@ async function archived(): Promise<Archived> {
   };
 }
 
-/** Returns the faults that the oracle finds in the rollups, and those in the sums of a reader. */
+/** Returns the faults that rollupFaults() finds in the rollups, and those in the sums that a reader returns. */
 async function faultsIn({ log }: Archived): Promise<{ rollups: string[]; sums: string[] }> {
   const platform = { fileSystem: log.fileSystem, clock: new SimulatedClock() };
   await using reader = await openReaderOn(platform, { path: PATH, logger: silent });
@@ -58,7 +59,10 @@ async function faultsIn({ log }: Archived): Promise<{ rollups: string[]; sums: s
   return { rollups: await rollupFaults(log, reader), sums: await sumFaults(reader, events) };
 }
 
-/** Replaces the rollup of the newest archive. With `isForged`, the manifest states the digest of the new one. */
+/**
+ * Replaces the rollup of the newest archive. With `isForged`, the manifest is changed to state the digest of the new
+ * rollup.
+ */
 function replaceRollup(
   { disk, log, rollup }: Archived,
   bytes: Uint8Array,
@@ -72,23 +76,23 @@ function replaceRollup(
   disk.writeFile(log.files.manifest, manifest.replace(digest, rollupDigest(bytes)));
 }
 
-/** Returns the rollup of an archive, by default the newest one, without the archive's last event. */
+/** Returns the rollup (sums) of an archive, by default of the newest one, without the last event of the archive. */
 function shortRollup({ disk, archive }: Archived, of: string = archive): Uint8Array {
   return withoutLastEvent(gunzipSync(disk.readFile(of)));
 }
 
-Deno.test("rollupOf() returns a rollup with the head that the library writes", async () => {
+Deno.test("rollupOf() returns a rollup (sums of an archive) with the same digest as the one that the library writes", async () => {
   const { disk, archive, rollup } = await archived();
   const { digest, bytes } = rollupOf(gunzipSync(disk.readFile(archive)))!;
   assertEquals(digest, rollupDigest(disk.readFile(rollup)));
   assertEquals(rollupDigest(bytes), digest);
 });
 
-Deno.test("rollupFaults() finds no fault in a log that was archived without a crash", async () => {
+Deno.test("rollupFaults() finds no fault in the rollups (sums of archives) of a log that was archived without a crash", async () => {
   assertEquals(await faultsIn(await archived()), { rollups: [], sums: [] });
 });
 
-Deno.test("checkRecovered() finds that recovery writes missing rollups and removes those without an archive", async () => {
+Deno.test("checkRecovered() accepts that recovery writes missing rollups (sums of archives) and removes those without an archive", async () => {
   const { scene, disk, log, rollup, otherRollup } = await archived();
   const stray = log.files.rollup("20200101_000000");
   disk.writeFile(stray, disk.readFile(rollup));
@@ -99,7 +103,7 @@ Deno.test("checkRecovered() finds that recovery writes missing rollups and remov
   assertEquals(log.fileSystem.status(stray), null);
 });
 
-Deno.test("checkRecovered() finds no torn rollup if recovery is killed at any call while it writes missing ones", async () => {
+Deno.test("checkRecovered() finds no incomplete rollup (sums of an archive) if recovery is killed at any call while it writes missing ones", async () => {
   const left = await archived();
   for (const path of [left.rollup, left.otherRollup]) left.log.fileSystem.remove(path);
   const recovered = async (killedAt?: number) => {
@@ -116,22 +120,22 @@ Deno.test("checkRecovered() finds no torn rollup if recovery is killed at any ca
   for (let at = 0; at < calls.length; at++) await (await recovered(at)).check();
 });
 
-Deno.test("checkRecovered() finds a torn rollup", async () => {
+Deno.test("checkRecovered() finds an incomplete rollup (sums of an archive)", async () => {
   const { scene, disk, rollup } = await archived();
   disk.writeFile(rollup, disk.readFile(rollup).slice(0, -1));
   const error = await assertRejects(() => scene.check({ disk }), Violation);
   assertStringIncludes(error.message, basename(rollup));
 });
 
-Deno.test("rollupFaults() finds a rollup that lacks an event, which a reader does not believe", async () => {
+Deno.test("rollupFaults() finds a rollup (sums of an archive) that lacks an event, which a reader ignores because the digest differs", async () => {
   const log = await archived();
   replaceRollup(log, shortRollup(log), false);
   const { rollups, sums } = await faultsIn(log);
-  assertEquals(rollups, [`${basename(log.rollup)} is not that of the manifest`]);
+  assertEquals(rollups, [`${basename(log.rollup)} is not the rollup that the manifest states`]);
   assertEquals(sums, []);
 });
 
-Deno.test("rollupFaults() finds a rollup that lacks an event by its sums if the manifest was forged to match", async () => {
+Deno.test("rollupFaults() finds by its sums a rollup that lacks an event, even if the manifest (list of archives) was forged to match", async () => {
   const log = await archived();
   replaceRollup(log, shortRollup(log), true);
   const { rollups, sums } = await faultsIn(log);
@@ -140,16 +144,17 @@ Deno.test("rollupFaults() finds a rollup that lacks an event by its sums if the 
   assertStringIncludes(sums[0]!, "stats() by");
 });
 
-Deno.test("rollupFaults() finds the rollup of another archive, which a reader does not believe even if the manifest was forged to match", async () => {
+Deno.test("rollupFaults() finds the rollup (sums) of another archive, which a reader ignores even if the manifest was forged to match", async () => {
   const log = await archived();
-  // The archives have the same number of events, so the whole rollup of the other one would have the same sums.
+  // Both archives have the same number of events, so their whole rollups have the same sums. Therefore the rollup lacks
+  // an event.
   replaceRollup(log, shortRollup(log, log.other), true);
   const { rollups, sums } = await faultsIn(log);
-  assertEquals(rollups, [`${basename(log.rollup)} belongs to other content`]);
+  assertEquals(rollups, [`${basename(log.rollup)} has the sums of other content`]);
   assertEquals(sums, []);
 });
 
-Deno.test("A reader decodes the archive if its rollup has another version or is not JSON, even if the manifest was forged to match", async () => {
+Deno.test("A reader decodes the archive if its rollup (sums) has another version or is not JSON, even if the manifest was forged to match", async () => {
   const log = await archived();
   const text = new TextDecoder("latin1").decode(log.disk.readFile(log.rollup));
   for (const forged of [text.replace('{"v":1,', '{"v":2,'), "null\n", "{\n", "\xff\n"]) {

@@ -1,6 +1,6 @@
 /**
  * A disk in memory, whose processes can be killed, whose space can run out and whose power can fail, at any call. A
- * killed process loses its handles and flocks. The effects of its calls stay, as in the kernel's page cache.
+ * killed process loses its handles and file locks. The effects of its calls stay, as in the page cache of a kernel.
  *
  * @module
  */
@@ -183,7 +183,10 @@ export class SimulatedProcess implements FileSystem {
     return null;
   }
 
-  /** Runs a call: records it, calls the hook, and lets it fail or kill the process as the test demands. */
+  /**
+   * Runs a call: records the call, calls the hook `onCall`, and makes the call fail or the process die if the test has
+   * requested it.
+   */
   run<T>(site: Omit<Call, "index">, effect: () => T): T {
     const call = this.#enter(site);
     try {
@@ -194,7 +197,7 @@ export class SimulatedProcess implements FileSystem {
     }
   }
 
-  /** Does what {@linkcode run} does, but asynchronously: other code can run before the effect of the call. */
+  /** Runs a call like {@linkcode run}, but asynchronously: other code can run before the call takes effect. */
   async runLater<T>(site: Omit<Call, "index">, begin: () => () => T): Promise<T> {
     const call = this.#enter(site);
     try {
@@ -309,7 +312,10 @@ class SimulatedHandle implements FileHandle {
     this.#run("unlock", () => this.#kernel.unlock(this.#file));
   }
 
-  /** Closes the handle. Does nothing in a killed process, so that `using` does not hide the {@linkcode Killed}. */
+  /**
+   * Closes the handle. Does nothing in a killed process: if it threw, `using` would replace the first {@linkcode
+   * Killed} error by a SuppressedError.
+   */
   close(): void {
     if (this.#process.isKilled) return;
     this.#assertOpen();
@@ -378,8 +384,8 @@ export class SimulatedDisk {
   }
 
   /**
-   * Returns the disk as after a power loss now. Pending operations survive if `choice` returns `true`. Of an append
-   * that survives, `tear` returns the number of bytes that survive.
+   * Returns the disk as it may be after a power loss now. Operations that no sync has covered survive if `choice`
+   * returns `true`. Of an append that survives, `tear` returns the number of bytes that survive.
    */
   afterPowerLoss(
     choice: (operation: PendingOperation) => boolean,
@@ -465,7 +471,7 @@ function textOf(bytes: Uint8Array): string | Uint8Array {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    // The content was torn within a character, or is not text.
+    // The bytes are not UTF-8: a character was cut in half, or the file is not text.
     return bytes;
   }
 }

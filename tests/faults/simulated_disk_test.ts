@@ -14,7 +14,7 @@ import {
   type SimulatedProcess,
 } from "./simulated_disk.ts";
 
-// Part one: properties that the simulated disk and the real disk share.
+// The following tests check properties that the simulated disk and the real disk share.
 
 interface DiskUnderTest extends Disposable {
   rules: Rules;
@@ -43,7 +43,8 @@ function realDisk(rules: Rules): DiskUnderTest {
     fileSystem: rules === RULES ? denoFileSystem : new RuledFileSystem(denoFileSystem),
     path,
     plantSymlink: (name) => {
-      // On Windows, creating a symlink needs a privilege. No property that is tested on Windows uses a symlink.
+      // On Windows, a program needs a privilege to create a symlink. So none is created, and no property that is tested
+      // on Windows uses a symlink.
       if (Deno.build.os !== "windows") Deno.symlinkSync(path("nowhere"), path(name));
     },
     [Symbol.dispose]: dispose,
@@ -132,7 +133,7 @@ testBoth(
     const { fileSystem, path } = disk;
     using file = opened(fileSystem, path("file"), "create");
     const ownership = file.handle.status().ownership;
-    // Windows has no ownership.
+    // Files on Windows have no ownership, so there is nothing to check.
     if (ownership === null) return;
     assertEquals(ownership.mode, 0o600);
     file.handle.setOwnership({ ...ownership, mode: 0o640 });
@@ -434,7 +435,7 @@ testBoth(
   { isOfWindows: true },
 );
 
-// Part two: power loss.
+// The following tests check which operations on the simulated disk survive a power loss.
 
 /** Creates a disk with a durable file "/log/a" that contains "abc", and a process on the disk. */
 function simulation(): { disk: SimulatedDisk; process: SimulatedProcess } {
@@ -446,7 +447,7 @@ function simulation(): { disk: SimulatedDisk; process: SimulatedProcess } {
 const nothing = () => false;
 const everything = () => true;
 
-/** Returns a choice of all pending operations except operations of these `kinds`. */
+/** Returns a function that chooses all operations except those of the given `kinds`. */
 function without(...kinds: PendingOperation["kind"][]): (operation: PendingOperation) => boolean {
   return ({ kind }) => !kinds.includes(kind);
 }
@@ -481,7 +482,7 @@ Deno.test("SimulatedDisk.afterPowerLoss() can lose, keep or cut off an append", 
   assertEquals(disk.snapshot(), { "/log/a": "abcdefg" });
 });
 
-Deno.test("SimulatedDisk.afterPowerLoss() fills the gap before a surviving append with NULs", () => {
+Deno.test("SimulatedDisk.afterPowerLoss() fills the place of a lost append with NUL bytes if a later append survives", () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "append");
   for (const text of ["de", "fg", "h"]) handle.appendSync(bytes(text));
@@ -506,7 +507,7 @@ Deno.test("SimulatedDisk.afterPowerLoss() can restore the bytes that an unsynced
   assertEquals(disk.afterPowerLoss(nothing).snapshot(), { "/log/a": "a" });
 });
 
-Deno.test("SimulatedDisk.afterPowerLoss() writes a surviving append over the bytes that it restores", () => {
+Deno.test("SimulatedDisk.afterPowerLoss() writes a surviving append over the bytes that it restores after a lost truncation", () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "update");
   handle.truncateSync(1);
@@ -585,7 +586,7 @@ Deno.test("FileHandle.syncData() fails if a sync by another handle of the file f
   await assertRejects(() => running, Error, "Input/output error");
 });
 
-Deno.test("FileHandle.syncData() that fails on a closed handle leaves no bytes out of later syncs", () => {
+Deno.test("FileHandle.syncData() that fails because the handle is closed leaves no bytes out of later syncs", () => {
   const { disk, process } = simulation();
   const handle = process.open("/log/a", "append");
   handle.appendSync(bytes("d"));
@@ -682,7 +683,7 @@ Deno.test("SimulatedDisk.afterPowerLoss() drops a rename if the renamed file was
   assertEquals(disk.afterPowerLoss(everything).snapshot(), { "/log/a": "new" });
 });
 
-// Part three: kills, hooks, space.
+// The following tests check kills of simulated processes, hooks before their calls, and full simulated disks.
 
 Deno.test("SimulatedProcess.calls records every call that touches the disk", async () => {
   const { process } = simulation();

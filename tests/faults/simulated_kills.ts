@@ -1,6 +1,6 @@
 /**
- * Kills a process at each of its calls, before or after the call takes effect. Kills recovery at each of its calls,
- * too. Also kills a process while another process has the log open; the other process has to continue.
+ * Kills a simulated process at each of its calls, before or after the call takes effect. Also kills recovery at each of
+ * its calls, and kills a process while another process has the log open and has to continue.
  *
  * @module
  */
@@ -53,7 +53,7 @@ async function run(
       findings.add(`simulated kills, seed ${seed}, ${where}, ${place}`, error);
     }
   };
-  // Only whole rounds: a run that stopped within a round would always leave out the last cases.
+  // A round is never stopped in the middle, because a partial round would always leave out the last cases.
   for (let round = 0; killed() < wanted && !isEnough(findings.faults); round++) {
     const random = new SeededRandom(`${seed} kills ${round}`);
     const sizes = sizesOf(round, random);
@@ -64,7 +64,7 @@ async function run(
   return findings;
 }
 
-/** Runs a case. `where` names the workload or the situation of the kill, and `place` names the round and the call. */
+/** Runs one case. `where` names the workload or the kind of kill, and `place` names the round and the call. */
 type Attempt = (where: string, place: string, check: () => Promise<void>) => Promise<void>;
 
 /** The parameters of a round of cases. */
@@ -99,10 +99,7 @@ async function killEachCall(
   }
 }
 
-/**
- * Distance between the calls at which the writer is killed. A kill at each of these calls leaves different work for the
- * recovery.
- */
+/** The writer is killed at every ninth call. After each of these kills, recovery has different work to do. */
 const RECOVERY_STEP = 9;
 
 async function killRecovery({ sizes, plant, round, attempt }: Round): Promise<void> {
@@ -120,7 +117,7 @@ async function killRecovery({ sizes, plant, round, attempt }: Round): Promise<vo
       return scene;
     };
     const dryRun = await recover();
-    // The last run is not killed and ends normally.
+    // In the last run, `at` is beyond the last call. So the process is not killed, and ends normally.
     for (let at = 0; at <= dryRun.writers[0]!.process.calls.length; at++) {
       const place = `round ${round}, dead at call ${index}, recovery killed at call ${at}`;
       await attempt("in recovery", place, async () => await (await recover(at)).check());

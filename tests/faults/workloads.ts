@@ -1,5 +1,6 @@
 /**
- * Workloads of logs on a simulated disk, on which processes can be killed, calls can fail and the power can be lost.
+ * The standard workloads: writers of logs on a simulated disk. Harnesses kill their processes, make their calls fail or
+ * cut the power.
  *
  * @module
  */
@@ -29,8 +30,8 @@ const NOW_MS = Date.UTC(2026, 1, 13, 14, 30, 22);
 const NEVER = new AbortController().signal;
 
 /**
- * Sizes of a workload, and whether its lines form a hash chain (`chain`). The fields `seq` and `hash` then make the
- * lines longer.
+ * Sizes of a workload: numbers of bytes and lines. `chain` makes the lines form a hash chain; its fields `seq` and
+ * `hash` make the lines longer.
  */
 export interface Sizes {
   readonly rotationSizeBytes: number;
@@ -40,7 +41,7 @@ export interface Sizes {
   readonly chain: boolean;
 }
 
-/** Sizes for segments of four or five lines, and a sync after every third line. */
+/** Sizes with which a segment (closed part of the log) has four or five lines, and every third line is synced. */
 const USUAL_SIZES: Sizes = {
   rotationSizeBytes: 300,
   everyNLines: 3,
@@ -52,8 +53,8 @@ const USUAL_SIZES: Sizes = {
 const USUAL_CHAINED_SIZES: Sizes = { ...USUAL_SIZES, rotationSizeBytes: 900, chain: true };
 
 /**
- * Returns the sizes of segments and batches in a round: usual sizes in round 0, sizes for a chained log in round 1,
- * and random sizes in later rounds.
+ * Returns the sizes for a round: the usual sizes in round 0, sizes for a log with a hash chain in round 1, and random
+ * sizes in later rounds.
  */
 export function sizesOf(round: number, random: SeededRandom): Sizes {
   return [USUAL_SIZES, USUAL_CHAINED_SIZES][round] ?? randomSizes(random);
@@ -70,8 +71,8 @@ function randomSizes(random: SeededRandom): Sizes {
 }
 
 /**
- * Returns the file system through which a log accesses the disk of its process. To plant a fault, a test returns a
- * faulty file system.
+ * A function that returns the file system through which a log accesses the disk. To plant a fault, a test passes a
+ * function that returns a faulty file system.
  */
 export type Plant = (process: SimulatedProcess) => FileSystem;
 
@@ -80,9 +81,9 @@ export class Scene {
   readonly disk: SimulatedDisk;
   readonly writers: readonly Writer[];
   readonly sizes: Sizes;
-  /** For each writer so far, including dead ones, the outcomes that it received for its events. */
+  /** For each writer, including killed ones, the outcomes that it received for its events. */
   readonly ledgers: readonly Ledger[];
-  /** The limits on the archives for all writers, and for the process that checks the log. */
+  /** The limits on the archives, for all writers and for the process that checks the log. */
   readonly retention: RetentionPolicy | undefined;
 
   /** Creates writers with these names. The disk may already contain events of dead writers. */
@@ -108,7 +109,7 @@ export class Scene {
     this.ledgers = [...dead, ...ledgers];
   }
 
-  /** Whether retention may remove events, because it does not wait until shippers have shipped the archives. */
+  /** Is true if retention may remove events, because it does not wait until shippers have shipped the archives. */
   get prunes(): boolean {
     return this.retention !== undefined && this.retention.untilShipped === undefined;
   }
@@ -164,7 +165,7 @@ export class Writer {
     try {
       return await openIn(this.fileSystem, this.#sizes, { clock: this.clock, ...options });
     } catch {
-      // A fault may make open() fail. The oracle checks the log later.
+      // An injected fault may make open() fail. The log is checked later, so the failure is ignored here.
       return undefined;
     }
   }
@@ -181,7 +182,7 @@ export class Writer {
 
   #fields(): { reason?: string } {
     const { padding } = this.#sizes;
-    // Each character has two bytes, so that a line can be torn within a character.
+    // Each character has two bytes, so that a fault can cut a line within a character.
     return padding === 0 ? {} : { reason: "é".repeat(padding) };
   }
 }
@@ -210,10 +211,13 @@ function reopening(sizes: Sizes, retention: RetentionPolicy | undefined): Reopen
   return { path: PATH, open: (process) => openIn(process, sizes, options) };
 }
 
-/** A workload: the work of one or more writers. */
+/** A workload: the work of one or more writers of a log. */
 export interface Workload {
   readonly name: string;
-  /** Creates the scenario: the disk and the writers. The calls for this are not part of the workload. */
+  /**
+   * Creates the disk and the writers. The file system calls for this are not part of the workload, so no fault is
+   * injected into them.
+   */
   stage(sizes: Sizes, plant?: Plant): Promise<Scene>;
   /** Runs the workload to its end, even if calls fail. */
   run(scene: Scene): Promise<void>;
@@ -227,7 +231,10 @@ function emptyScene(writers: readonly string[], users: readonly User[] = []): Wo
   };
 }
 
-/** Returns a stage whose files are large enough for several `budget_state` lines each. */
+/**
+ * Returns a function that creates writers and an empty disk. A file of the log is large enough for several
+ * `budget_state` lines, each of which states the amounts of all budgets.
+ */
 function emptyLargeScene(writers: readonly string[]): Workload["stage"] {
   return (sizes, plant) => {
     const rotationSizeBytes = 12 * sizes.rotationSizeBytes;
@@ -282,7 +289,7 @@ async function rotateThrice(writer: Writer, log: AuditLog): Promise<void> {
   }
 }
 
-/** Spans within spans, whose beginnings and ends are in different files. */
+/** A workload with nested spans whose beginnings and ends are in different files. */
 const spans: Workload = ofOne("spans", ({ ledger }, log) => logSpans(ledger, log));
 
 async function logSpans(ledger: Ledger, log: AuditLog): Promise<void> {
@@ -297,13 +304,14 @@ async function logSpans(ledger: Ledger, log: AuditLog): Promise<void> {
 }
 
 /**
- * Holds on a budget that are settled with a cost, released, charged or never ended, and costs without a hold. The lines
- * are in several files.
+ * A workload with holds (reserved amounts) that are settled with a cost, released, charged or never ended, and with
+ * costs without a hold. The lines are in several files.
  */
 const holds: Workload = ofOne("holds", logHolds, emptyLargeScene(["a"]));
 
 /**
- * Like {@linkcode holds}, but the files are smaller than four `budget_state` lines, so some files contain no such line.
+ * A workload like {@linkcode holds} with smaller files. Not every file has room for a `budget_state` line, which states
+ * the amounts of all budgets.
  */
 const holdsInSmallFiles: Workload = ofOne("holds in small files", logHolds);
 
@@ -324,8 +332,8 @@ async function logHolds({ ledger }: Writer, log: AuditLog): Promise<void> {
 }
 
 /**
- * A hold of one process has to wait for a hold of another process. The waiting process writes a `budget_wait` line, and
- * its hold is granted in the end.
+ * A workload in which a hold of one process has to wait for a hold of another process. The waiting process writes a
+ * `budget_wait` line, which keeps room for its hold, and the hold is granted in the end.
  */
 const waits: Workload = {
   name: "holds that wait",
@@ -342,7 +350,8 @@ const waits: Workload = {
     const { signal } = controller;
     const waiting = runB && b.ledger.hold(runB, 0.5, { wait: true, signal });
     await look(b, 24);
-    // The `budget_wait` line of b claims 0.5 USD, so the budget has no room for this hold of a.
+    // The `budget_wait` line of writer b keeps 0.5 USD for its hold, so the budget has no room for this hold of writer
+    // a.
     if (runA !== undefined) await a.ledger.hold(runA, 0.1);
     await logA?.rotate().catch(() => {});
     if (first !== undefined) {
@@ -359,7 +368,7 @@ const waits: Workload = {
   },
 };
 
-/** Fires the timers at which the waiting holds of a writer check the log again, `times` times. */
+/** Fires the timers of a writer `times` times. At each, the waiting holds of the writer read the log again. */
 async function look({ clock }: Writer, times: number): Promise<void> {
   for (let n = 0; n < times; n++) {
     clock.waitSync(50);
@@ -368,7 +377,7 @@ async function look({ clock }: Writer, times: number): Promise<void> {
   }
 }
 
-/** Spans whose beginnings are in archives that retention removes. */
+/** A workload with spans whose beginnings are in archives that retention removes. */
 export const prunedSpans: Workload = {
   name: "spans under retention",
   async stage(sizes, plant) {
@@ -385,8 +394,8 @@ export const prunedSpans: Workload = {
 };
 
 /**
- * Two writers, one after the other. The clock runs fast, so the age limit makes them rotate: at open(), appends and
- * timers.
+ * A workload of two writers, one after the other. The simulated clock runs fast, so the limit on the age of files makes
+ * the writers rotate: when they open the log, at appends and by timers.
  */
 const age: Workload = {
   name: "age",
@@ -406,7 +415,7 @@ const age: Workload = {
   },
 };
 
-/** Returns a workload that opens the log of a process that was killed while it rotated, and continues it. */
+/** Returns a workload that opens and continues the log of a process that was killed while it rotated. */
 function recoverFrom(killedAt: number): Workload {
   const stage: Workload["stage"] = async (sizes, plant) => {
     const scene = await rotate.stage(sizes);
@@ -421,10 +430,12 @@ function recoverFrom(killedAt: number): Workload {
   return ofOne(`recover from a kill at call ${killedAt}`, work, stage);
 }
 
-/** Root creates a log in the directory of another user. */
+/** A workload in which root creates a log in the directory of another user. */
 const rootCreates = ofOne("root creates a log", rotateThrice, emptyScene(["a"], [ROOT_USER]));
 
-/** Root rotates the log of another user. An administrator has changed the mode of its files. */
+/**
+ * A workload in which root rotates the log of another user, after an administrator has changed the mode of its files.
+ */
 const rootRotates = ofOne("root rotates a log", rotateThrice, async (sizes, plant) => {
   const scene = await append.stage(sizes);
   await append.run(scene);
@@ -458,22 +469,25 @@ const twoWriters: Workload = {
   },
 };
 
-/** The owner of the log and root write at the same time. */
+/** A workload in which the owner of the log and root write at the same time. */
 const rootBesideOwner: Workload = {
   ...twoWriters,
   name: "root beside the owner",
   stage: emptyScene(["a", "b"], [SERVICE, ROOT_USER]),
 };
 
-/** Returns a line of `audit.shipped.jsonl`: the fleet has received the log up to `archive`, or nothing yet. */
+/**
+ * Returns a line of `audit.shipped.jsonl`. It states that the fleet has received the log up to `archive`, or nothing
+ * yet if `archive` is null.
+ */
 function received(fleet: string, archive: string | null): Received {
   const ts = new Date(NOW_MS).toISOString();
   return { stream: "AUDIT", fleet, log: "a", archive, position: 0, ts };
 }
 
 /**
- * A writer whose retention waits until two fleets have received an archive: "fast" receives each archive at once, and
- * "slow" receives none.
+ * A workload whose retention waits until two fleets have received an archive. The fleet "fast" receives each archive at
+ * once, and the fleet "slow" receives none.
  */
 const untilShipped: Workload = {
   name: "retention that waits for shippers",
@@ -495,7 +509,7 @@ const untilShipped: Workload = {
     for (let n = 0; n < 3; n++) {
       await writer!.logTogether(log, 3);
       await log.rotate().catch(() => {});
-      // A fault may make the shipper fail. Then its previous line stays in the file.
+      // An injected fault may make the shipper fail. Then the line of the fleet in the file stays as it was.
       await Promise.try(() => {
         const { stamp } = shipped.segments().at(-1)!;
         const archive = basename(shipped.files.archive(stamp));
@@ -507,8 +521,8 @@ const untilShipped: Workload = {
 };
 
 /**
- * The standard workloads. The numbers of {@linkcode recoverFrom} are calls of the killed writer; a kill at any of them
- * leaves work for the recovery.
+ * The standard workloads. The arguments of {@linkcode recoverFrom} are numbers of file system calls at which the first
+ * writer is killed. A kill at any of these calls leaves work for the recovery.
  */
 export const WORKLOADS: readonly Workload[] = [
   append,
