@@ -11,8 +11,8 @@
  *
  * If a mark lies past the end of the file, another program has truncated the file. Before its next append, a writer
  * then removes all marks and syncs the lock file. If the mark remained, a power loss could make it valid again: if the
- * truncation was not synced, the power loss may restore the old end of the file. Readers would then start at the mark and
- * skip the new lines before it. (Limit: a mark may hide lines that another program appended without a sync.)
+ * truncation was not synced, the power loss may restore the old end of the file. Readers would then start at the mark
+ * and skip the new lines before it. (Limit: a mark may hide lines that another program appended without a sync.)
  *
  * @module
  */
@@ -29,7 +29,7 @@ import type { LogDirectory } from "./log_directory.ts";
  */
 const LAST_LINES_BYTES = 256;
 
-/** A mark at the start of a line of the active file. */
+/** A mark at the start of a line of the active file: a reader that needs only newer events may start there. */
 export interface ActiveMark {
   /** The offset of the mark in the active file, in bytes. */
   readonly byteLength: number;
@@ -45,20 +45,23 @@ interface MarkLine {
   readonly sha256: string;
 }
 
-/** Checks whether a line of the lock file is a mark. */
+/** Checks whether a line of the lock file is a mark, which is a place in the active file where a reader may start. */
 export function isMarkLine(line: string): boolean {
   return "marked_bytes" in parseLockLine(line);
 }
 
-/** Returns the last mark of the active file; undefined if the lock file has no mark or the last mark is not valid. */
+/**
+ * Returns the last mark of the active file. Returns undefined if the lock file has no mark, or if the last mark is not
+ * valid for this file, because the file was replaced or truncated.
+ */
 export function lastMark(lockText: string, active: FileHandle): ActiveMark | undefined {
   const mark = marksIn(lockText, active).at(-1);
   return mark !== undefined && isValid(mark, active) ? markOf(mark) : undefined;
 }
 
 /**
- * Adds a mark to the lock file, and removes marks that are not valid for the active file. The caller must hold the
- * append lock.
+ * Adds a mark (a place in the active file where a reader may start) to the lock file. Removes marks that are not valid
+ * for the active file. The caller must hold the append lock.
  */
 export function addMark(lockFile: FileHandle, active: FileHandle, mark: ActiveMark): void {
   const lines = readLockText(lockFile).split("\n").filter((line) => line !== "");
@@ -75,8 +78,8 @@ export function addMark(lockFile: FileHandle, active: FileHandle, mark: ActiveMa
 }
 
 /**
- * Removes all marks from the lock file. Sealing calls this function before it renames the active file. The caller must
- * hold the append lock.
+ * Removes all marks from the lock file. Called before the active file is renamed to a segment, because the marks could
+ * otherwise count for the next active file. The caller must hold the append lock.
  */
 export function clearMarks(lockFile: FileHandle): void {
   const lines = readLockText(lockFile).split("\n").filter((line) => line !== "");
@@ -119,15 +122,16 @@ function lockTextOf(log: LogDirectory): string {
   try {
     lockFile = log.openLock(stack);
   } catch (error) {
-    // The lock file belongs to another user or is not a regular file. A writer reports this problem; a reader reads
-    // without marks.
+    // The lock file belongs to another user or is not a regular file. A writer reports this problem. A reader works
+    // without marks, and reads the whole active file.
     if (error instanceof TypeError || error instanceof Deno.errors.PermissionDenied) return "";
     throw error;
   }
   try {
     return lockFile === null ? "" : readLockText(lockFile);
   } catch (error) {
-    // On Windows, the lock file cannot be read while a writer holds its lock. The reader then reads without marks.
+    // On Windows, the lock file cannot be read while a writer holds its lock. The reader then works without marks, and
+    // reads the whole active file.
     if (isLockViolation(error)) return "";
     throw error;
   }

@@ -1,6 +1,6 @@
 /**
- * Creates the archive of a sealed segment. If the process is killed or the power fails at any step, the segment, the
- * archive or both are complete. The steps:
+ * Creates the archive of a sealed segment, which is a former active file: compresses the segment, and then removes it.
+ * If the process is killed or the power fails at any step, the segment, the archive or both are complete. The steps:
  *
  *     claim the segment -> sync the directory -> write SEGMENT.gz.tmp -> sync it -> read it back and
  *     compare -> publish it under its name -> sync the directory -> add the manifest line ->
@@ -55,12 +55,13 @@ export class ArchiveConflictError extends Error {
 }
 
 /**
- * Archives a sealed segment. If another process owns the segment, resolves with "busy" at once.
+ * Archives a sealed segment: compresses it into an archive, and then removes it. If another process is already
+ * archiving the segment, resolves with "busy" at once.
  *
  * @throws {ArchiveConflictError} If the archive exists and its content differs from the segment.
  * @throws {TypeError} If the path of the segment or of the unfinished archive is not a regular file.
  * @throws {Error} If a file operation fails, or if another program has changed the length of the segment. No line is
- * lost.
+ *   lost.
  */
 export async function archiveSegment(archiving: Archiving, stamp: Stamp): Promise<ArchiveOutcome> {
   const { log } = archiving;
@@ -73,7 +74,7 @@ export async function archiveSegment(archiving: Archiving, stamp: Stamp): Promis
   if (claim === null) return "busy";
   using stack = new DisposableStack();
   const segment = log.openSealed(stamp, stack);
-  // The previous owner may have archived and removed the segment before this process claimed it.
+  // Another process may have archived and removed the segment before this process claimed it.
   if (segment === null) {
     claim.release();
     return "gone";
@@ -136,9 +137,9 @@ async function makeArchive(
   const { fileSystem, files } = log;
   const path = files.unfinished(stamp);
   const unfinished = log.create(path, segment.status().ownership);
-  // If another program removes the claim file, a second process can archive the segment at the same time. The file at
-  // the path may then be the incomplete file of the second process. In this case the file must not be published and the
-  // segment must not be removed.
+  // The lock of the claim file keeps other processes from archiving the segment. If another program removes this file,
+  // a second process can archive the segment at the same time. The file at the path may then be the incomplete file of
+  // the second process, which must not be published. The segment must not be removed either.
   const checkAt = (at: string) => {
     if (claim.isAtPath() && log.isAt(at, unfinished)) return;
     throw new Error(`Cannot archive segment: another process archives it at the same time: ${at}`);
@@ -252,8 +253,8 @@ async function removeSegment(
 }
 
 /**
- * Removes an empty segment. Sealing first reserves the name of a segment with an empty file. A process that is killed
- * before the rename leaves this file behind.
+ * Removes an empty segment. A process that seals the active file first reserves the name of the segment with an empty
+ * file, and then renames the active file to this name. If it is killed in between, the empty file stays behind.
  */
 async function removeEmpty({ log, underLock }: Archiving, stamp: Stamp): Promise<ArchiveOutcome> {
   const { fileSystem, files } = log;

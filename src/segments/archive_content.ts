@@ -27,13 +27,16 @@ export interface ContentReading extends InTurns {
   /** Maximum length of a line in bytes; a longer line counts as malformed. */
   readonly maxLineBytes: number;
   /**
-   * The fields by which rollups group events, besides type, model and session. Without this option, no rollups are
-   * gathered.
+   * The fields by which a rollup groups events, besides type, model and session. A rollup has the sums of an archive.
+   * Without this option, no rollup is computed.
    */
   readonly rollupFields?: readonly string[];
 }
 
-/** The summary of a segment, and its rollup; null if none was gathered, or if the segment has too many groups. */
+/**
+ * The summary of a segment, and its rollup, which has the sums of the segment. The rollup is null if none was computed,
+ * or if the segment has too many groups.
+ */
 export interface SegmentContent extends SegmentSummary {
   readonly rollup: RollupBytes | null;
 }
@@ -98,7 +101,9 @@ export async function summarize(
   return await contentIn(scan, rollupFields);
 }
 
-/** Ends a scan, and resolves with the summary and the rollup of the segment. */
+/**
+ * Ends a scan of a segment. Resolves with the summary of the segment and its rollup, which has the sums of its events.
+ */
 export async function contentIn(
   scan: SegmentScan,
   fields: readonly string[] = [],
@@ -152,8 +157,8 @@ async function digest(chunks: AsyncIterable<Uint8Array>): Promise<ContentDigest>
 
 /**
  * Yields the chunks, with a turn of the event loop before each chunk. Without these turns, reads that complete
- * immediately would delay timers by 20 ms and more. If the signal is aborted, the generator throws the reason of the abort
- * before the next chunk.
+ * immediately would delay timers by 20 ms and more. If the signal is aborted, the generator throws the reason of the
+ * abort before the next chunk.
  */
 async function* inTurns<T>(
   chunks: AsyncIterable<T>,

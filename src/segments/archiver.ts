@@ -1,9 +1,9 @@
 /**
- * Archives the segments of one log in the background: one at a time, the oldest first. A sweep tries to archive each
- * sealed segment once.
+ * Archives the sealed segments of one log in the background: compresses one at a time, the oldest first. A sweep tries
+ * to archive each sealed segment once.
  *
- * Any process that has the log open may archive any of its segments, so the segments of a crashed process are
- * archived too. If archiving fails or another process owns the segment, the archiver retries with an increasing
+ * Any process that has the log open may archive any of its segments, so the segments of a crashed process are archived
+ * too. If archiving fails, or another process is archiving the segment, the archiver retries with an increasing
  * back-off. Until the archive exists, readers read the segment. Appends continue.
  *
  * @module
@@ -24,15 +24,15 @@ import type { Stamp } from "./segment_name.ts";
 export interface ArchiverOptions extends Omit<Archiving, "signal"> {
   readonly logger: Logger;
   /**
-   * Prunes the archives. Called and awaited after archiving, because new archives may exceed a limit of the retention
-   * policy.
+   * Deletes the archives that exceed a limit of the retention policy. Called and awaited after archiving, because each
+   * new archive may exceed a limit.
    */
   readonly onArchived: () => Promise<void>;
 }
 
 /**
- * A segment that no longer needs archiving after a sweep, and the outcome. The sweep archived it or removed it as
- * empty, or another process had archived it.
+ * A segment that no longer needs archiving, and the reason: this process archived it or removed it as empty, or another
+ * process had archived it.
  */
 export interface SweptSegment {
   readonly stamp: Stamp;
@@ -44,7 +44,10 @@ const RETRY_MAX_MS = 60_000;
 const BUSY_WAIT_MAX_MS = 100;
 /** Maximum number of sealed segments that wait for the archiver. Above it, appends wait until a segment is archived. */
 const BACKLOG_MAX = 8;
-/** Number of failures after which a sweep ends, because archiving the remaining segments would probably fail too. */
+/**
+ * Number of segments whose archiving may fail before the archiver stops trying the remaining ones, because they would
+ * probably fail too. The archiver retries later.
+ */
 const FAILURES_MAX = 3;
 
 /** The archiver of one log, which works in the background. */
@@ -57,14 +60,14 @@ export class Archiver {
   #jobs: Promise<unknown> = Promise.resolve();
   #jobsLeft = 0;
   #isSweepQueued = false;
-  /** Number of segments that this process has sealed and that no sweep has reached yet. */
+  /** Number of segments that this process has sealed and not tried to archive yet. */
   #backlog = 0;
   #progress = Promise.withResolvers<void>();
   #retryTimer: Timer | undefined;
   #retryMs = RETRY_MIN_MS;
   /**
-   * The message of the last failure of each segment. The key "" has the message of the last failure to list the directory.
-   * The messages are stored so that each failure is logged only once.
+   * The message of the last failure of each segment. The key "" has the message of the last failure to list the
+   * directory. The messages are stored so that each failure is logged only once.
    */
   readonly #failures = new Map<Stamp | "", string>();
   /**
@@ -84,7 +87,9 @@ export class Archiver {
     return this.#jobsLeft > 0;
   }
 
-  /** Queues a sweep. Must be called once for each segment that this process seals. */
+  /**
+   * Queues an attempt to archive every sealed segment. Must be called once for each segment that this process seals.
+   */
   sealed(): void {
     this.#backlog++;
     this.#wake();
@@ -106,8 +111,9 @@ export class Archiver {
   }
 
   /**
-   * Tries to archive each sealed segment once. Resolves with the segments that it archived, that it removed as empty, or
-   * that another process had archived. Does not call `onArchived`; the caller is responsible for pruning.
+   * Tries to archive each sealed segment once. Resolves with the segments that it archived, that it removed as empty,
+   * or that another process had archived. Does not call `onArchived`, so the caller must delete the archives that
+   * exceed a limit.
    */
   sweep(): Promise<SweptSegment[]> {
     this.#isSweepQueued = true;
@@ -116,8 +122,8 @@ export class Archiver {
       this.#stopRetryTimer();
       const done: SweptSegment[] = [];
       const isNothingLeft = await this.#sweepInto(done);
-      // Segments that were sealed during this sweep stay in the backlog, because the next sweep is queued for them. But
-      // if a segment needs a retry, the backlog becomes 0, so that appends do not wait for the retry.
+      // Segments that were sealed while #sweepInto() ran stay in the backlog, because another sweep is already queued
+      // for them. But if a segment needs a retry, the backlog becomes 0, so that appends do not wait for the retry.
       if (!isNothingLeft || !this.#isSweepQueued) this.#gotOn(this.#backlog);
       if (isNothingLeft) this.#retryMs = RETRY_MIN_MS;
       else this.#retryLater();
@@ -153,8 +159,8 @@ export class Archiver {
   }
 
   /**
-   * Aborts the running job, and resolves when the job has ended. The next owner of the segment archives it from the
-   * start.
+   * Aborts the running job, and resolves when the job has ended. If the job was archiving a segment, the next process
+   * that archives this segment starts anew.
    */
   async stop(): Promise<void> {
     this.#stopping.abort();
@@ -171,8 +177,8 @@ export class Archiver {
   }
 
   /**
-   * Tries to archive each sealed segment. Adds to `done` the segments that it archived, that it removed as empty, or that
-   * another process had archived. Resolves with true if no segment needs a retry.
+   * Tries to archive each sealed segment. Adds to `done` the segments that it archived, that it removed as empty, or
+   * that another process had archived. Resolves with true if no segment needs a retry.
    */
   async #sweepInto(done: SweptSegment[]): Promise<boolean> {
     const stamps = await this.#sealedStamps();
@@ -219,7 +225,8 @@ export class Archiver {
         this.#conflicts.add(stamp);
         return "conflict";
       }
-      // If the path is not a regular file or is not readable, only this segment is affected, so the sweep continues.
+      // If the path is not a regular file or is not readable, only this segment is affected, so the archiver still
+      // tries the other segments.
       const isOdd = error instanceof TypeError || error instanceof Deno.errors.PermissionDenied;
       return isOdd ? "refused" : "failed";
     }

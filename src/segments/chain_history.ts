@@ -16,13 +16,14 @@ import { ManifestReader } from "./manifest_reader.ts";
 import type { Stamp } from "./segment_name.ts";
 import { lastLinkOf } from "./segment_summary.ts";
 
-/** The part of a log's chain that comes before the active file. */
+/** The part of a log's hash chain that comes before the active file. */
 export class ChainHistory {
   readonly #log: LogDirectory;
   readonly #reading: ContentReading;
   readonly #manifest: ManifestReader;
   /**
-   * The last link that {@linkcode prepare} has found in archives without a manifest line; null if it has found none.
+   * The number and the hash of the last chained line that {@linkcode prepare} has found in archives without a manifest
+   * line; null if it has found none.
    */
   #unlisted: ChainLink | null = null;
 
@@ -35,7 +36,7 @@ export class ChainHistory {
 
   /**
    * Decodes the archives that have no manifest line, newest first, until an archive contains a chained line. Must be
-   * called before {@linkcode last}, without a lock.
+   * called before {@linkcode last}. The caller must not hold a lock meanwhile, because decoding takes long.
    */
   async prepare(): Promise<void> {
     const { byArchive } = this.#manifest.read();
@@ -48,7 +49,9 @@ export class ChainHistory {
     }
   }
 
-  /** Returns the last link of all segments and archives; null if no line is chained. */
+  /**
+   * Returns the number and the hash of the last chained line in all segments and archives; null if no line is chained.
+   */
   last(): ChainLink | null {
     const archived = later(this.#unlisted, this.#manifest.read().lastLink);
     for (const { stamp, forms } of this.#segments()) {

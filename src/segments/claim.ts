@@ -57,13 +57,15 @@ export class Claim implements Disposable {
     try {
       this.release();
     } catch {
-      // The claim file stays, like that of a killed process. The next owner takes it over, or the next recovery removes it.
+      // The claim file stays, like that of a killed process. The next owner takes it over, or the next recovery removes
+      // it.
     }
   }
 }
 
 /**
- * Takes the claim whose claim file is at `path`. Returns null if another process holds this claim.
+ * Takes a claim: locks the claim file at `path`, which reserves a piece of work for this process. Returns null if
+ * another process holds this claim.
  *
  * @param ownership The ownership for the claim file if it does not exist yet: that of the file that is worked on, such
  *   as the segment. By default, the ownership of the log.
@@ -83,7 +85,8 @@ export function tryClaim(
     stack.defer(() => handle.close());
     if (!created) checkOwner(identity, ownership === undefined ? log.ownership() : ownership, path);
     if (!handle.tryLock()) return null;
-    // The previous owner may have removed the claim file after this process opened it.
+    // The previous owner of the claim may have removed the claim file after this process opened it. So the file is
+    // opened again.
     if (!log.isAt(path, handle)) continue;
     stack.move();
     return new Claim(log, { path, handle });

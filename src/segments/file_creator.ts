@@ -25,8 +25,8 @@ const GROUP_WRITES = 0o060;
 const OTHERS_WRITE = 0o022;
 const ROOT_UID = 0;
 /**
- * Maximum number of attempts of {@linkcode FileCreator.check} to create its temporary file, if other processes keep
- * removing the file.
+ * Maximum number of attempts of {@linkcode FileCreator.check} to create its temporary file. An attempt fails if another
+ * process removes the file, which any process may do.
  */
 const CHECKS_MAX = 16;
 
@@ -48,8 +48,8 @@ export interface CreationSite {
 export class FileCreator {
   readonly #site: CreationSite;
   /**
-   * The ownership that the system gives to new files of this process; null if the system has no ownership. Undefined while
-   * it is not known.
+   * The owner, group and mode that the system gives to new files of this process; null if the system has no ownership.
+   * Undefined while it is not known.
    */
   #own: Ownership | null | undefined;
 
@@ -95,9 +95,9 @@ export class FileCreator {
   }
 
   /**
-   * Checks whether the system gives the ownership to new files of this process. Always returns true for null, which
-   * means that the system has no ownership. Returns false for any other ownership as long as this object has not
-   * created a file.
+   * Checks whether the system gives this owner, group and mode to new files of this process. Always returns true for
+   * null, which means that the system has no ownership. Returns false for any other ownership as long as this object
+   * has not created a file.
    */
   isOwn(ownership: Ownership | null): boolean {
     return ownership === null || this.#own !== undefined && isSameOwnership(this.#own, ownership);
@@ -188,7 +188,9 @@ export class FileCreator {
   }
 }
 
-/** Returns the error for a creation whose temporary file another process has removed. The creation must be tried again. */
+/**
+ * Returns the error for a creation whose temporary file another process has removed. The creation must be tried again.
+ */
 function lost(path: string, cause?: unknown): Error {
   return new Deno.errors.Busy(`Another process removed the temporary file: ${path}`, { cause });
 }
@@ -198,9 +200,9 @@ function ofFirstFile(directory: Ownership | null): Ownership | null {
 }
 
 /**
- * Returns the mode of the lock file and of claims, given the mode of the other files of the log. Every process that can
- * open such a file can lock it and so block the writers. Therefore the mode lets only users that can write the log open
- * the file.
+ * Returns the mode of the lock file and of claim files, given the mode of the other files of the log. Every process
+ * that can open such a file can lock it and so block the writers. Therefore the mode lets only users that can write the
+ * log open the file.
  */
 function lockMode(mode: number): number {
   return (mode & 0o222) | (mode & 0o222) << 1;

@@ -35,7 +35,9 @@ export interface ListedSegment {
   readonly forms: ReadonlySet<SegmentName["form"]>;
 }
 
-/** Directories of at least this size are listed in steps. The size is the length that the file system reports, in bytes. */
+/**
+ * Directories of at least this size are listed in steps. The size is the length that the file system reports, in bytes.
+ */
 const LARGE_DIRECTORY_BYTES = 64 * 1024;
 
 const ROOT_UID = 0;
@@ -57,7 +59,10 @@ class SegmentListing {
     this.names = names;
   }
 
-  /** Adds the segment to which a file name belongs. Ignores a name that does not belong to a segment of the log. */
+  /**
+   * Adds the segment to which a file name belongs. Ignores a name that does not belong to a segment of the log. If a
+   * file named like a segment has a lock file, it is another log.
+   */
   take(name: string): void {
     const parsed = this.#files.parse(name);
     if (parsed === null) return;
@@ -123,7 +128,9 @@ export class LogDirectory {
     return listing.stamps().map((stamp) => listing.segment(stamp));
   }
 
-  /** Lists the segments like {@linkcode segments}. A large directory is listed in steps, so that other tasks can run. */
+  /**
+   * Lists the segments like {@linkcode segments}. A large directory is listed in steps, so that other tasks can run.
+   */
   async segmentsInTurns(turns: Turns): Promise<ListedSegment[]> {
     const { byteLength = 0 } = this.fileSystem.directoryStatus(this.files.directory) ?? {};
     if (byteLength < LARGE_DIRECTORY_BYTES) return this.segments();
@@ -150,8 +157,8 @@ export class LogDirectory {
   }
 
   /**
-   * Checks whether a sealed segment is an empty file. A process that seals the log first reserves the name with such a
-   * file. The empty file must not be opened, because it may not have its final owner yet.
+   * Checks whether a segment is only an empty file. A process that seals the active file first reserves the name of the
+   * segment with such a file. The empty file must not be opened, because it may not have its final owner yet.
    */
   isReserved(stamp: Stamp): boolean {
     const status = this.fileSystem.status(this.files.sealed(stamp));
@@ -283,7 +290,7 @@ export class LogDirectory {
 
   /**
    * Checks that this process can create files for the owner of the log. A process that cannot do this must not rotate
-   * the log.
+   * the log, because the next active file would belong to another user.
    *
    * @throws {OwnershipError} If the process may not assign files to the owner of the log.
    */
@@ -299,7 +306,8 @@ export class LogDirectory {
 
   /**
    * Returns the ownership of the first of these files that exists and is trusted: the active file, the newest segment,
-   * the lock file. Returns null if there is no such file. The lock file is always trusted.
+   * the lock file. Returns null if there is no such file. The lock file is trusted because the first process that
+   * opened the log created it.
    *
    * Other users may have created files with the names of the active file and of segments. So the active file is trusted
    * only if {@linkcode openActiveForAppend} accepts its owner. A segment is trusted only if it belongs to the owner of
@@ -335,7 +343,7 @@ export class LogDirectory {
 
   /**
    * Resolves with the paths of files that a killed process may have left behind: files that still have a temporary
-   * name, and claim files.
+   * name, and claim files, which a process locks while it works on a segment or on the manifest.
    */
   async leftovers(): Promise<{ temporaries: string[]; claims: string[] }> {
     const { files } = this;
@@ -376,7 +384,10 @@ export class LogDirectory {
     }
   }
 
-  /** Syncs the entries of the directory: the names of its files. */
+  /**
+   * Syncs the entries of the directory, which are the names of its files, so that a power loss cannot undo the
+   * creation, the rename or the removal of a file.
+   */
   async sync(): Promise<void> {
     try {
       await this.fileSystem.syncDirectory(this.files.directory);
@@ -395,8 +406,8 @@ export class LogDirectory {
   }
 
   /**
-   * Logs a warning if the error of a directory sync means that the file system cannot sync directories. Throws any other
-   * error.
+   * Logs a warning if the error of a directory sync means that the file system cannot sync directories. Throws any
+   * other error.
    */
   #goOnUnsynced(error: unknown): void {
     if (!isMissingFeature(error)) throw error;

@@ -3,7 +3,8 @@
  * archive.
  *
  * The manifest is derived from the archives. Recovery appends a new line for each archive whose line is missing or
- * damaged. A torn last line, which a crash leaves behind, is removed. Any other damaged or modified line stays as evidence.
+ * damaged. A torn last line, which a crash leaves behind, is removed. Any other damaged or modified line stays as
+ * evidence.
  *
  * @module
  */
@@ -48,15 +49,18 @@ export class Manifest {
     return this.#reader.read();
   }
 
-  /** Appends the line of an archive if the manifest does not have that line. Syncs the manifest in any case. */
+  /**
+   * Appends the line of an archive if the manifest does not have that line. Syncs the manifest even if nothing is
+   * appended, because another process may have appended the line without a sync.
+   */
   add(facts: ArchiveFacts): Promise<void> {
     return this.addAll([facts]);
   }
 
   /**
-   * Appends the lines of archives that the manifest does not have, with one write. Syncs the manifest in any case. Appends
-   * no line for an archive whose removal the manifest records, because retention may remove an archive while recovery
-   * decodes it.
+   * Appends the lines of archives that the manifest does not have, with one write. Syncs the manifest even if nothing
+   * is appended, because another process may have appended the lines without a sync. Appends no line for an archive
+   * whose removal the manifest records, because retention may remove an archive while recovery decodes it.
    */
   async addAll(archives: readonly ArchiveFacts[]): Promise<void> {
     await this.append(({ byArchive, pruned }) =>

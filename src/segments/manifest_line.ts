@@ -24,13 +24,13 @@ export interface ArchiveFacts extends Omit<SegmentSummary, "spans">, GzipFacts {
   /** File name of the archive. */
   archive: string;
   /**
-   * The spans of which only the beginning or only the end is in the archive; null if there are too many. Lines that
-   * earlier versions of this library wrote do not have this member.
+   * The spans (calls that are logged with a begin event and an end event) of which only one of the two events is in the
+   * archive; null if there are too many. Lines that earlier versions of this library wrote do not have this member.
    */
   spans?: SpanSummary | null | undefined;
   /**
-   * SHA-256 of the first line of the archive's rollup, hexadecimal; null if the archive has no rollup, because it has too
-   * many groups. Lines that earlier versions of this library wrote do not have this member.
+   * SHA-256 of the first line of the archive's rollup, the file with its sums, hexadecimal; null if the archive has no
+   * rollup, because it has too many groups. Lines that earlier versions of this library wrote do not have this member.
    */
   rollup_sha256?: string | null | undefined;
   /**

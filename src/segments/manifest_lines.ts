@@ -71,12 +71,15 @@ export class ManifestLines {
   #prunedUntilMs = -Infinity;
   #prunedBytes = 0;
 
-  /** The last trusted line of each archive, by archive name. Pruned archives are not included. */
+  /**
+   * The last line of each archive, by archive name. Lines that are invalid, or that a digest shows to be modified, are
+   * not included, and neither are archives that retention has deleted.
+   */
   get byArchive(): ReadonlyMap<string, ArchiveLine> {
     return this.#byArchive;
   }
 
-  /** The line that records the removal of each pruned archive, by archive name. */
+  /** The line that records the removal of an archive by retention, by archive name. */
   get pruned(): ReadonlyMap<string, PruneLine> {
     return this.#pruned;
   }
@@ -87,14 +90,17 @@ export class ManifestLines {
   }
 
   /**
-   * The last link of the log's chain in the archives that the manifest describes, including pruned archives; null if no
-   * archive has a chained line.
+   * The number and the hash of the last chained line in the archives that the manifest describes, including archives
+   * that retention has deleted; null if no archive has a chained line.
    */
   get lastLink(): ChainLink | null {
     return this.#lastLink;
   }
 
-  /** Time of the newest event in the pruned archives, epoch milliseconds; -Infinity if there is no such event. */
+  /**
+   * Time of the newest event in the archives that retention has deleted, epoch milliseconds; -Infinity if these had no
+   * event with a time.
+   */
   get prunedUntilMs(): number {
     return this.#prunedUntilMs;
   }
@@ -136,8 +142,8 @@ export class ManifestLines {
   }
 
   /**
-   * Adds the complete lines in the bytes, and ignores a torn line at the end of the bytes. In the manifest, the bytes must
-   * follow the lines that were added before.
+   * Adds the complete lines in the bytes, and ignores a torn line at the end of the bytes. In the manifest, the bytes
+   * must follow the lines that were added before.
    */
   take(bytes: Uint8Array, onLine?: OnManifestLine): void {
     for (let start = 0;;) {

@@ -85,9 +85,9 @@ export class NewestEvent {
   }
 
   /**
-   * Extends the examined part of the file to a mark that another writer has placed. The mark states a time that no
-   * event before it exceeds, so the lines before the mark need not be read. If the examined part already reaches the
-   * mark, does nothing.
+   * Extends the examined part of the file to a mark that another writer has placed. A mark is an offset with a time: no
+   * event before the offset is newer than this time. So the lines before the mark need not be read. If the examined
+   * part already reaches the mark, does nothing.
    */
   resume(handle: FileHandle, { byteLength, boundMs }: ActiveMark): void {
     if (byteLength <= this.#byteLength) return;
@@ -115,8 +115,8 @@ export class NewestEvent {
   }
 
   /**
-   * Reads the file from the end of the examined part to the offset `byteLength`, and so extends the examined part. Other
-   * calls may extend the part at the same time; no line is counted twice.
+   * Reads the file from the end of the examined part to the offset `byteLength`, and so extends the examined part.
+   * Other calls may extend the part at the same time; no line is counted twice.
    */
   async catchUp(handle: FileHandle, byteLength: number): Promise<void> {
     for (let position = -1; position < this.#byteLength && this.#byteLength < byteLength;) {
@@ -128,8 +128,8 @@ export class NewestEvent {
   }
 
   /**
-   * Reads the file from the end of the examined part to the offset `byteLength`, and so extends the examined part. Returns
-   * the time of the newest event, epoch milliseconds, exact to the second; -Infinity if no event has a time.
+   * Reads the file from the end of the examined part to the offset `byteLength`, and so extends the examined part.
+   * Returns the time of the newest event, epoch milliseconds, exact to the second; -Infinity if no event has a time.
    */
   readUpTo(handle: FileHandle, byteLength: number): number {
     for (let position = -1; position < this.#byteLength && this.#byteLength < byteLength;) {

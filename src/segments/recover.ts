@@ -45,8 +45,8 @@ export interface RecoveryReport {
 /** Options of {@linkcode recoverSegments}. */
 export interface RecoveryOptions {
   /**
-   * The log, and the objects that are needed to archive its segments. Its signal aborts the work on the manifest; the
-   * next `open()` continues that work.
+   * The log, and the objects that are needed to archive its segments. The signal in these objects aborts the work on
+   * the manifest; the next `open()` continues that work.
    */
   readonly archiving: Archiving;
   readonly archiver: Archiver;
@@ -65,7 +65,8 @@ export async function recoverSegments(
     claims.push(...await removeStrays(options, removed));
   });
   const swept = await archiver.sweep();
-  // The claim files are removed after the sweep, because the sweep uses those of segments that still exist.
+  // The claim files are removed after the sweep, because the sweep locks the claim file of each segment that it
+  // archives.
   await removeClaims(options, claims, removed);
   await orLogged(options, () => completeManifest(options, addedToManifest));
   const archived = swept.filter(({ outcome }) => outcome === "archived");
@@ -118,7 +119,8 @@ async function removeStrays(options: RecoveryOptions, removed: string[]): Promis
     for (const form of ["rollup", "unfinishedRollup"] as const) {
       if (!forms.has(form)) continue;
       await orLogged(options, () => {
-        // An archive exists before its rollup, and its rollup is removed after it. So this rollup belongs to no archive.
+        // A rollup has the sums of an archive. It is written after its archive and removed after its archive, so a
+        // rollup without an archive is left over.
         const isStray = fileSystem.status(files.archive(stamp)) === null;
         if (isStray && removeFile(fileSystem, files[form](stamp))) {
           removed.push(basename(files[form](stamp)));
@@ -131,7 +133,10 @@ async function removeStrays(options: RecoveryOptions, removed: string[]): Promis
   return claims;
 }
 
-/** Removes the claim files that killed processes left behind. */
+/**
+ * Removes the claim files that killed processes left behind. A process locks such a file while it works on a segment or
+ * on the manifest.
+ */
 async function removeClaims(
   options: RecoveryOptions,
   paths: readonly string[],
@@ -156,14 +161,14 @@ async function removeClaims(
 const ADDED_AT_ONCE = 64;
 
 /**
- * Adds missing lines to the manifest, for example for archives of another program or after the manifest was lost, and
- * writes missing rollups.
+ * Adds missing lines to the manifest, for example for archives of another program or after the manifest was lost. Also
+ * writes missing rollups, the files with the sums of the archives.
  */
 async function completeManifest(options: RecoveryOptions, added: string[]): Promise<void> {
   const { log, manifest } = options.archiving;
   if ((await incompleteArchives(options.archiving)).length === 0) return;
   using claim = tryClaim(log, log.files.completing);
-  // Another process holds the claim, so it is already adding the lines.
+  // Another process holds the claim, so that process is already adding the lines.
   if (claim === null) return;
   const found: ArchiveFacts[] = [];
   const add = async () => {
@@ -196,8 +201,9 @@ async function factsOf(
     const rollup_sha256 = rollup?.digest ?? null;
     const rebuilt = isSame ? line.rebuilt : true;
     const facts = { archive, ...content, rollup_sha256, rebuilt };
-    // If the line states another rollup, for example of other fields, the new line comes before the file. Otherwise, if
-    // the process were killed in between, the file would not belong to the line, and no recovery would notice.
+    // A rollup is the file with the sums of the archive. If the line states another rollup, for example of other
+    // fields, the new line is written before the new file. Otherwise, if the process were killed in between, the file
+    // would not belong to the line, and no recovery would notice.
     if (line?.rollup_sha256 && line.rollup_sha256 !== rollup_sha256) {
       await archiving.manifest.add(facts);
     }
@@ -216,9 +222,9 @@ async function factsOf(
 
 /**
  * Returns the stamps (the times in the names) of the archives that have no manifest line, or whose line states another
- * length than that of the file, oldest first. Also those whose line states a rollup that does not exist, or none because
- * an earlier version wrote the line. If the segment of an archive still exists, the archive is not included,
- * because the archiver of the segment adds the line.
+ * length than that of the file, oldest first. Also returns the archives whose rollup (the file with the sums) does not
+ * exist although their line states one, and those whose line states none because an earlier version wrote it. If the
+ * segment of an archive still exists, the archive is not included, because the archiver of the segment adds the line.
  */
 async function incompleteArchives({ log, manifest, clock }: Archiving): Promise<Stamp[]> {
   const { fileSystem, files } = log;
@@ -232,7 +238,7 @@ async function incompleteArchives({ log, manifest, clock }: Archiving): Promise<
     if (!forms.has("archive") || forms.has("sealed")) continue;
     const path = files.archive(stamp);
     const name = basename(path);
-    // The manifest records the removal of the archive, so the archive needs no other line.
+    // The manifest records that retention has decided to remove this archive, so the archive needs no other line.
     if (pruned.has(name)) continue;
     const line = byArchive.get(name);
     const isMissing = line?.gzip_bytes !== fileSystem.status(path)?.byteLength;

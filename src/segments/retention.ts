@@ -1,6 +1,6 @@
 /**
- * Prunes the archives of a log: if a limit is exceeded, the oldest archives are removed. Each removal is recorded in
- * the manifest first:
+ * Prunes the archives of a log: if a limit of the `retention` option is exceeded, the oldest archives are deleted. Each
+ * removal is recorded in the manifest first:
  *
  *     check that the file matches its manifest line -> add a manifest line for the removal -> remove the file ->
  *     sync the directory
@@ -80,8 +80,8 @@ export class Retention {
   }
 
   /**
-   * Prunes the archives that exceed a limit of the policy, and resolves with the names of the pruned archives. Logs a
-   * failure; never rejects.
+   * Deletes the archives that exceed a limit of the retention policy, oldest first. Resolves with the names of the
+   * deleted archives. Logs a failure; never rejects.
    */
   apply(): Promise<string[]> {
     return this.#running = this.#running.then(() => this.#apply());
@@ -135,7 +135,7 @@ export class Retention {
       await createShipped(log);
     } catch (error) {
       log.warnOnce(
-        `Cannot create file for shippers; archives wait up to the limits of retention.untilShipped: ${
+        `Cannot create file for shippers; archives are kept until they exceed the limits of retention.untilShipped: ${
           messageOf(error)
         }: ${log.files.shipped}`,
       );
@@ -147,7 +147,7 @@ export class Retention {
     const lines = readShipped(log);
     if (lines !== null && lines.damage !== null) {
       log.warnOnce(
-        `Cannot read how far the log is shipped; archives wait up to the limits of retention.untilShipped: ${lines.damage}: ${log.files.shipped}`,
+        `Cannot read how far the log is shipped; archives are kept until they exceed the limits of retention.untilShipped: ${lines.damage}: ${log.files.shipped}`,
       );
     }
     return lines;
@@ -180,11 +180,12 @@ export class Retention {
   }
 
   /**
-   * Checks whether an archive can be removed without losing the amounts of the budgets. These are computed from the
-   * newest `budget_state` line and all lines after it, so older archives matter too.
+   * Checks whether an archive can be removed without losing the amounts of the budgets. A `budget_state` line has the
+   * amounts of all budgets. The amounts are computed from the newest such line and all lines after it, so the archive
+   * with that line must not be removed before a newer file has such a line.
    *
    * - If a newer archive has a `budget_state` line, resolves with `true`.
-   * - If neither this archive nor an older one may have a `budget_state` line, resolves with `true`.
+   * - If neither this archive nor an older one can have a `budget_state` line, resolves with `true`.
    * - Otherwise, calls `keepBudgets`, which writes a `budget_state` line into the active file. Resolves with `true` if
    *   this succeeds.
    */
@@ -214,7 +215,7 @@ export class Retention {
       return;
     }
     await manifest.append(({ byArchive }) => {
-      // Another process may have pruned the archive first.
+      // Another process may have deleted the archive and recorded this in the manifest first.
       if (byArchive.get(name)?.gzip_sha256 !== line.gzip_sha256) return [];
       const { gzip_sha256 } = line;
       return [{ pruned: name, gzip_sha256, reason, pruned_ts: new Date(now()).toISOString() }];
@@ -264,8 +265,9 @@ export class Retention {
   }
 
   /**
-   * Removes the rollup of a removed archive. Logs a failure, which must not keep the other archives. If the process is
-   * killed before the removal, or the removal fails, recovery removes the rollup.
+   * Removes the rollup, the file with the sums, of a removed archive. A failure is only logged, because otherwise it
+   * would stop the removal of further archives. If the process is killed before the removal, or the removal fails,
+   * recovery removes the rollup.
    */
   #removeRollup(name: string): void {
     const { log } = this.#options;
@@ -307,18 +309,21 @@ export async function ownArchives(
   return own;
 }
 
-/** Checks whether an archive may have a `budget_state` line. */
+/**
+ * Checks whether an archive may have a `budget_state` line, which has the amounts of all budgets. The answer is true if
+ * the manifest has no list of the event types in the archive.
+ */
 function mayHaveBudgets({ events }: ArchiveLine): boolean {
   return events === null || Object.hasOwn(events, BUDGET_STATE);
 }
 
-/** Checks whether an archive certainly has a `budget_state` line. */
+/** Checks whether an archive certainly has a `budget_state` line, which has the amounts of all budgets. */
 function hasBudgets({ events }: ArchiveLine): boolean {
   return events !== null && Object.hasOwn(events, BUDGET_STATE);
 }
 
 function unnamedText(lines: ShippedLines | null): string {
-  if (lines === null) return "the file for shippers does not exist";
+  if (lines === null) return "the file in which shippers record their progress does not exist";
   return lines.damage ?? "no shipper has reached its fleet yet";
 }
 

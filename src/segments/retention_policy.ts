@@ -20,8 +20,9 @@ export interface DueArchive<Archive extends OwnArchive> {
 }
 
 /**
- * Returns the archives to prune, oldest first, each with the reason. The archives must be in ascending order of their
- * stamps, which are the times in their file names. The newest archive is only pruned because of its age.
+ * Returns the archives to delete, oldest first, each with the limit that it exceeds. The archives must be in ascending
+ * order of their stamps, which are the times in their file names. The newest archive is only deleted because of its
+ * age.
  *
  * @param received Stamp of the newest archive that every fleet has received; null if a fleet has received none. A fleet
  *   is a group of logs on a server, into which the log is copied. Used only if the policy has `untilShipped`.
@@ -44,7 +45,7 @@ export function dueArchives<Archive extends OwnArchive>(
       : isOlder(archive, maxAgeSec, nowMs)
       ? "age"
       : null;
-    // If an archive is kept, all newer archives are kept too.
+    // Archives are deleted oldest first. So if an archive is kept, all newer archives are kept too.
     if (reason === null) break;
     // A fleet that has not received this archive has not received any newer archive either. So the bytes of all
     // remaining archives count as not shipped yet.
@@ -56,7 +57,7 @@ export function dueArchives<Archive extends OwnArchive>(
 }
 
 /**
- * Checks whether an archive has not been received yet.
+ * Checks whether an archive has not been received yet by the fleets to which the log is copied.
  *
  * @param received Stamp (time in the file name) of the newest archive that one fleet, or every fleet, has received;
  *   null if none was received.

@@ -3,8 +3,8 @@
  *
  * - The name is reserved by an empty file, which only one process can create. The rename replaces only that file. If
  *   the process is killed before the rename, the empty file remains and recovery removes it.
- * - The empty file gets the owner of the active file. If the process may not set this owner, it does not seal the active
- *   file, because it could not assign the next active file to this owner either.
+ * - The empty file gets the owner of the active file. If the process may not set this owner, it does not seal the
+ *   active file, because it could not assign the next active file to this owner either.
  * - The directory is synced before the next active file can be created. Otherwise a power loss could keep the name of
  *   the next active file but undo the rename. The file with the sealed lines would then have no name.
  *
@@ -27,10 +27,10 @@ export interface Sealing extends Omit<StampFacts, "newestStamp"> {
  * Seals the active file. The caller must hold the append lock and must have synced the content of the file.
  *
  * @returns The stamp of the segment, which is the time in its file name.
- * @throws {AggregateError} If a file operation fails and undoing the previous steps fails too. The active file may
- * then have the name of the segment.
+ * @throws {AggregateError} If a file operation fails and undoing the previous steps fails too. The active file may then
+ *   have the name of the segment.
  * @throws {OwnershipError} If the process may not assign files to the owner of the active file.
- * @throws {RangeError} If the newest stamp in the directory is the last possible stamp.
+ * @throws {RangeError} If the name of the newest segment already has the last possible time.
  * @throws {Error} If a file operation fails. The active file then keeps its name.
  */
 export function sealActive(log: LogDirectory, sealing: Sealing): Stamp {

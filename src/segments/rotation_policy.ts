@@ -47,7 +47,7 @@ export const STAMP_MAX_MS: number = Date.UTC(9999, 0, 1) - 1;
  * of the log, and not earlier than the clock and the newest event of the segment. Thus the order of stamps is the order
  * of content, even if the clock is set back.
  *
- * @throws {RangeError} If the newest stamp in the directory is the last possible stamp.
+ * @throws {RangeError} If the newest stamp of the log is already the last possible time.
  */
 export function nextStamp({ nowMs, newestStamp, newestEventMs }: StampFacts): Stamp {
   const afterNewestMs = newestStamp === undefined ? 0 : stampEpochMs(newestStamp) + 1000;

@@ -1,9 +1,9 @@
 /**
  * The names of a log's files, a format that writers and readers share. Pure.
  *
- * The active file `audit.jsonl` is sealed as `audit_20260213_143022.jsonl` and archived as
- * `audit_20260213_143022.jsonl.gz`. The stamp is a UTC time in seconds. The order of the stamps is the order of the
- * content; times of the file system are not used.
+ * When the active file `audit.jsonl` is full, it is sealed: renamed to the segment `audit_20260213_143022.jsonl`. Then
+ * the segment is compressed into the archive `audit_20260213_143022.jsonl.gz`. The stamp `20260213_143022` is a UTC
+ * time in seconds. The order of the stamps is the order of the content; times of the file system are not used.
  *
  * @module
  */
@@ -16,15 +16,15 @@ export type Stamp = string;
 export interface SegmentName {
   readonly stamp: Stamp;
   /**
-   * The form of the file: a sealed segment, an archive, an archive that is being written, the rollup of an archive, or a
-   * rollup that is being written.
+   * The form of the file: a sealed segment, an archive, an archive that is being written, the rollup (the sums) of an
+   * archive, or a rollup that is being written.
    */
   readonly form: "sealed" | "archive" | "unfinished" | "rollup" | "unfinishedRollup";
 }
 
 const STAMP = /^\d{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])_(?:[01]\d|2[0-3])[0-5]\d[0-5]\d$/;
-// Date.UTC() reads a year from 0 to 99 as a year of the 20th century. So stampEpochMs() computes the time in a year that is
-// 400 years later, and then subtracts the length of 400 years. The Gregorian calendar repeats after 400 years.
+// Date.UTC() reads a year from 0 to 99 as a year of the 20th century. So stampEpochMs() computes the time in a year
+// that is 400 years later, and then subtracts the length of 400 years. The Gregorian calendar repeats after 400 years.
 const ERA_YEARS = 400;
 const ERA_MS = 146_097 * 86_400_000;
 const STAMP_LENGTH = "20260213_143022".length;
@@ -98,13 +98,17 @@ export class LogFiles {
     return `${this.sealed(stamp)}${ARCHIVE_SUFFIX}`;
   }
 
-  /** Returns the path of the rollup of the archive with the stamp, which is the time in its name. */
+  /**
+   * Returns the path of the rollup, the file with the sums, of the archive with the stamp. The stamp is the time in the
+   * name of the archive.
+   */
   rollup(stamp: Stamp): string {
     return `${this.sealed(stamp)}${ROLLUP_SUFFIX}`;
   }
 
   /**
-   * Returns the path of the unfinished rollup (one that is being written) with the stamp, which is the time in its name.
+   * Returns the path of an unfinished rollup with the stamp, which is the time in its name. A rollup has the sums of an
+   * archive; it is unfinished while it is being written.
    */
   unfinishedRollup(stamp: Stamp): string {
     return `${this.sealed(stamp)}${UNFINISHED_ROLLUP_SUFFIX}`;
@@ -125,7 +129,10 @@ export class LogFiles {
     return `${this.unfinished(stamp)}${CLAIM_SUFFIX}`;
   }
 
-  /** Checks whether the name is that of a claim file of this log, other than {@linkcode recording}. */
+  /**
+   * Checks whether the name is that of a claim file of this log, other than {@linkcode recording}. A process locks a
+   * claim file while it does a piece of work, so that no other process does it too.
+   */
   isClaim(name: string): boolean {
     if (this.at(name) === this.importing || this.at(name) === this.completing) return true;
     if (!name.endsWith(CLAIM_SUFFIX)) return false;

@@ -19,7 +19,7 @@ export interface SegmentsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly maxLineBytes: number;
-  /** The fields by which the rollups of archives group events, besides type, model and session. */
+  /** The fields by which the rollup (the sums) of an archive groups events, besides type, model and session. */
   readonly rollupFields: readonly string[];
   readonly underLock: UnderLock;
   /** The limits on the archives; empty to keep all archives. */
@@ -28,14 +28,15 @@ export interface SegmentsOptions {
   readonly now: () => number;
   /**
    * Writes a `budget_state` line, with the amounts of all budgets, into the active file unless the file already has
-   * such a line. Called before the removal of an archive that may have the newest such line.
+   * such a line. Called before the removal of an archive that may have the newest such line, because the amounts would
+   * otherwise be lost.
    */
   readonly keepBudgets?: RetentionOptions["keepBudgets"];
 }
 
 /**
- * Maximum time in milliseconds that `close()` waits for recovery to complete the manifest. Then recovery is aborted;
- * the next `open()` continues the work.
+ * Maximum time in milliseconds that `close()` waits until recovery has added the missing lines to the manifest. After
+ * this time, recovery is aborted; the next `open()` continues the work.
  */
 const MANIFEST_GRACE_MS = 1_000;
 
@@ -92,8 +93,8 @@ export class Segments {
   }
 
   /**
-   * Resolves when the backlog of sealed segments is small enough, or when archiving fails. Returns undefined if an
-   * append need not wait.
+   * Resolves when few enough sealed segments wait to be archived, or when archiving fails. Appends wait for this
+   * promise. Returns undefined if an append need not wait.
    */
   room(): Promise<void> | undefined {
     return this.#archiver.room();

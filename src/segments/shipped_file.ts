@@ -38,7 +38,9 @@ export interface ReceivingFleet {
 
 /** The line of a fleet: the part of the log that the fleet has received. */
 export interface Received extends ReceivingFleet {
-  /** The newest segment that the fleet has received completely, as the file name of its archive; null if there is none. */
+  /**
+   * The newest segment that the fleet has received completely, as the file name of its archive; null if there is none.
+   */
   readonly archive: string | null;
   /**
    * Position in the log, in bytes across all its files, up to which the fleet had received the log when the line was
@@ -105,7 +107,7 @@ export function stampIn(archive: string | null, log: LogDirectory): Stamp | null
   return archive === null ? null : log.files.parse(archive)!.stamp;
 }
 
-/** Checks whether two lines are of the same fleet and name the same log in it. */
+/** Checks whether two lines of `audit.shipped.jsonl` are of the same fleet, and of the same log in this fleet. */
 export function isSameFleet(a: ReceivingFleet, b: ReceivingFleet): boolean {
   return a.stream === b.stream && a.fleet === b.fleet && a.log === b.log;
 }
@@ -117,8 +119,8 @@ export interface Recording {
 }
 
 /**
- * Writes the line of a fleet, and keeps the lines of all other fleets. Does nothing if the file does not exist, or if the
- * signal is aborted.
+ * Writes the line of a fleet into `audit.shipped.jsonl`, and keeps the lines of all other fleets. Does nothing if the
+ * file does not exist, or if the signal is aborted.
  *
  * @throws {OwnershipError} If the process may not assign files to the owner of the file.
  * @throws {Error} If the file is damaged or cannot be written, or if other shippers keep it locked for 10 seconds.
@@ -139,7 +141,7 @@ export async function recordReceived(
     );
   }
   const fleets = [...before.fleets.filter((each) => !isSameFleet(each, own)), own];
-  // A killed process may have left its unfinished file behind.
+  // A shipper that was killed while it wrote may have left its unfinished file behind.
   removeFile(fileSystem, unfinishedShipped);
   try {
     await write(log, fleets.map((each) => `${lineOf(each)}\n`).join(""));
@@ -169,7 +171,10 @@ async function write(log: LogDirectory, text: string): Promise<void> {
   await handle.syncData();
 }
 
-/** Takes the claim on the file, with retries while other shippers hold it. Resolves with null if the signal is aborted. */
+/**
+ * Takes the claim on `audit.shipped.jsonl`, which keeps other shippers from writing into the file. Retries while
+ * another shipper holds the claim. Resolves with null if the signal is aborted.
+ */
 async function claimed(log: LogDirectory, { clock, signal }: Recording): Promise<Claim | null> {
   const deadlineMs = clock.monotonicMs() + PATIENCE_MS;
   for (let delayMs = 1; !signal.aborted; delayMs = Math.min(2 * delayMs, DELAY_MAX_MS)) {
@@ -184,8 +189,8 @@ async function claimed(log: LogDirectory, { clock, signal }: Recording): Promise
 }
 
 /**
- * Removes the unfinished file and the claim of a shipper that was killed while it wrote its line. Returns the names of the
- * removed files.
+ * Removes the unfinished file and the claim file of a shipper that was killed while it wrote its line into
+ * `audit.shipped.jsonl`. Returns the names of the removed files.
  */
 export function removeUnfinishedShipped(log: LogDirectory): string[] {
   const { fileSystem, files: { recording, unfinishedShipped } } = log;

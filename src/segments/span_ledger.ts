@@ -1,10 +1,10 @@
 /**
  * Finds the spans that have begun and not ended among the events of a log. Pure.
  *
- * An event of the type `X_begin` with a span ID begins a span, and an event of the type `X` with the same ID ends it. If
- * several beginnings have the same type and ID, an end belongs to the last beginning that has no end yet. Therefore a span
- * that begins and ends in the same file does not affect other files. So the summary of a file lists only the beginnings
- * and ends without a counterpart in the file: see {@linkcode SpanSummary}.
+ * An event of the type `X_begin` with a span ID begins a span, and an event of the type `X` with the same ID ends it.
+ * If several beginnings have the same type and ID, an end belongs to the last beginning that has no end yet. Therefore
+ * a span that begins and ends in the same file does not affect other files. So the summary of a file lists only the
+ * beginnings and ends without a counterpart in the file: see {@linkcode SpanSummary}.
  *
  * @module
  */
@@ -66,8 +66,8 @@ export class SpanLedger<Line> {
 }
 
 /**
- * Returns the span to which an event belongs, as the type and the span ID of the event that ends it. `begins` is true
- * if the given event begins the span. Returns null if the event does not belong to a span.
+ * Returns the span to which an event belongs, as the type and the span ID of the event that ends the span. `begins` is
+ * true if the given event begins the span. Returns null if the event does not belong to a span.
  */
 export function spanOf({ event, span }: AuditEvent): { end: SpanEnd; begins: boolean } | null {
   if (typeof event !== "string" || typeof span !== "string") return null;

@@ -2,8 +2,8 @@
  * Computes the summary of the spans of a segment for the manifest line. Pure.
  *
  * The summary has only spans that concern other files: beginnings without an end in the segment, and ends without a
- * beginning in the segment. A reader that applies these ends first and then these beginnings finds the same open spans as
- * a reader of all events of the segment.
+ * beginning in the segment. A reader that applies these ends first and then these beginnings finds the same open spans
+ * as a reader of all events of the segment.
  *
  * @module
  */
@@ -17,17 +17,21 @@ export interface SpanSummary {
   readonly ended: readonly SpanEnd[];
   /**
    * The event types that have many ends but no beginning in the segment. Their ends are not in `ended`, because such
-   * events are most likely events of another program that have a field named `span`. If a span of such a type is open, a
-   * reader must read the segment.
+   * events are most likely events of another program that have a field named `span`. If a span of such a type is open,
+   * a reader must read the segment.
    */
   readonly unlisted: readonly string[];
-  /** The lines that begin a span which does not end in the segment, in the order of the segment, without line breaks. */
+  /**
+   * The lines that begin a span which does not end in the segment, in the order of the segment, without line breaks.
+   */
   readonly begun: readonly string[];
-  /** Whether the lines in `begun` have only the fields that identify the span, because the full lines would be too long. */
+  /**
+   * Whether the lines in `begun` have only the fields that identify the span, because the full lines would be too long.
+   */
   readonly cut: boolean;
   /**
-   * The session IDs in the segment, each with the `ts` of its last event; null if there are too many. An event that another
-   * process logged for a process that died does not count.
+   * The session IDs in the segment, each with the `ts` of its last event; null if there are too many. An event that
+   * another process logged for a process that died does not count.
    */
   readonly seen: readonly (readonly [session: string, ts: string])[] | null;
 }
@@ -35,7 +39,10 @@ export interface SpanSummary {
 // Maximum number of ends and beginnings in a summary, and the maximum total length of their texts as JSON.
 const SPANS_MAX = 10_000;
 const SPANS_LENGTH_MAX = 1024 * 1024;
-/** Maximum number of listed ends of a type that has no beginning in the segment. */
+/**
+ * Maximum number of listed ends of a type that has no beginning in the segment. Above it, the ends are most likely
+ * events of another program that have a field named `span`, so only their type is listed.
+ */
 const FOREIGN_ENDS_MAX = 100;
 /** Maximum length of an event type in `unlisted`, and the maximum number of such types. */
 const UNLISTED_LENGTH_MAX = 256;
@@ -143,7 +150,7 @@ function namesIn(line: Uint8Array): string {
   return JSON.stringify({ ts, event: type, session_id, span, parent });
 }
 
-/** Returns the length of a text as JSON, the form that it has in a manifest line. */
+/** Returns the length of a text as JSON, because the manifest line has the text in this form. */
 function lengthOf(text: string): number {
   return JSON.stringify(text).length;
 }

@@ -1,9 +1,9 @@
 /**
- * Refuses to open a log if its file has another spelling on disk than the given path.
+ * Refuses to open a log if its file has another spelling on disk than the given path, such as another case.
  *
- * On Windows and macOS, `Audit.jsonl` and `audit.jsonl` name the same file. On macOS, so do the composed and the decomposed
- * form of a name with an accented letter. Segments are recognized by their exact names, so two processes that use
- * different spellings would miss each other's segments.
+ * On Windows and macOS, `Audit.jsonl` and `audit.jsonl` name the same file. On macOS, so do the composed and the
+ * decomposed form of a name with an accented letter. Segments are recognized by their exact names, so two processes
+ * that use different spellings would miss each other's segments.
  *
  * @module
  */
@@ -39,9 +39,9 @@ export async function checkSpelling(log: LogDirectory): Promise<void> {
 }
 
 /**
- * Checks whether a file with the name exists and may have other spellings. Listing a large directory is slow, so this
- * function first looks up some other spellings of the name. If none of them leads to a file, the file system distinguishes
- * spellings.
+ * Checks whether a file with the name exists and may have other spellings. Listing a large directory is slow. So this
+ * function first looks up some other spellings of the name. If none of them leads to a file, the file system
+ * distinguishes spellings.
  */
 function mayHaveOthers({ fileSystem, files }: LogDirectory, name: string): boolean {
   if (fileSystem.status(files.at(name)) === null) return false;
