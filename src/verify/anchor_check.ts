@@ -59,7 +59,9 @@ export class AnchorCheck {
       faults.add({
         path: files.manifest,
         reason:
-          `the manifest lacks the line of the anchor, after ${counted(archives, "archive")}: ` +
+          `the manifest line that the anchor names, the last one when the manifest listed ${
+            counted(archives, "archive")
+          }, is missing: ` +
           "lines were removed, or the manifest was rewritten",
       });
     }
