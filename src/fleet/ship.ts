@@ -69,7 +69,7 @@ const DOUBTS = 5;
  */
 const DOUBT_MS = 300;
 /**
- * Number of unexpected blocks from another shipper that count as a conflict. A single block is no conflict, because a
+ * Number of unexpected blocks from another shipper that count as a conflict. One such block is tolerated, because a
  * shipper that was stopped may have sent it just before.
  */
 const FOREIGN_BLOCKS_MAX = 2;

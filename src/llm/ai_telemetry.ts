@@ -2,8 +2,8 @@
  * Logs the model calls of the Vercel AI SDK, versions 6 and 7, from its telemetry.
  *
  * Version 7 reports the start and the end of each model call, errors and aborts. Version 6 reports only the start and
- * the end of each step, which is one model call. The integration remembers each start until the end of the call, so
- * that it can also log a call whose end is not reported.
+ * the end of each step, which is one model call. The integration remembers the start of a call until its end is
+ * reported. So it can also log a call whose end is never reported.
  *
  * @module
  */
@@ -17,12 +17,12 @@ import type { OpenCalls, TakenCall } from "./open_calls.ts";
 import { TELEMETRY_CHECKS, type TelemetryOptions } from "./telemetry_options.ts";
 import { type TokenUsage, usageOf } from "./usage.ts";
 
-/** A function that the AI SDK calls with an event. */
+/** A function that the AI SDK calls with an event, such as the start of a model call. */
 export type AiTelemetryCallback = (event: unknown) => void;
 
 /**
- * An integration for the telemetry of the AI SDK. When it is disposed, calls without an end are logged with the status
- * "aborted".
+ * An integration for the telemetry of the AI SDK. When the integration is disposed, it logs the calls without an end
+ * with the status "aborted".
  */
 export interface AiTelemetry extends Disposable {
   /** Called by AI SDK 6 when a step begins. */
@@ -35,7 +35,7 @@ export interface AiTelemetry extends Disposable {
   readonly onLanguageModelCallEnd: AiTelemetryCallback;
   /**
    * Runs a model call of AI SDK 7. While the call runs, {@linkcode auditedFetch} can read its ID, and so knows to which
-   * call a request belongs.
+   * call a request belongs. A call that both see is then logged only once.
    *
    * @param call The ID of the call, and the function that makes it.
    * @returns The result of the function.
@@ -104,7 +104,8 @@ export function aiTelemetry(log: AuditLogger, options: TelemetryOptions = {}): A
   const { open } = calls;
   const telemetry = new TelemetryLog(calls);
   const { toolCalls = true } = options;
-  // AI SDK 7 reports steps in addition to model calls. Its events have a `callId`, so its steps are ignored here.
+  // AI SDK 7 reports steps in addition to model calls. The steps of version 7 have a `callId` and are ignored here,
+  // because their model calls are logged already.
   const ofVersion6 = (take: (event: JsonObject) => void) => (event: unknown) => {
     const object = objectOf(event);
     if (object !== undefined && object.callId === undefined && open.isNew(object)) take(object);
@@ -114,8 +115,8 @@ export function aiTelemetry(log: AuditLogger, options: TelemetryOptions = {}): A
     if (typeof object?.callId === "string") take(object, object.callId);
   };
   const tool = (event: JsonObject) => {
-    // If two integrations are registered, both get each tool call. In AI SDK 7 they get different events with the same
-    // `toolCall` object, so this object identifies the call.
+    // If two integrations are registered, both get each tool call, but the call must be logged once. In AI SDK 7 they
+    // get different events with the same `toolCall` object, so the object identifies the call.
     if (toolCalls && open.isNew(objectOf(event.toolCall) ?? event)) telemetry.logTool(event);
   };
   const begin = (key: (event: JsonObject) => string) =>
@@ -125,8 +126,8 @@ export function aiTelemetry(log: AuditLogger, options: TelemetryOptions = {}): A
   return {
     onStepStart: ofVersion6((event) => telemetry.begin(stepKey(event), event)),
     onStepFinish: ofVersion6((event) => {
-      // If the signal aborts a step while one of its tools runs, the step is logged as aborted at once. Its end is then
-      // not logged again.
+      // If the signal aborts a step while one of its tools runs, the step is logged as aborted at once. Its end, which
+      // the SDK reports later, is not logged again.
       if (!open.wasLeft(stepKey(event))) telemetry.end(stepKey(event), event);
     }),
     onLanguageModelCallStart: begin(() => ""),
@@ -139,7 +140,8 @@ export function aiTelemetry(log: AuditLogger, options: TelemetryOptions = {}): A
     onStepError: ofVersion7((event, id) => telemetry.fail(id, event.error)),
     onError: ofVersion7((event, id) => telemetry.fail(id, event.error)),
     onAbort: ofVersion7((_, id) => telemetry.leave(id)),
-    // After the end of a generation, no more ends of its calls are reported, so its unfinished calls are logged now.
+    // After the end of a generation, the SDK reports no more ends of its calls. So its unfinished calls are logged as
+    // aborted now.
     onEnd: ofVersion7((_, id) => telemetry.leave(id)),
     onToolCallFinish: ofVersion6(tool),
     onToolExecutionEnd: ofVersion7(tool),
@@ -149,10 +151,13 @@ export function aiTelemetry(log: AuditLogger, options: TelemetryOptions = {}): A
 
 const ACTION = "log telemetry of the AI SDK";
 
-/** The start of the response IDs that the SDK generates if a response has no ID, as in streams of Gemini. */
+/**
+ * The start of the response IDs that the SDK generates if a response has no ID, as in streams of Gemini. Such an ID
+ * cannot identify the call, because `auditedFetch()` does not see it.
+ */
 const INVENTED = "aitxt-";
 
-/** Logs the calls and tools that one integration reports. */
+/** Logs the model calls and tool calls that the SDK reports to one integration. */
 class TelemetryLog {
   readonly #calls: CallLog;
   readonly #open: OpenCalls;
@@ -162,7 +167,9 @@ class TelemetryLog {
     this.#open = calls.open;
   }
 
-  /** Begins a call. In AI SDK 6, calls that run at the same time may have the same key. */
+  /**
+   * Begins a call. In AI SDK 6, calls that run at the same time may have the same key, because their events have no ID.
+   */
   begin(key: string, event: JsonObject): void {
     const left = this.#open.add(
       key,
@@ -174,16 +181,16 @@ class TelemetryLog {
   }
 
   /**
-   * Begins a call whose key is unique among the open calls. Ignores the event if another integration has reported the
-   * start.
+   * Begins a call whose key is unique among the open calls. If another integration of the log has reported the start,
+   * ignores the event, so that the call is logged once.
    */
   beginOnce(key: string, event: JsonObject): void {
     if (!this.#open.has(key)) this.begin(key, event);
   }
 
   /**
-   * Logs the end of a call whose key is unique among the open calls. Ignores the event if another integration has
-   * reported the end.
+   * Logs the end of a call whose key is unique among the open calls. If another integration of the log has reported the
+   * end, ignores the event, so that the call is logged once.
    */
   endOnce(key: string, event: JsonObject): void {
     if (!this.#open.hasEnded(key)) this.end(key, event);
@@ -222,13 +229,14 @@ class TelemetryLog {
   }
 
   /**
-   * Logs the unfinished calls of a generation that has failed, unless another observer, such as `auditedFetch()`, has
-   * logged them.
+   * Logs the unfinished calls of a generation that has failed. Calls that another observer, such as `auditedFetch()`,
+   * has logged are not logged again.
    */
   fail(id: string, error: unknown): void {
     const status = isAbort(error, undefined) ? "aborted" : "error";
     for (const call of this.#open.takeAll(id)) {
-      // If a budget refused the call, the call was not made, and the log already has a line about the refusal.
+      // If a budget refused the call, the call was not made, and the log already counts the refusal. So the call is not
+      // logged.
       if (!isRefusal(error)) this.#logFailure(call, status, error);
     }
   }
@@ -267,7 +275,8 @@ class TelemetryLog {
     void this.#calls.record({
       ...named,
       status,
-      // If the answer is not a valid object, the error of the SDK has the usage of the answer.
+      // If `generateObject()` fails because the answer is not a valid object, the error of the SDK has the usage of the
+      // answer.
       usage: usageIn(objectOf(error) ?? {}),
       durationMs: call.durationMs,
       error: error === undefined ? undefined : errorFields(error),
@@ -285,14 +294,17 @@ function stepKey(event: JsonObject): string {
   return JSON.stringify([provider, model, event.functionId, event.stepNumber]);
 }
 
-/** The names of providers in LiteLLM's tables, by their names in the AI SDK. */
+/** The names of providers in LiteLLM's price tables, by their names in the AI SDK. */
 const PROVIDERS: ReadonlyMap<string, string> = new Map([
   ["google", "gemini"],
   ["azure-openai", "azure"],
   ["amazon-bedrock", "bedrock"],
 ]);
 
-/** Returns the model and the provider of an event: "openai" of "openai.chat". */
+/**
+ * Returns the model and the provider of an event. For the provider "openai.chat", returns "openai", its name in price
+ * tables.
+ */
 function modelOf(event: JsonObject): { model: string | undefined; provider: string | undefined } {
   const named = objectOf(event.model) ?? event;
   const [provider] = textOf(named.provider)?.split(".") ?? [];
@@ -308,8 +320,8 @@ function namesOf({ callId: call_id, functionId: function_id }: JsonObject): obje
 }
 
 /**
- * Returns the usage of an event. If the usage from the provider has the same totals, returns that usage, because it has
- * more details, such as the tokens that Anthropic caches for an hour.
+ * Returns the token usage of an event. If the event also has the provider's own usage with the same totals, returns the
+ * provider's. It has more details, such as the tokens that Anthropic caches for an hour.
  */
 function usageIn(event: JsonObject): TokenUsage | undefined {
   const metadata = objectOf(event.providerMetadata) ?? {};
@@ -323,7 +335,7 @@ function usageIn(event: JsonObject): TokenUsage | undefined {
   return cost === undefined || found === undefined ? found : { ...found, cost };
 }
 
-/** Returns the cost that Vercel's gateway or OpenRouter's provider states. */
+/** Returns the cost in USD that Vercel's AI gateway or the OpenRouter provider of the AI SDK states in an event. */
 function costIn(metadata: JsonObject): number | undefined {
   const stated = objectOf(metadata.gateway)?.cost;
   return amountOf(typeof stated === "string" ? Number(stated) : stated) ??

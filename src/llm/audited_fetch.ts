@@ -1,5 +1,6 @@
 /**
- * A `fetch` that logs every model call. Before the call, it holds the maximum cost of the call on the budgets.
+ * A `fetch` that logs every model call. Before the call, it holds (reserves) the maximum cost of the call on the
+ * budgets.
  *
  * @module
  */
@@ -43,16 +44,18 @@ export interface AuditedFetchOptions {
   prices?: PriceTable;
   /**
    * The budgets that each call is charged to. They must belong to the log that is passed to {@linkcode auditedFetch}.
-   * Before a call, the estimate of the call is held on every budget; after the call, its cost replaces the hold.
+   * Before a call, its estimated maximum cost is held (reserved) on every budget; after the call, its cost replaces the
+   * hold.
    *
    * @default {[]}
    */
   budget?: Budget | readonly Budget[];
   /**
-   * Returns the maximum that a call may use. By default, the input is estimated as one token for every four bytes of
-   * the body. The output is the maximum of the request (`max_tokens`, `max_completion_tokens`, `max_output_tokens`),
-   * or else `max_output_tokens` of the prices, times the number of answers. Input and output are priced by `prices`. If
-   * the estimate has no amount in the unit of a budget, the call is refused.
+   * Returns the maximum amounts that a call may use: USD, tokens or calls. By default, the input is estimated as one
+   * token for every four bytes of the body. The output is the maximum of the request (`max_tokens`,
+   * `max_completion_tokens`, `max_output_tokens`), or else `max_output_tokens` of the prices, times the number of
+   * answers. Input and output are priced by `prices`. If the estimate has no amount in the unit of a budget, the call
+   * is refused.
    *
    * @default {undefined}
    */
@@ -64,42 +67,45 @@ export interface AuditedFetchOptions {
    */
   wait?: boolean;
   /**
-   * The result of a call that a budget refuses. "throw": the call rejects with a {@linkcode BudgetError}. "respond":
-   * the call resolves with a response. The status is 429 if other calls hold the rest of the budget, otherwise 402. The
-   * body of the response has the message, `type` "budget_error" and, in `code`, the kind of the error. Use "respond"
-   * with the SDKs of OpenAI and Anthropic: they retry a rejected call, and then throw "Connection error." with the
-   * `BudgetError` as the cause.
+   * The result of a call that a budget refuses. "throw": `fetch` rejects with a {@linkcode BudgetError}. "respond":
+   * `fetch` resolves with a response of its own. The status is 429 if other calls hold the rest of the budget,
+   * otherwise 402. The body of the response has the message, the `type` "budget_error" and, in `code`, the kind of the
+   * error. Use "respond" with the SDKs of OpenAI and Anthropic. With "throw", these SDKs retry the rejected call, and
+   * then throw "Connection error." with the `BudgetError` as the cause.
    *
    * @default {"throw"}
    */
   refusal?: "throw" | "respond";
   /**
-   * Number of seconds, > 0. If a call has not ended after this time, its hold is charged to the budgets.
+   * Number of seconds, > 0. If a call has not ended after this time, the amount that it holds is charged to the
+   * budgets.
    *
    * @default {900}
    */
   maxSec?: number;
   /**
    * Fields that every event gets, such as the agent, or `parent` with the ID of a span. A field `provider` also selects
-   * the prices: "groq" finds `groq/MODEL`. Fields that each call sets itself, such as `model` and `cost`, are refused.
+   * the prices: the value "groq" selects the prices of `groq/MODEL`. Fields that each call sets itself, such as `model`
+   * and `cost`, are refused.
    *
    * @default {{}}
    */
   fields?: object;
   /**
-   * If `true`, requests that are not to a model are logged too, as `http_call` events without URL query and content.
+   * If `true`, requests that are not to a model are logged too, as `http_call` events. They have neither the query of
+   * the URL nor the content.
    *
    * @default {false}
    */
   httpCalls?: boolean;
   /**
-   * If `true`, events have the prompt and the answer, in `prompt` and `answer`.
+   * If `true`, events have the texts of the prompt and the answer, in the fields `prompt` and `answer`.
    *
    * @default {false}
    */
   text?: boolean;
   /**
-   * The function that makes the calls.
+   * The function that sends the requests.
    *
    * @default {globalThis.fetch}
    */
@@ -122,21 +128,21 @@ const CHECKS: OptionChecks<AuditedFetchOptions> = {
 const ACTION = "audit fetch";
 
 /**
- * Returns a `fetch` that logs each call of a model as one event `llm_call`: model, tokens, cost, duration, status. Pass it
- * to any SDK that takes a `fetch`.
+ * Returns a `fetch` that logs each call of a model as one event `llm_call` with its model, tokens, cost, duration and
+ * status. Pass the function to any SDK that takes a `fetch`.
  *
- * On any host, it recognizes calls of OpenAI's chat completions, completions, responses and embeddings, of Anthropic's
- * messages, and of Gemini by the path and the body of the request. The body of a response is read only when the caller
- * reads it, and reaches the caller unchanged. The call is logged when the body ends. If the body fails or is not read
- * to its end, the status is "error" or "aborted". If the caller never reads a response, the call is logged when the
- * response is garbage collected.
+ * On any host, the function recognizes calls of OpenAI's chat completions, completions, responses and embeddings, of
+ * Anthropic's messages, and of Gemini. It recognizes them by the path and the body of the request. The body of a
+ * response is read only when the caller reads it, and reaches the caller unchanged. The call is logged when the body
+ * ends. If the body fails or is not read to its end, the status is "error" or "aborted". If the caller never reads a
+ * response, the call is logged when the response is garbage collected.
  *
- * Needs the permissions for the calls and for the log, and no others.
+ * Needs only the permissions that the calls need, such as `--allow-net`, and those of the log.
  *
  * @param log The log, or a logger with bound fields.
  * @param options Prices, budgets and fields; by default none.
- * @returns The function. If a budget does not grant the hold of a call, the function does not make the call and rejects
- *   with a {@linkcode BudgetError}; see the option `refusal`. It also rejects with the errors of `fetch`.
+ * @returns The function. If a call does not fit its budgets, the function does not make the call and rejects with a
+ * {@linkcode BudgetError}; see the option `refusal`. It also rejects with the errors of `fetch`.
  * @throws {TypeError} If `log` is not a log, an option is unknown or of the wrong type, a price is invalid, `prices`
  *   has no model with a price, a budget is of another log, or `fields` has a field that each call sets.
  * @throws {RangeError} If `maxSec` or `refusal` is out of its range.
@@ -183,7 +189,8 @@ export function auditedFetch(log: AuditLogger, options: AuditedFetchOptions = {}
     } catch (error) {
       if (sent.signal?.aborted) observe(null).fail(error);
       else if (error instanceof BudgetError) {
-        // The budget records the refusal in the log, so telemetry must not log the failed call again.
+        // The budget records the refusal in the log. So the call is remembered as seen, and telemetry does not log it
+        // as a failed call.
         calls.seen.add(SeenCall.refused(calls, request.model));
         if (options.refusal === "respond") return refusalResponse(error);
       }
@@ -202,7 +209,8 @@ export function auditedFetch(log: AuditLogger, options: AuditedFetchOptions = {}
       observer.respond(response);
       return observedResponse(response, observer);
     } catch (error) {
-      // The option `fetch` may return a value that is not a response. The caller gets this value unchanged.
+      // The function of the option `fetch` may return a value that is not a response. The caller gets such a value
+      // unchanged.
       observer.fail(error);
       return response;
     }
@@ -220,7 +228,10 @@ export function auditedFetch(log: AuditLogger, options: AuditedFetchOptions = {}
   };
 }
 
-/** Checks whether an error of `fetch` shows that nothing was sent. An error that cannot be read does not show it. */
+/**
+ * Checks whether an error of `fetch` shows that nothing was sent, so that the call costs nothing. If the error cannot
+ * be read, the request may have been sent, and the result is `false`.
+ */
 function isNotSent(error: unknown, url: URL): boolean {
   try {
     return statesNotSent(error, url);
@@ -230,8 +241,9 @@ function isNotSent(error: unknown, url: URL): boolean {
 }
 
 /**
- * Checks whether an error of `fetch` states that nothing was sent. Deno states the failed step only in the messages. If a
- * message names another URL, the request was sent and then redirected.
+ * Checks whether an error of `fetch` states that nothing was sent. Deno states the failed step only in the message of
+ * the error or of its cause. If the message names another URL than the requested one, the request was sent and then
+ * redirected.
  */
 function statesNotSent(error: unknown, url: URL): boolean {
   const { origin, port, protocol, pathname, search } = url;

@@ -1,5 +1,5 @@
 /**
- * Holds the estimates of model calls on budgets, and explains refusals.
+ * Holds (reserves) the estimated maximum of each model call on its budgets, and explains why a budget refuses a call.
  *
  * @module
  */
@@ -29,7 +29,7 @@ export class CallBudgets {
   /**
    * @param calls The log of the calls.
    * @param options The budgets, and the options of the holds.
-   * @param action The action that error messages name: "audit fetch".
+   * @param action The action that error messages name, such as "audit fetch".
    * @throws {TypeError} If a value of `budget` is not a budget, or is a budget of another log.
    */
   constructor(calls: CallLog, options: CallBudgetsOptions, action: string) {
@@ -42,9 +42,10 @@ export class CallBudgets {
   }
 
   /**
-   * Holds the estimate of a call on all budgets. Resolves with `null` if there are no budgets.
+   * Holds (reserves) the estimated maximum of a call on all budgets. Resolves with `null` if there are no budgets.
    *
-   * @throws {BudgetError} If a budget does not grant the hold. The message says why the estimate is unknown or large.
+   * @throws {BudgetError} If the call does not fit a budget. If the estimate is unknown or large, the message also says
+   * why.
    */
   async hold(sent: SentRequest, request: ModelRequest): Promise<HeldCall | null> {
     const [first, ...others] = this.#budgets;
@@ -71,7 +72,7 @@ export class CallBudgets {
   }
 }
 
-/** Returns the same error with a note in its message. */
+/** Returns the error with a note at the end of its message. */
 function noted(error: BudgetError, note: string): BudgetError {
   const { message, kind, budget, retryAfterMs, resetsAt } = error;
   return new BudgetError(`${message}; ${note}`, {
@@ -83,7 +84,10 @@ function noted(error: BudgetError, note: string): BudgetError {
   });
 }
 
-/** Returns the unit of a budget, after checking that it is a budget of the log at `path`. */
+/**
+ * Returns the unit of a budget. Throws if the value is not a budget of the log at `path`, because the call and its hold
+ * must be in the same log.
+ */
 function unitOf(budget: unknown, path: string, action: string): string {
   const declared = declaredOf(budget);
   if (declared?.path === path) return declared.unit;
@@ -106,7 +110,8 @@ export function refusalResponse(
   return Response.json({ type: "error", error }, {
     status,
     headers: {
-      // The SDKs of OpenAI and Anthropic obey the header `x-should-retry`.
+      // The SDKs of OpenAI and Anthropic obey the header `x-should-retry`. A call is retried only if room may become
+      // free soon.
       "x-should-retry": String(mayRetry),
       ...(mayRetry ? { "retry-after-ms": String(retryAfterMs ?? 0), "retry-after": "1" } : {}),
     },

@@ -1,6 +1,6 @@
 /**
  * The ID of the model call that the running code belongs to. `aiTelemetry()` sets the ID, and `auditedFetch()` reads
- * it.
+ * it. So a call that both of them see is logged only once.
  *
  * @module
  */
@@ -13,7 +13,9 @@ export function withinCall<T>(callId: string, run: () => T): T {
   return callIds.run(callId, run);
 }
 
-/** Returns the ID of the model call that the running code belongs to; `undefined` if it belongs to none. */
+/**
+ * Returns the ID of the model call that the running code belongs to; `undefined` if the code does not belong to a call.
+ */
 export function currentCallId(): string | undefined {
   return callIds.getStore();
 }

@@ -1,5 +1,6 @@
 /**
- * Logs the events of model calls with their fields and costs, and remembers earlier calls of the same log.
+ * Logs the events of model calls with their fields and costs. Remembers earlier calls of the same log, so that no call
+ * is logged twice.
  *
  * @module
  */
@@ -38,31 +39,34 @@ export interface EndedCall {
   readonly ttftMs?: number | undefined;
   readonly error?: object | undefined;
   readonly responseId?: string | undefined;
-  /** Further fields of the event. */
+  /** Other fields of the event. */
   readonly more?: object;
 }
 
-/** A hold, and the amount in USD that is charged if the cost of the call stays unknown. */
+/**
+ * A hold (an amount reserved on budgets for a call), and the amount in USD that is charged if the cost of the call
+ * stays unknown.
+ */
 export interface HeldCall {
   readonly hold: BudgetHold;
   /** The amount in USD; `undefined` if no budget is in USD. */
   readonly usd: number | undefined;
 }
 
-/** The state that all loggers of a log share. */
+/** The state of one log that all observers of its model calls share, such as `auditedFetch()` and telemetry. */
 interface SharedState {
   readonly seen: SeenCalls;
   readonly open: OpenCalls;
   /** Digests of the price tables that were already logged. */
   readonly digests: Set<string>;
-  /** Warnings that were already logged, so that each is logged once. */
+  /** The messages of warnings that were already logged, so that each is logged only once. */
   readonly told: Set<string>;
 }
 
 /** The state of each log, as long as the log is in use. */
 const states = new WeakMap<object, SharedState>();
 
-/** The fields that each event states itself, so that they cannot be bound. */
+/** The fields that each event of a call states itself. So a caller cannot bind them to a fixed value. */
 const OWN_FIELDS = [
   "cost",
   "cost_source",
@@ -81,10 +85,12 @@ const OWN_FIELDS = [
   "response_id",
 ];
 
-/** The fields with the texts of a call, which may be too long for a line. */
+/** The fields with the texts of a call. They may be too long for a line, and are then left out. */
 const TEXT_FIELDS = ["prompt", "answer"];
 
-/** The fields that sums and budgets need. */
+/**
+ * The fields that sums of costs and budgets need. They remain in an event even if all other fields must be left out.
+ */
 const ESSENTIAL_FIELDS = [
   "cost",
   "cost_source",
@@ -95,19 +101,19 @@ const ESSENTIAL_FIELDS = [
   "status",
 ];
 
-/** The fields that remain of an event that cannot be logged as a whole. */
+/** The fields that remain of an event that cannot be logged with all of its fields. */
 const KEPT_FIELDS = [...ESSENTIAL_FIELDS, "model", "provider", "duration_ms"];
 
-/** Maximum number of messages to remember. After that, new messages are not logged. */
+/** Maximum number of warnings to remember, so that memory is bounded. After that many, new warnings are not logged. */
 const TOLD_MAX = 1_000;
 
-/** Logs model calls. */
+/** Logs the model calls that one observer, such as an `auditedFetch()`, has seen. */
 export class CallLog {
   /** The last calls of the log, so that no call is logged twice. */
   readonly seen: SeenCalls;
-  /** Calls that telemetry has reported as begun. */
+  /** The calls whose start the telemetry of the AI SDK has reported, and whose end it has not reported yet. */
   readonly open: OpenCalls;
-  /** The fields of every event. */
+  /** The fields that every event gets. */
   readonly bound: Fields;
   readonly prices: PriceTable | undefined;
   /** Absolute path of the active file. */
@@ -120,7 +126,7 @@ export class CallLog {
   /**
    * @param log The log, or a logger with bound fields.
    * @param options The prices, and the fields of every event.
-   * @param action The action, for messages: "audit fetch".
+   * @param action The action that error messages name, such as "audit fetch".
    * @throws {TypeError} If `log` is not a logger, a price cannot be used, or a field is one that each event states
    *   itself.
    */
@@ -170,7 +176,7 @@ export class CallLog {
   }
 
   /**
-   * Logs a call that has no hold.
+   * Logs a call for which no amount is held on a budget.
    *
    * @returns A promise that resolves when the event is written. If nothing handles its rejection, the log reports it.
    */
@@ -186,8 +192,8 @@ export class CallLog {
   }
 
   /**
-   * Logs a call, whose cost replaces its hold. If the cost is unknown, the event says what the budgets are charged
-   * instead. The log reports a failure to write.
+   * Logs a call and ends its hold: the budgets are charged the cost instead of the held amount. If the cost is unknown,
+   * the held amount is charged, and the event states it. If the event cannot be written, the log reports the error.
    */
   settle(call: EndedCall, { hold, usd }: HeldCall): void {
     const own = this.#fieldsOf(call);
@@ -197,8 +203,8 @@ export class CallLog {
     const settle = (form: Fields) => () => hold.settle(LLM_CALL, form);
     void this.#write([
       settle(fields),
-      // If a budget is for one model or provider, settle() rejects the name of another one. The response may state such
-      // a name, so this form has the names in other fields.
+      // If a budget is for one model or provider, settle() rejects the name of another one. The response may state
+      // another name than the request, so this form of the event has the names of the response in other fields.
       settle({ ...rest, response_model, response_provider }),
       settle(without(TEXT_FIELDS, fields)),
       settle(picked(KEPT_FIELDS, fields)),
@@ -215,7 +221,7 @@ export class CallLog {
     return this.#logger.log(event, fields);
   }
 
-  /** Logs a message to the logger of the log, once for each log. */
+  /** Warns through the logger of the log. The same message is logged only once for each log. */
   warnOnce(message: string): void {
     const { told } = this.#state;
     if (told.has(message) || told.size === TOLD_MAX) return;
@@ -223,7 +229,8 @@ export class CallLog {
     try {
       this.#recorder.logger.warn(message);
     } catch (error) {
-      // The call must be logged although the logger of the user throws. The next flush() rejects with the error.
+      // If the logger of the user throws, the call must be logged nevertheless. So the error is kept, and the next
+      // flush() rejects with it.
       this.#recorder.refuse(Promise.withResolvers<void>(), error);
     }
   }
@@ -284,8 +291,8 @@ export class CallLog {
   }
 
   /**
-   * Logs the digest of the price table before the first cost from this table. A cost in the log stays as it is when the
-   * table changes, so the digest shows from which table the cost was computed.
+   * Logs the digest of the price table before the first cost from this table. A cost in the log stays the same when the
+   * table changes later. The digest shows from which table the cost was computed.
    */
   #logDigest(): void {
     const { digests } = this.#state;
@@ -299,7 +306,7 @@ export class CallLog {
 }
 
 /**
- * Checks a table of prices.
+ * Checks a table of prices that a caller passes.
  *
  * @returns The digest of the table.
  * @throws {TypeError} If `prices` is not a table, no model has a price, a price is invalid, or the table cannot be
@@ -343,7 +350,7 @@ function describedAs(value: unknown): string {
     (name && name !== "Object" ? `an object of class ${name}` : shown(value));
 }
 
-/** Returns the fields of an event without some of them. */
+/** Returns the fields of an event without the named ones. */
 function without(names: readonly string[], fields: Fields): Fields {
   return Object.fromEntries(Object.entries(fields).filter(([name]) => !names.includes(name)));
 }

@@ -1,7 +1,7 @@
 /**
  * Observes a model call from the request to the end of the response, and logs the call.
  *
- * Invariant: a call is never logged twice, and is logged as soon as its end is known.
+ * Invariant: a call is logged at most once, and as soon as its end is known.
  *
  * @module
  */
@@ -15,7 +15,10 @@ import type { SentRequest } from "./sent_request.ts";
 import { SeenCall } from "./seen_calls.ts";
 import { StreamTail } from "./stream_tail.ts";
 
-/** Maximum number of characters of a JSON body that is read for its usage. */
+/**
+ * Maximum number of characters of a JSON body that is kept to read its token usage, so that memory is bounded. A longer
+ * body is passed on, but its usage is not known.
+ */
 const READ_CHARS_MAX = 32 * 1024 * 1024;
 
 /** A call that is about to be made. */
@@ -23,13 +26,16 @@ export interface ObservedCall {
   readonly calls: CallLog;
   readonly sent: SentRequest;
   readonly request: ModelRequest;
-  /** The hold of the call; `null` without a budget. */
+  /** The hold of the call: an amount reserved on its budgets. `null` if the call has no budget. */
   readonly held: HeldCall | null;
   /** If `true`, the event has the prompt and the answer. */
   readonly keepsText: boolean;
 }
 
-/** Observes one call. Create the observer when the request is sent. */
+/**
+ * Observes one call. Create the observer when the request is sent, because the duration of the call is measured from
+ * then.
+ */
 export class CallObserver implements BodyObserver {
   readonly #call: ObservedCall;
   readonly #facts: ResponseFacts;
@@ -39,7 +45,10 @@ export class CallObserver implements BodyObserver {
   /** Status of the response; 0 until the response arrives. */
   #status = 0;
   readonly #seen: SeenCall;
-  /** The body, if it is a stream of events; `null` if it is JSON; `undefined` if that is not known yet. */
+  /**
+   * The reader of a body that is a stream of events; `null` if the body is JSON; `undefined` if its form is not known
+   * yet.
+   */
   #stream: StreamTail | null | undefined;
   /** The JSON body so far; `null` if it is too long to be read. */
   #json: string[] | null = [];
@@ -59,7 +68,8 @@ export class CallObserver implements BodyObserver {
 
   /** Reads the status and the headers of the response. */
   respond({ status, headers, type }: Response): void {
-    // A response of the type "error" has the status 0, as after a network error.
+    // A response of the type "error", as after a network error, has the status 0. It gets a status >= 400 here, so that
+    // the call counts as failed.
     this.#status = type === "error" ? NETWORK_ERROR : status;
     // The call is marked as failed before its body is read, so that telemetry does not match it with a call that
     // succeeded.
@@ -72,14 +82,14 @@ export class CallObserver implements BodyObserver {
     if (status >= 400 && status < 500) this.release("the server refused the call");
   }
 
-  /** Charges nothing for the call. */
+  /** Releases the hold of the call, so that the budgets are charged nothing. */
   release(reason: string): void {
     void this.#held?.hold.release(reason);
     this.#held = null;
   }
 
   take(bytes: Uint8Array): void {
-    // After the first output, only the end of the stream is still needed, so the checks below are skipped.
+    // After the first output, only the end of the stream is still needed, so all other checks are skipped for speed.
     if (this.#ttftMs !== undefined) {
       this.#stream!.take(bytes);
       return;
@@ -92,13 +102,13 @@ export class CallObserver implements BodyObserver {
       return;
     }
     this.#stream.take(bytes);
-    // Telemetry may report the end of the call before the caller has read the response to its end, so the ID and the
-    // model are set now.
+    // Telemetry may report the end of the call before the caller has read the whole response. So the ID and the model,
+    // by which the report is matched, are set with each piece.
     this.#identify();
     if (this.#facts.hasOutput) this.#ttftMs = this.#elapsedMs();
   }
 
-  /** Sets the ID and the model by which telemetry recognizes the call. */
+  /** Sets the ID and the model by which a report of telemetry is matched with this call. */
   #identify(): void {
     this.#seen.id = this.#facts.id;
     this.#seen.models.add(this.#facts.model);
@@ -131,14 +141,16 @@ export class CallObserver implements BodyObserver {
   #leave(status: CallStatus, error: object | undefined): void {
     this.#readRest(false);
     const failure = this.#failure();
-    // SDKs stop reading after an error, and may stop after the last event of a stream. The call is then not logged as
-    // aborted.
+    // SDKs stop reading after an error, and may stop after the last event of a stream. In both cases the caller has not
+    // aborted the call, so it is not logged as aborted.
     if (failure !== undefined) this.#log("error", failure);
     else if (this.#facts.isComplete) this.#log("ok", undefined);
     else this.#log(status, error);
   }
 
-  /** Parses the bytes of the body that have arrived and were not parsed yet. */
+  /**
+   * Parses the bytes of the body that have arrived and were not parsed yet. `isWhole` is `true` if the body has ended.
+   */
   #readRest(isWhole: boolean): void {
     if (this.#isLogged) return;
     if (this.#stream) this.#stream.end(isWhole);
@@ -157,7 +169,10 @@ export class CallObserver implements BodyObserver {
     if (body !== undefined) this.#facts.takeWhole(body);
   }
 
-  /** Returns the error that the status or the content of the response states; `undefined` if they state none. */
+  /**
+   * Returns the error that the status or the content of the response states; `undefined` if the response states no
+   * error.
+   */
   #failure(): object | undefined {
     const status = this.#status;
     const { error } = this.#facts;
@@ -213,22 +228,25 @@ export class CallObserver implements BodyObserver {
   }
 }
 
-/** The status that is logged for a response of the type "error", whose own status is 0. */
+/** The status that is logged for a response of the type "error", as after a network error. Its own status is 0. */
 const NETWORK_ERROR = 599;
 
-/** Checks whether a body without a content type begins like a stream of events. */
+/** Checks whether a body without a known content type begins like a stream of server-sent events. */
 function looksLikeEvents(bytes: Uint8Array): boolean {
   const start = new TextDecoder().decode(bytes.subarray(0, 16)).trimStart();
   return /^(?:data|event|id|retry)?:/.test(start);
 }
 
-/** Returns the number of the retry, as the SDKs of OpenAI and Anthropic state it; `undefined` for the first try. */
+/**
+ * Returns the number of the retry, which the SDKs of OpenAI and Anthropic state in a header; `undefined` for the first
+ * try.
+ */
 function retryCount({ header }: SentRequest): number | undefined {
   const count = Number(header("x-stainless-retry-count"));
   return Number.isSafeInteger(count) && count > 0 ? count : undefined;
 }
 
-/** The members of a request that are its prompt. */
+/** The members of a request's body that may contain its prompt, in the APIs of all providers. */
 const PROMPT_MEMBERS = [
   "system",
   "instructions",

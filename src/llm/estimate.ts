@@ -1,5 +1,6 @@
 /**
- * Estimates the maximum that a model call may use, before the call is made. Pure.
+ * Estimates the maximum cost and tokens of a model call before the call is made, so that a budget can reserve them.
+ * Pure.
  *
  * @module
  */
@@ -20,19 +21,21 @@ export interface CallEstimate {
   readonly calls?: number;
 }
 
-/** An estimate, with a note for the error message if a budget refuses the estimate. */
+/** An estimate of a call, with a note for the error message if a budget refuses the call. */
 export interface NotedEstimate {
   readonly estimate: CallEstimate;
-  /** The reason why an amount is unknown or large; "" if there is none. */
+  /** The reason why the cost or the number of tokens is unknown or large; "" if neither is the case. */
   readonly note: string;
 }
 
-/** Bytes of JSON per token, by the usual estimate of four characters of English. */
+/** Estimated number of bytes of JSON per token. A token is usually about four characters of English. */
 const BYTES_PER_TOKEN = 4;
 
 /**
  * Estimates the maximum that a call may use: one input token for every four bytes of the body, and the maximum number
- * of output tokens. All input tokens get the highest price that an input token may have, and output tokens likewise.
+ * of output tokens. All input tokens get the highest price that an input token of the request may have, and all output
+ * tokens the highest price of an output token. The reason is that the kinds of the tokens are not known before the
+ * call.
  */
 export function estimateOf(
   { api, body, text, provider, model }: ModelRequest,
@@ -72,7 +75,7 @@ function unknown(note: string): NotedEstimate {
   return { estimate: {}, note };
 }
 
-/** Returns the maximum number of output tokens that a request sets, for one answer. */
+/** Returns the maximum number of output tokens of one answer that a request sets; `undefined` if it sets none. */
 function statedMax(body: JsonObject): number | undefined {
   const config = configOf(body);
   const stated = [
@@ -82,11 +85,12 @@ function statedMax(body: JsonObject): number | undefined {
     config.maxOutputTokens,
     config.max_output_tokens,
   ].filter(isCount);
-  // Each API reads one of these maxima, and ignores the others.
+  // Each API reads only one of these members and ignores the others. The largest is used, so that the estimate is not
+  // too low.
   return stated.length === 0 ? undefined : Math.max(...stated);
 }
 
-/** Returns the number of answers that a request asks for. */
+/** Returns the number of answers that a request asks for. Each answer costs output tokens. */
 function answerCount(body: JsonObject): number {
   const config = configOf(body);
   const choices = [body.n, config.candidateCount, config.candidate_count].find(isCount) ?? 1;
@@ -99,7 +103,10 @@ function configOf(body: JsonObject): JsonObject {
   return objectOf(body.generationConfig) ?? objectOf(body.generation_config) ?? {};
 }
 
-/** Returns the number of prompts of a legacy completion. An array of numbers is one prompt, given as its tokens. */
+/**
+ * Returns the number of prompts in a request to OpenAI's old completions API. An array of numbers is one prompt, given
+ * as its tokens.
+ */
 function promptCount(prompt: unknown): number {
   return Array.isArray(prompt) && typeof prompt[0] !== "number" ? Math.max(prompt.length, 1) : 1;
 }
@@ -108,10 +115,13 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) > 0;
 }
 
-/** A usage that has the total numbers of input and output tokens. */
+/** A token usage that has the total numbers of input and output tokens. */
 type Totals = TokenUsage & { readonly input_t: number; readonly output_t: number };
 
-/** Returns the possible usages of a call. In each, all input is of one kind, such as audio, and so is all output. */
+/**
+ * Returns the possible token usages of a call. In each, all input is of one kind, such as audio, and all output is of
+ * one kind. The most expensive usage is held, because the real kinds are not known before the call.
+ */
 function usagesOf(body: JsonObject, text: string, all: Totals): TokenUsage[] {
   return inputKinds(text, all.input_t).flatMap((input) =>
     outputKinds(body, all.output_t).map((output) => ({ ...all, ...input, ...output }))
@@ -123,7 +133,7 @@ const AUDIO_PART = /"type":\s*"input_audio"|"audio\/[^"\\]+"/;
 /** Matches a part of a request that is an image. */
 const IMAGE_PART = /"type":\s*"(?:image_url|input_image|image)"|"image\/[^"\\]+"/;
 
-/** Returns a usage for each kind of input that a request has. */
+/** Returns a token usage for each kind of input that a request has, such as audio, with all input of this kind. */
 function inputKinds(text: string, input: number): TokenUsage[] {
   const hour = /"ttl":\s*"1h"/.test(text) ? { cache_write_1h_t: input } : {};
   return [
@@ -135,7 +145,9 @@ function inputKinds(text: string, input: number): TokenUsage[] {
   ];
 }
 
-/** Returns a usage for each kind of output that a request may get. */
+/**
+ * Returns a token usage for each kind of output that a request may get, such as audio, with all output of this kind.
+ */
 function outputKinds(body: JsonObject, output: number): TokenUsage[] {
   const config = configOf(body);
   const modalities = [body.modalities, config.responseModalities, config.response_modalities]
@@ -148,12 +160,15 @@ function outputKinds(body: JsonObject, output: number): TokenUsage[] {
   ];
 }
 
-/** The service tiers that cost more than the standard tier. Without a price of such a tier, the cost is unknown. */
+/**
+ * The service tiers that cost more than the standard tier. If the table has no price for such a tier, the cost is
+ * unknown.
+ */
 const RAISING_TIERS: readonly unknown[] = ["priority", "fast"];
 
 /**
- * Returns the highest cost in the service tiers in which a provider may run a call. If a tier with a lower price is
- * full, the provider may bill the standard price.
+ * Returns the highest cost in the service tiers in which a provider may run a call. If a cheaper tier is full, the
+ * provider may bill the standard price, so the standard price counts too.
  */
 function highestInTiers(
   { service_tier, serviceTier, speed }: JsonObject,
@@ -171,7 +186,7 @@ function highestOf(costs: readonly (number | undefined)[]): number | undefined {
   return costs.every((cost) => cost !== undefined) ? Math.max(...costs) : undefined;
 }
 
-/** Returns the region of a request, which may raise the price. */
+/** Returns the region in which a request asks to run, because a region may raise the price. */
 function regionOf({ inference_geo }: JsonObject): TokenUsage {
   return typeof inference_geo === "string" ? { inference_geo } : {};
 }

@@ -1,17 +1,21 @@
 /**
- * Reads server-sent events from the pieces of a text, as the HTML Standard defines them (9.2.6).
+ * Reads server-sent events, in which model servers stream their answers, from the pieces of a text. The HTML Standard
+ * defines their format (9.2.6).
  *
  * @module
  */
 
-/** Matches the end of a line. */
+/** Matches the end of a line: "\r\n", "\n" or "\r". */
 const LINE_END = /\r\n|\n|\r/g;
 
 /** Splits a text into the data of its server-sent events. */
 export class EventStreamReader {
   readonly #onData: (data: string) => void;
   readonly #maxChars: number;
-  /** The pieces of the unfinished line. They are joined only when it ends, because a line can have many pieces. */
+  /**
+   * The pieces of the unfinished line. They are joined only when the line ends, because a line can have many pieces and
+   * each join copies.
+   */
   #rest: string[] = [];
   #restChars = 0;
   /** `true` if the last piece ended with "\r". If the next piece starts with "\n", both belong to one line end. */

@@ -5,10 +5,13 @@
  */
 import { shown } from "../event.ts";
 
-/** Maximum length of the message of an error in the log. */
+/** Maximum number of characters of an error message in the log. Some servers repeat the whole request in a message. */
 const ERROR_CHARS_MAX = 1_000;
 
-/** Returns a thrown error as a field: its name, its message and that of its cause, without the stack. Never throws. */
+/**
+ * Returns a thrown error as the value of a field: its name, its message and the message of its cause, without the
+ * stack. Never throws.
+ */
 export function errorFields(error: unknown): object {
   try {
     if (!(error instanceof Error)) return { message: textOf(error) };
@@ -21,12 +24,12 @@ export function errorFields(error: unknown): object {
         : textOf(cause instanceof Error ? cause.message : cause),
     };
   } catch {
-    // A getter of the error throws.
+    // A property of the error is a getter that throws, so the error cannot be read.
     return { message: "unknown, because the error cannot be read" };
   }
 }
 
-/** Returns the start of any thrown value as a text. */
+/** Returns any thrown value as a text, shortened to `ERROR_CHARS_MAX` characters. */
 function textOf(thrown: unknown): string {
   try {
     return shortened(String(thrown));
@@ -36,14 +39,14 @@ function textOf(thrown: unknown): string {
   }
 }
 
-/** Returns the start of an error message. Some servers repeat the whole request in an error message. */
+/** Returns the start of an error message, because some servers repeat the whole request in an error message. */
 export function shortened(message: string): string {
   return message.slice(0, ERROR_CHARS_MAX);
 }
 
 /**
- * Checks whether a call failed because the caller aborted it. A `TimeoutError` does not count as an abort. But on a
- * timeout, SDKs abort without a reason, so the timeouts of SDKs count as aborts.
+ * Checks whether a call failed because the caller aborted it. A `TimeoutError` does not count as an abort. The timeouts
+ * of SDKs do, because SDKs abort the signal without a reason then.
  */
 export function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {
   const reason: unknown = signal?.aborted ? signal.reason : error;
@@ -60,7 +63,7 @@ function nameOf(error: unknown): string {
   }
 }
 
-/** Rounds milliseconds to three decimals, as events state durations. */
+/** Rounds milliseconds to three decimals, because events state durations with three decimals. */
 export function roundedMs(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }

@@ -1,5 +1,5 @@
 /**
- * Logs an HTTP call that is not to a model.
+ * Logs an HTTP call that is not to a model, for programs that want all of their requests in the log.
  *
  * @module
  */

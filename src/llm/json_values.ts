@@ -14,17 +14,17 @@ export function objectOf(value: unknown): JsonObject | undefined {
     : undefined;
 }
 
-/** Returns a value if it is a text. */
+/** Returns a value if it is a text; otherwise `undefined`. */
 export function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/** Returns a value if it is an amount: a finite number >= 0. */
+/** Returns a value if it is an amount, a finite number >= 0; otherwise `undefined`. */
 export function amountOf(value: unknown): number | undefined {
   return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
 }
 
-/** Returns some of the members of an object. */
+/** Returns a new object with only the named members of an object. */
 export function picked(names: readonly string[], object: JsonObject): Record<string, unknown> {
   return Object.fromEntries(names.map((name) => [name, object[name]]));
 }
@@ -36,7 +36,7 @@ export function parsed(json: string): unknown {
   try {
     return JSON.parse(json.startsWith(BYTE_ORDER_MARK) ? json.slice(1) : json);
   } catch {
-    // Some servers send keep-alives as data that is not JSON.
+    // The error is ignored, because some servers send data that is not JSON to keep a connection open.
     return undefined;
   }
 }

@@ -9,8 +9,8 @@
  * | OpenTelemetry with `gen_ai.*`, or OpenInference    | `new SimpleSpanProcessor(otelSpanExporter(log, { prices }))`      |
  *
  * Only {@linkcode auditedFetch} can hold the cost of a call on a budget before the call is made. If two of these
- * functions see the same call, the log has one event: they compare the IDs of the responses, or else the model and the
- * time.
+ * functions see the same call, the log has only one event of it. The functions recognize the call by the ID of the
+ * response or, without an ID, by the model and the time.
  *
  * ## The event
  *
@@ -44,16 +44,16 @@
  * always logged, up to 1,000 characters, and a server may quote the prompt in an error message.
  *
  * A call is logged when it ends. If the process dies before the end of a call, the log has no `llm_call` event of the
- * call. With a budget, it then still has a `budget_hold` line with the model and the fields of the call.
+ * call. With a budget, the log still has a `budget_hold` line with the model and the fields of the call.
  *
  * ## Prices
  *
  * The library contains no prices, and downloads none. Pass the content of LiteLLM's
  * `model_prices_and_context_window.json`, or a part of it with the models that you use; prices are in USD per token.
- * `scout prices check FILE` checks such a file. If the provider states the cost, as OpenRouter does, the event has that
- * cost. If a price is unknown, the event has no `cost`; if you passed `prices`, the logger warns once for each model.
- * Before the first event with a cost from a table, an event `prices` has the SHA-256 of the table. The cost does not
- * include fees that are not per token, such as those of a web search, or surcharges by region of OpenAI and Google.
+ * `scout prices check FILE` checks such a file. If the provider states the cost, as OpenRouter does, the event has the
+ * stated cost. If a price is unknown, the event has no `cost`; if you passed `prices`, the logger warns once for each
+ * model. Before the first event with a cost from a table, an event `prices` has the SHA-256 of the table. The cost does
+ * not include fees that are not per token, such as those of a web search, or surcharges by region of OpenAI and Google.
  *
  * @example A budget for every model call of a program
  * ```ts

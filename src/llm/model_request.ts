@@ -32,7 +32,10 @@ interface Api {
   readonly api: ModelApi;
   readonly provider: string;
   readonly path: RegExp;
-  /** A body of this API has at least one of these members. Other requests to the same path have none of them. */
+  /**
+   * The members by which a body of this API is recognized: it has at least one of them. Requests to the same path that
+   * are not model calls have none.
+   */
   readonly members: readonly string[];
 }
 
@@ -46,7 +49,8 @@ const APIS: readonly Api[] = [
     path: /\/responses$/,
     members: ["input", "prompt", "previous_response_id", "conversation"],
   },
-  // Paths of OpenAI's threads end with "/messages" too, but their bodies have no member `messages`.
+  // Paths of OpenAI's threads API end with "/messages" too. The bodies of such requests have no member `messages`, so
+  // they are not taken for Anthropic's.
   { api: "anthropic.messages", provider: "anthropic", path: /\/messages$/, members: ["messages"] },
   {
     api: "gemini.generate",
@@ -56,18 +60,20 @@ const APIS: readonly Api[] = [
   },
 ];
 
-/** Returns the API that a path may belong to; `undefined` if it belongs to no API of a model. */
+/**
+ * Returns the API that a request may belong to by its method and path; `undefined` if the request is not a model call.
+ */
 export function apiOf(method: string, url: URL): Api | undefined {
   return method === "POST" ? APIS.find(({ path }) => path.test(pathOf(url))) : undefined;
 }
 
 /**
- * Returns the request to a model.
+ * Returns the model call that a request makes.
  *
  * @param url The URL of the request.
- * @param api The API of its path, from {@linkcode apiOf}.
- * @param text The body; `undefined` if it is a stream of JSON, `null` if it is not JSON.
- * @returns The request; `undefined` if the body does not belong to this API.
+ * @param api The API to which the path belongs, from {@linkcode apiOf}.
+ * @param text The body of the request; `undefined` if the body is a stream of JSON, `null` if it is not JSON.
+ * @returns The model call; `undefined` if the body shows that the request is not a call of this API.
  */
 export function modelRequestOf(
   url: URL,
@@ -91,7 +97,7 @@ export function modelRequestOf(
   };
 }
 
-/** Returns the percent-decoded path of a URL. Omits a slash at the end, because servers ignore such a slash. */
+/** Returns the percent-decoded path of a URL. Omits a slash at the end, because servers ignore a slash there. */
 function pathOf({ pathname }: URL): string {
   const path = pathname.endsWith("/") ? pathname.slice(0, -1) : pathname;
   try {
@@ -107,7 +113,10 @@ function providerOf(path: string, provider: string, deployment: string | undefin
   return path.includes("/publishers/google/") ? "vertex_ai" : provider;
 }
 
-/** Checks whether a request to OpenAI's completions asks for a stream, but not for the usage of the stream. */
+/**
+ * Checks whether a request to OpenAI's completions asks for a stream, but not for its token usage. The response then
+ * states no usage, so the cost is unknown.
+ */
 export function leavesOutUsage({ api, body }: ModelRequest): boolean {
   if (api !== "openai.chat" && api !== "openai.completions") return false;
   return body?.stream === true && objectOf(body.stream_options)?.include_usage !== true;

@@ -8,7 +8,7 @@
 
 /**
  * An observer of the body of a response. Its methods must not throw. After a call of `end`, `cancel`, `fail` or `drop`,
- * the observer must ignore further calls.
+ * the observer must ignore all later calls.
  */
 export interface BodyObserver {
   /** Called with each piece of the body, before the caller gets it. The bytes are only valid during the call. */
@@ -19,11 +19,17 @@ export interface BodyObserver {
   cancel(reason: unknown): void;
   /** Called when the body cannot be read further. */
   fail(error: unknown): void;
-  /** Called when the observer cannot see the end of the body: it was garbage collected, or cannot be observed. */
+  /**
+   * Called when the observer will not see the end of the body, because the body was garbage collected or cannot be
+   * observed.
+   */
   drop(): void;
 }
 
-/** Calls `drop()` when the program no longer refers to a body that it has not read to its end. */
+/**
+ * Calls `drop()` when the program no longer refers to a body that it has not read to its end. Otherwise such a call
+ * would never be logged.
+ */
 const dropped = new FinalizationRegistry<BodyObserver>((observer) => observer.drop());
 
 /**
@@ -46,7 +52,10 @@ export function observedResponse(response: Response, observer: BodyObserver): Re
   return withFactsOf(response, new Response(body, facts));
 }
 
-/** Checks whether a response can be copied. The constructor of `Response` refuses some statuses that servers send. */
+/**
+ * Checks whether a response can be copied. It cannot if the constructor of `Response` refuses its status, as it refuses
+ * some that servers send.
+ */
 function canMake(facts: ResponseInit): boolean {
   try {
     new Response(null, facts);
@@ -57,7 +66,10 @@ function canMake(facts: ResponseInit): boolean {
   }
 }
 
-/** Sets the properties that the constructor of `Response` cannot set, in a copied response and its clones. */
+/**
+ * Sets the properties that the constructor of `Response` cannot set, in a copied response and its clones. So the copy
+ * looks like the original to the caller.
+ */
 function withFactsOf({ url, redirected, type }: Response, copy: Response): Response {
   const clone = () => withFactsOf(copy, Response.prototype.clone.call(copy));
   return Object.defineProperties(copy, {
@@ -77,12 +89,13 @@ function observedBody(
   watchClosed(reader, observer);
   let controller: ReadableStreamDefaultController<Uint8Array>;
 
-  // This function runs for each piece of a body. It is a callback, because `await` would be slower.
+  // This function runs for each piece of a body. It is a callback and not an async function, because `await` would be
+  // slower.
   const pass = ({ done, value }: ReadableStreamReadResult<Uint8Array>): void => {
     if (!done) {
       observer.take(value);
-      // If the source is not a byte stream, it may still use the buffer, so the piece is copied. The slice() method
-      // would not copy a `Buffer`.
+      // If the source is not a byte stream, it may still use the buffer of the piece, so the piece is copied. slice()
+      // is not used, because it does not copy a `Buffer`.
       controller.enqueue(isOwner ? value : new Uint8Array(value));
       return;
     }
@@ -107,8 +120,8 @@ function observedBody(
 
 /**
  * The body of an observed response. The body of a fetched response is a byte stream, but a byte stream takes three
- * times as long to pass on a piece. So this body becomes a byte stream only if the caller requests a reader of mode
- * "byob", which reads into a buffer of the caller.
+ * times as long to pass on a piece. So an `ObservedBody` becomes a byte stream only if the caller requests a reader of
+ * mode "byob", which reads into a buffer of the caller.
  */
 class ObservedBody extends ReadableStream<Uint8Array> {
   #bytes: ReadableStream<Uint8Array> | undefined;
@@ -148,7 +161,7 @@ function byteStreamOf(
       while (piece.value?.byteLength === 0) piece = await reader.read();
       if (!piece.done) return controller.enqueue(piece.value as Uint8Array<ArrayBuffer>);
       controller.close();
-      // Without this call, a pending read into a buffer of the caller would never end.
+      // Without respond(0), a pending read into a buffer of the caller would never end.
       controller.byobRequest?.respond(0);
     },
     cancel: (reason) => reader.cancel(reason),
@@ -156,8 +169,9 @@ function byteStreamOf(
 }
 
 /**
- * Reports an error of the source to the observer, even if no read is pending. This code is in a separate function so
- * that its callback does not keep the observed body alive: a closure keeps the variables of its function alive.
+ * Reports an error of the source to the observer, even if the caller is not reading. The code is in a function of its
+ * own, because a closure keeps the variables of its function alive. In observedBody(), its callback would keep the body
+ * alive, so that an unread body would never be garbage collected.
  */
 function watchClosed(
   reader: ReadableStreamDefaultReader<Uint8Array>,
@@ -169,7 +183,9 @@ function watchClosed(
   });
 }
 
-/** Checks whether a stream is a byte stream. A byte stream does not use the buffer of a piece after it was read. */
+/**
+ * Checks whether a stream is a byte stream. A byte stream does not use the buffer of a piece after the piece was read.
+ */
 function isByteStream(stream: ReadableStream<Uint8Array>): boolean {
   try {
     stream.getReader({ mode: "byob" }).releaseLock();

@@ -1,5 +1,5 @@
 /**
- * The model calls whose start was reported by the telemetry of the AI SDK, but whose end was not.
+ * The model calls whose start was reported by the telemetry of the AI SDK, but whose end was not reported yet.
  *
  * Invariant: all integrations of a log share these calls. So if several integrations report a call, only one of them
  * logs it.
@@ -11,13 +11,16 @@ import { roundedMs } from "./event_values.ts";
 import type { JsonObject } from "./json_values.ts";
 import { RecentKeys } from "./recent_keys.ts";
 
-/** Maximum number of calls without an end to keep. */
+/** Maximum number of calls without an end to keep, so that memory is bounded. */
 const OPEN_MAX = 10_000;
 
-/** Number of ended calls to remember. If another integration reports the same end, it does so right after the first. */
+/**
+ * Number of ended calls to remember. Few are enough: if another integration reports the same end, it does so right
+ * after the first.
+ */
 const ENDED_MAX = 1_000;
 
-/** A call that has begun. */
+/** A model call that has begun and has not ended yet. */
 export interface OpenCall {
   /** The integration that reported the start. */
   readonly owner: object;
@@ -30,28 +33,32 @@ export interface OpenCall {
   isWithin: boolean;
 }
 
-/** A call that is not open any more. */
+/** A model call that was removed from the open calls, because it has ended or its end is no longer expected. */
 export interface TakenCall extends OpenCall {
   readonly durationMs: number;
   /**
-   * Start of the oldest call that was open with the same key, by `performance.now()`. The reported end may be that of
+   * Start of the oldest call that was open with the same key, by `performance.now()`. The reported end may belong to
    * the oldest call.
    */
   readonly beganAfterMs: number;
 }
 
-/** The open calls of a log. */
+/** The open calls of a log: those that have begun and whose end is not reported yet. */
 export class OpenCalls {
   /** The open calls by their key, oldest first. In AI SDK 6, calls that run at the same time may have the same key. */
   readonly #open = new Map<string, OpenCall[]>();
   #count = 0;
   /**
-   * The keys of the last calls that have ended, that their signal has aborted, or that {@linkcode takeOf} has removed.
+   * The keys of the last calls that have ended, that their abort signal has ended, or that {@linkcode takeOf} has
+   * removed. A later report of their end is ignored.
    */
   readonly #ended = new RecentKeys(ENDED_MAX);
   readonly #seenObjects = new WeakSet<object>();
 
-  /** Checks whether an object is seen for the first time. The SDK passes some objects to all integrations. */
+  /**
+   * Checks whether an object is seen for the first time. The SDK passes some objects to all integrations, and only one
+   * of them must log the object.
+   */
   isNew(object: object): boolean {
     if (this.#seenObjects.has(object)) return false;
     this.#seenObjects.add(object);
@@ -64,9 +71,10 @@ export class OpenCalls {
   }
 
   /**
-   * Adds a call. Calls `onAbort` when the signal of the event aborts before the call is taken.
+   * Adds a call. If the abort signal of the event aborts before the call has ended, removes the call and calls
+   * `onAbort`.
    *
-   * @returns If there are now too many open calls, the oldest one, which was removed; otherwise `undefined`.
+   * @returns The oldest open call, if it was removed because there were too many; otherwise `undefined`.
    */
   add(
     key: string,
@@ -97,7 +105,7 @@ export class OpenCalls {
     return this.#remove(oldestKey!, this.#open.get(oldestKey!)![0]!);
   }
 
-  /** Runs a function as a part of the open call with this key. */
+  /** Runs a function as a part of the open call with this key, so that `auditedFetch()` can read the ID of the call. */
   within<T>(key: string, run: () => T): T {
     for (const call of this.#open.get(key) ?? []) call.isWithin = true;
     return withinCall(key, run);
@@ -107,7 +115,7 @@ export class OpenCalls {
    * Removes the newest open call with a key. In AI SDK 6, older calls with the same key may have failed, because this
    * version does not report the end of a failed call.
    *
-   * @returns The call; `undefined` if there is none.
+   * @returns The removed call; `undefined` if no call with this key is open.
    */
   take(key: string): TakenCall | undefined {
     const call = this.#open.get(key)?.at(-1);
@@ -115,15 +123,18 @@ export class OpenCalls {
   }
 
   /**
-   * Removes the calls of a generation. The key of such a call is the ID of the generation, or begins with this ID and a
-   * space.
+   * Removes the open calls of a generation and returns them. The key of a call is the ID of its generation, or begins
+   * with the ID and a space.
    */
   takeAll(id: string): TakenCall[] {
     const keys = [...this.#open.keys()].filter((key) => key === id || key.startsWith(`${id} `));
     return this.#removeAll(keys, () => true);
   }
 
-  /** Removes the calls of an integration. Their ends, which another integration may report, are then ignored. */
+  /**
+   * Removes the open calls of an integration and returns them. Another integration may report their ends later; these
+   * reports are ignored.
+   */
   takeOf(owner: object): TakenCall[] {
     const keys = [...this.#open.keys()];
     const taken = this.#removeAll(keys, (call) => call.owner === owner);
@@ -131,13 +142,16 @@ export class OpenCalls {
     return taken;
   }
 
-  /** Checks whether a call with this key was aborted or removed before its end was reported, and forgets the key. */
+  /**
+   * Checks whether a call with this key was aborted or removed before its end was reported. Forgets the key, because a
+   * later call may have the same.
+   */
   wasLeft(key: string): boolean {
     return !this.#open.has(key) && this.#ended.delete(key);
   }
 
   /**
-   * Checks whether the end of the call with this key was already reported. If not, remembers that it has been reported
+   * Checks whether the end of the call with this key was already reported. If not, remembers that the end is reported
    * now.
    */
   hasEnded(key: string): boolean {

@@ -1,5 +1,5 @@
 /**
- * Logs the model calls of everything that is instrumented with OpenTelemetry.
+ * Logs the model calls of programs that report them as spans of OpenTelemetry.
  *
  * @module
  */
@@ -25,25 +25,25 @@ import { TELEMETRY_CHECKS, type TelemetryOptions } from "./telemetry_options.ts"
 /** Called with the result of an export: code 0 for success, 1 for a failure. */
 export type ExportResultCallback = (result: { code: number; error?: Error }) => void;
 
-/** An exporter of spans, as `SimpleSpanProcessor` and `BatchSpanProcessor` of OpenTelemetry take it. */
+/** An exporter of spans, which `SimpleSpanProcessor` and `BatchSpanProcessor` of OpenTelemetry accept. */
 export interface OtelSpanExporter {
   /**
    * Logs the model calls among the spans.
    *
    * @param spans The finished spans.
-   * @param done Called when the events are written.
+   * @param done Called when the events are written, or when one of them cannot be written.
    */
   export(spans: readonly OtelSpan[], done: ExportResultCallback): void;
   /**
    * Waits for the events that are being written.
    *
-   * @returns A promise that resolves when all events are written, or could not be.
+   * @returns A promise that resolves when each event is written or its writing has failed.
    */
   forceFlush(): Promise<void>;
   /**
    * Waits for the events that are being written. The log stays open.
    *
-   * @returns A promise that resolves when all events are written, or could not be.
+   * @returns A promise that resolves when each event is written or its writing has failed.
    */
   shutdown(): Promise<void>;
 }
@@ -53,12 +53,12 @@ const ACTION = "log spans";
 /**
  * Returns a span exporter for OpenTelemetry that logs each model call as an event `llm_call` and each tool call as
  * `tool_call`, with the IDs of the span. It reads the attributes `gen_ai.*`, under their old and new names, and those
- * of OpenInference. All other spans are dropped. For example, spans of agents, chains and workflows repeat the usage of
- * the calls in them.
+ * of OpenInference. All other spans are dropped. Spans of agents, chains and workflows, for example, repeat the usage
+ * of the calls in them, so their tokens would count twice.
  *
- * The time of an event is that of the export: use a `SimpleSpanProcessor`, or a `BatchSpanProcessor` with a short
- * delay. Only sampled spans are exported. A call that {@linkcode auditedFetch} or {@linkcode aiTelemetry} of the same
- * log has logged is not logged again.
+ * The time of an event is the time at which its span is exported. So use a `SimpleSpanProcessor`, or a
+ * `BatchSpanProcessor` with a short delay. Only sampled spans are exported. A call that {@linkcode auditedFetch} or
+ * {@linkcode aiTelemetry} of the same log has logged is not logged again.
  *
  * @param log The log, or a logger with bound fields.
  * @param options Prices and fields; by default none.
@@ -124,12 +124,15 @@ export function otelSpanExporter(
   };
 }
 
-/** Number of spans to remember. An outer span ends right after the span inside it, so few are needed. */
+/** Number of spans of model calls to remember. An outer span ends right after the span inside it, so few are needed. */
 const INNER_MAX = 1_000;
 
-/** The last spans of model calls. Two instrumentations may report the same call as two spans, one inside the other. */
+/**
+ * The last spans of model calls. Two instrumentations may report the same call as two spans, one inside the other; only
+ * the inner span is logged.
+ */
 class InnerSpans {
-  /** The trace, parent and response of each span, oldest first. */
+  /** The IDs of the trace, the parent and the response of each span, oldest first. */
   readonly #keys = new RecentKeys(INNER_MAX);
 
   /** Checks whether a span has the same response ID as a span inside it, and remembers the span. */
@@ -143,7 +146,10 @@ class InnerSpans {
   }
 }
 
-/** Maximum difference in milliseconds between the clock of the spans and the clock of `auditedFetch()`. */
+/**
+ * Maximum difference in milliseconds between the clock of the spans and the clock of `auditedFetch()`. A call that
+ * began up to this much earlier may be the same call.
+ */
 const CLOCKS_DIFFER_MS = 5;
 
 /** Logs the span of a model call, unless another observer, such as `auditedFetch()`, has logged the call. */
@@ -187,7 +193,10 @@ function recordTool(calls: CallLog, span: OtelSpan): Promise<void> {
   });
 }
 
-/** Returns the status of a call. OpenTelemetry marks an aborted call as an error. */
+/**
+ * Returns the status of a call. OpenTelemetry marks an aborted call as an error, so an abort is recognized by the type
+ * of the error.
+ */
 function statusOf(error: SpanError | undefined): CallStatus {
   if (error === undefined) return "ok";
   return ABORTS.includes(error.type ?? "") ? "aborted" : "error";

@@ -1,5 +1,5 @@
 /**
- * Checks a table of prices. Pure.
+ * Finds the faults in a table of prices of models, such as a price in the wrong unit. Pure.
  *
  * @module
  */
@@ -24,7 +24,9 @@ export interface PriceFault {
   readonly message: string;
 }
 
-/** Maximum plausible price in USD per token. A higher number surely has another unit: USD per million tokens. */
+/**
+ * Maximum plausible price in USD per token. A higher number is surely in another unit, such as USD per million tokens.
+ */
 const PRICE_MAX = 0.01;
 
 /** Returns the faults of a table of prices, in the order of the table. */
@@ -51,7 +53,10 @@ function entryFaults(value: unknown, misspelt: NameFaults): string[] {
   ];
 }
 
-/** Returns the faults of the prices of a model or of a range. A price that is `null` is missing. */
+/**
+ * Returns the faults of the prices of a model, or of one range of input tokens. A price that is `null` counts as
+ * missing, not as a fault.
+ */
 function memberFaults(prices: object, misspelt: NameFaults): string[] {
   return Object.entries(prices).filter(([, value]) => value !== null).flatMap(([name, value]) => {
     const fault = PRICE_NAME.test(name) ? faultOf(value) : knownFault(name, misspelt);
@@ -71,8 +76,8 @@ function tieredFaults(tiers: unknown, misspelt: NameFaults): string[] {
 function rangeFaults(value: unknown, name: string, misspelt: NameFaults): string[] {
   const tier = objectOf(value);
   if (tier === undefined) return [`${name} must be an object with a range, got ${shown(value)}`];
-  // LiteLLM also lists prices by the number of search results. Such an entry has neither a `range` nor a token price,
-  // and it is valid without a `range`.
+  // LiteLLM also lists prices by the number of search results in `tiered_pricing`. Such an entry has no price per
+  // token, so it needs no `range`.
   const isForTokens = Object.keys(tier).some((each) => each === "range" || PRICE_NAME.test(each));
   if (!isForTokens || rangeOf(tier) !== undefined) return memberFaults(tier, misspelt);
   const got = shown(tier.range);
@@ -81,7 +86,7 @@ function rangeFaults(value: unknown, name: string, misspelt: NameFaults): string
 
 /**
  * Returns the faults of the factors that multiply prices. Values that are not numeric are ignored, because LiteLLM also
- * stores other texts there.
+ * stores other texts in `provider_specific_entry`.
  */
 function factorFaults(value: unknown): string[] {
   if (value === undefined || value === null) return [];
@@ -102,7 +107,7 @@ function isNumeric(value: unknown): boolean {
     typeof value === "string" && value.trim() !== "" && !Number.isNaN(Number(value));
 }
 
-/** Checks whether an entry of the table has a price of input tokens. */
+/** Checks whether an entry of the table has a price of input tokens, which almost every call needs for its cost. */
 export function isPriced(entry: unknown): boolean {
   if (typeof entry !== "object" || entry === null) return false;
   const [range] = rangesIn((entry as ModelPrices).tiered_pricing);
@@ -117,17 +122,23 @@ function knownFault(name: string, misspelt: NameFaults): string | null {
   return fault;
 }
 
-/** Returns the fault of a name that is almost the name of a price. Returns `null` for other names: they are ignored. */
+/**
+ * Returns the fault of a member name that is almost the name of a price. Returns `null` for all other names, because a
+ * table may have other members.
+ */
 function misspeltFault(name: string): string | null {
   const near = PRICES.find((price) =>
-    // For a much longer name, editsBetween() would take too long.
+    // Names whose lengths differ by more than the maximum cannot match. Comparing a very long name would take too long.
     Math.abs(price.length - name.length) <= MISSPELT_EDITS &&
     editsBetween(price, name) <= MISSPELT_EDITS
   );
   return near === undefined ? null : `is not a price; did you mean ${near}?`;
 }
 
-/** Maximum number of edits between a misspelt name and the name of a price. Names of two prices differ by more. */
+/**
+ * Maximum number of edits between a misspelt name and the name of a price. The names of any two prices differ by more
+ * edits.
+ */
 const MISSPELT_EDITS = 2;
 
 function faultOf(value: unknown): string | null {
@@ -140,7 +151,10 @@ function faultOf(value: unknown): string | null {
     : null;
 }
 
-/** Matches the name of a price, also with a threshold and a service tier: `..._above_200k_tokens_flex`. */
+/**
+ * Matches the name of a price, also with a threshold of input tokens and a service tier, such as
+ * `input_cost_per_token_above_200k_tokens_flex`.
+ */
 const PRICE_NAME = new RegExp(
   `^(?:${PRICES.join("|")})(?:_above_\\d+k?_tokens)?(?:_(?:cache_hit|[a-z]+))?$`,
 );

@@ -7,9 +7,9 @@
 import { amountOf, type JsonObject, objectOf } from "./json_values.ts";
 
 /**
- * The prices of a model, in USD per token: an entry of LiteLLM's `model_prices_and_context_window.json`. A price can have
- * variants: `..._above_200k_tokens` for a call with more input tokens, `..._priority` and `..._flex` for a service tier,
- * or both in this order. Other members are ignored.
+ * The prices of one model in USD per token: an entry of LiteLLM's `model_prices_and_context_window.json`. A price can
+ * have variants: `..._above_200k_tokens` for a call with more input tokens, `..._priority` and `..._flex` for a service
+ * tier, or both in this order. Other members are ignored.
  */
 export interface ModelPrices {
   /** Price of an input token. */
@@ -32,7 +32,10 @@ export interface ModelPrices {
   readonly input_cost_per_image_token?: number;
   /** Price of an output token of an image. The default is the price of an output token. */
   readonly output_cost_per_image_token?: number;
-  /** Prices by the number of input tokens: each entry has a `range`, and the prices of calls in this range. */
+  /**
+   * Prices by the number of input tokens. Each entry has a `range` of numbers, and the prices of the calls whose number
+   * of input tokens is in the range.
+   */
   readonly tiered_pricing?: readonly object[];
   /** Factors that multiply all prices. Each key is the name of a service tier or of a region. */
   readonly provider_specific_entry?: Readonly<Record<string, unknown>>;
@@ -45,7 +48,7 @@ export interface ModelPrices {
 /** Prices by the name of the model: the parsed content of LiteLLM's `model_prices_and_context_window.json`. */
 export type PriceTable = Readonly<Record<string, ModelPrices>>;
 
-/** The names of the prices in the table that the cost of a call may need. */
+/** The names of the prices that the cost of a call may need. Members of the table with other names are ignored. */
 export const PRICES = [
   "input_cost_per_token",
   "output_cost_per_token",
@@ -59,15 +62,18 @@ export const PRICES = [
   "output_cost_per_image_token",
 ] as const;
 
-/** The prices that a model without `tiered_pricing` needs, so that its calls have a cost. */
+/**
+ * The prices without which the calls of a model have no cost. A model with `tiered_pricing` may state its prices there
+ * instead.
+ */
 export const NEEDED_PRICES = ["input_cost_per_token", "output_cost_per_token"] as const;
 
 /** The name of a price in the table. */
 export type PriceName = typeof PRICES[number];
 
 /**
- * Returns the prices of a model; `undefined` if the table does not have the model. Finds the name like
- * {@linkcode costOf}.
+ * Returns the prices of a model; `undefined` if the table does not have the model. Finds the name of the model in the
+ * same way as {@linkcode costOf}.
  *
  * @param prices The prices of the models.
  * @param model The name of the model, also with prefixes and a date.
@@ -81,7 +87,10 @@ export function pricesOf(
   return name === undefined ? undefined : prices![name];
 }
 
-/** Returns the longest name of the table that matches a model; `undefined` if no name matches. */
+/**
+ * Returns the longest name in the table that matches a model, because the longest is the most specific; `undefined` if
+ * no name matches.
+ */
 export function nameInTable(
   prices: PriceTable | undefined,
   model: string | undefined,
@@ -90,21 +99,29 @@ export function nameInTable(
   return namesOf(model).find((name) => Object.hasOwn(prices, name));
 }
 
-/** Returns the name of a model with its provider before it, which the table may have: `groq/llama`. */
+/**
+ * Returns the name of a model with its provider before it, such as `groq/llama`, because a table may list models in
+ * this form.
+ */
 export function qualifiedName(provider: unknown, model: string | undefined): string | undefined {
   return model === undefined || typeof provider !== "string" ? model : `${provider}/${model}`;
 }
 
-/** Matches the date or the word that some providers add to the name of a model: `-2024-08-06`, `-20250929`, `-latest`. */
+/**
+ * Matches the version that some providers add to the name of a model, such as `-2024-08-06`, `-20250929` or `-latest`.
+ */
 const VERSION = /[-@](?:\d{4}-\d{2}-\d{2}|20\d{6}|latest)$/;
 
 /**
- * Maximum number of segments that a name has after its prefixes are removed. So the lookup of a name with thousands of
- * slashes is fast.
+ * Maximum number of segments (parts between slashes) of a name that is looked up without its prefixes. So the lookup of
+ * a name with thousands of slashes is fast.
  */
 const SEGMENTS_MAX = 8;
 
-/** Returns the names under which a table may have a model, longest first. */
+/**
+ * Returns the names under which a table may have a model: with fewer prefixes, without a date, or without an owner. The
+ * longest comes first.
+ */
 function namesOf(model: string): string[] {
   const last = model.split("/").slice(-SEGMENTS_MAX);
   const names = [model, ...last.map((_, n) => last.slice(n).join("/"))]
@@ -125,13 +142,13 @@ export interface PriceRange {
   readonly prices: object;
 }
 
-/** Returns the valid ranges of a model. */
+/** Returns the valid ranges of input tokens in the `tiered_pricing` of a model, with their prices. */
 export function rangesIn(tiers: unknown): PriceRange[] {
   if (!Array.isArray(tiers)) return [];
   return tiers.map(rangeOf).filter((range) => range !== undefined);
 }
 
-/** Returns a range with its prices; `undefined` if the value is not an object with a valid range. */
+/** Returns a range of input tokens with its prices; `undefined` if the value is not an object with a valid `range`. */
 export function rangeOf(value: unknown): PriceRange | undefined {
   const prices = objectOf(value);
   if (!Array.isArray(prices?.range) || prices.range.length !== 2) return undefined;

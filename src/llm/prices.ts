@@ -1,8 +1,9 @@
 /**
  * The cost of a call, from its token usage and a table of prices. Pure.
  *
- * The table has the schema of LiteLLM's `model_prices_and_context_window.json`, in USD per token. The formula is that
- * of LiteLLM's `generic_cost_per_token()`, except that a missing price never counts as 0: the cost is then unknown.
+ * The table has the schema of LiteLLM's `model_prices_and_context_window.json`, in USD per token. The formula is the
+ * same as LiteLLM's `generic_cost_per_token()`, with one exception: if a price is missing, it does not count as 0, and
+ * the cost is unknown.
  *
  * @module
  */
@@ -33,7 +34,7 @@ export interface CallCost {
  * not per token, such as those of a web search, are not included.
  *
  * @param usage The token usage of the call, from {@linkcode usageOf}.
- * @param prices The prices of the models; without them, only a cost that the provider states is known.
+ * @param prices The prices of the models. If they are not passed, the cost is known only if the provider states it.
  * @param model The name of the model, also with the provider before it: `openrouter/openai/gpt-4o`. Prefixes and a date
  *   are removed until a name in the table matches; the longest match is used.
  * @returns The cost in USD and its source; `undefined` if the cost is unknown.
@@ -60,7 +61,7 @@ export function costOf(
   return cost === undefined ? undefined : { cost, source: "prices" };
 }
 
-/** Returns the reason why the cost of a call is unknown. */
+/** Returns the reason why the cost of a call is unknown, for a warning or an error message. */
 export function priceLack(prices: PriceTable | undefined, model: string | undefined): string {
   if (prices === undefined) return "no prices were passed";
   if (model === undefined) return "the model is not named";
@@ -93,7 +94,7 @@ export function tableCost(usage: TokenUsage, entry: ModelPrices): number | undef
   const plainIn = price("input_cost_per_token");
   const plainOut = price("output_cost_per_token");
   const parts: readonly [tokens: number, price: number | undefined][] = [
-    // Cached audio tokens count in both `read` and `audioIn`, so the difference may be negative.
+    // Cached audio tokens count in both `read` and `audioIn`, so the difference may be negative. It then counts as 0.
     [Math.max(input - read - write - audioIn - imageIn, 0), plainIn],
     [read, price("cache_read_input_token_cost") ?? plainIn],
     [write - write1h, price("cache_creation_input_token_cost") ?? plainIn],
@@ -113,11 +114,11 @@ export function tableCost(usage: TokenUsage, entry: ModelPrices): number | undef
     if (each === undefined) return undefined;
     cost += tokens * each * factor;
   }
-  // Removes floating-point errors by rounding, so that a line shows 0.0137 and not 0.013699999999999999.
+  // The rounding removes floating-point errors, so that a line of the log shows 0.0137 and not 0.013699999999999999.
   return Number(cost.toPrecision(12));
 }
 
-/** The prices that apply to a call. */
+/** The prices that apply to a call in its service tier and region, and with its number of input tokens. */
 interface Rates {
   /** Returns a price in USD per token; `undefined` if the table does not have it. */
   readonly price: (name: PriceName) => number | undefined;
@@ -156,8 +157,8 @@ function sizedPrices(entry: ModelPrices, input: number, suffix: string): Rates["
     const above = aboveSuffix(entry, input);
     return (name) => entryPrice(entry, name, above, suffix);
   }
-  // If a range of input tokens has no price of output tokens, the price of the model is used. Other prices of the model
-  // are not used.
+  // If a range of input tokens has no price of output tokens, the price of the model is used. Its other prices are not
+  // used, because they may not apply to this range.
   return (name) =>
     rangePrice(range, name, suffix) ??
       (name === OUTPUT || name === REASONING ? entryPrice(entry, name, "", suffix) : undefined);
@@ -191,7 +192,8 @@ function entryPrice(
 
 /** Returns the name of the price that applies to reasoning in a service tier. */
 function reasoningName(entry: ModelPrices, suffix: string): PriceName {
-  // Reasoning is output, so the tier's price of output is preferred to the standard price of reasoning.
+  // Reasoning tokens are output tokens. So if the tier has a price of output but not of reasoning, its price of output
+  // is used, and not the standard price of reasoning.
   const hasOutputAlone = suffix !== "" && amountIn(entry, REASONING + suffix) === undefined &&
     amountIn(entry, OUTPUT + suffix) !== undefined;
   return hasOutputAlone ? OUTPUT : REASONING;
@@ -200,10 +202,16 @@ function reasoningName(entry: ModelPrices, suffix: string): PriceName {
 /** Matches the name of a price for calls with more input tokens than a threshold. */
 const ABOVE = /^input_cost_per_token(_above_(\d+)(k?)_tokens)$/;
 
-/** The providers that charge the higher price at the threshold. Other providers charge it only above the threshold. */
+/**
+ * The providers that charge the higher price of long calls from the threshold on. Other providers charge it only above
+ * the threshold.
+ */
 const INCLUSIVE: readonly unknown[] = ["xai"];
 
-/** Returns the suffix of the highest threshold that a number of input tokens exceeds; "" if it exceeds none. */
+/**
+ * Returns the suffix of the prices for the highest threshold that a number of input tokens exceeds, such as
+ * "_above_200k_tokens"; "" if it exceeds none.
+ */
 function aboveSuffix(entry: ModelPrices, input: number): string {
   const isInclusive = INCLUSIVE.includes(entry.litellm_provider);
   let suffix = "";
@@ -220,7 +228,10 @@ function aboveSuffix(entry: ModelPrices, input: number): string {
   return suffix;
 }
 
-/** Returns the prices of the range that contains `input`, else of the last range; `undefined` without ranges. */
+/**
+ * Returns the prices of the range that contains the number `input` of input tokens. If no range contains it, returns
+ * the prices of the last range; if there are no ranges, `undefined`.
+ */
 function rangeFor(tiers: ModelPrices["tiered_pricing"], input: number): object | undefined {
   const sorted = rangesIn(tiers).sort((a, b) => a.from - b.from);
   return (sorted.find(({ to }) => input <= to) ?? sorted.at(-1))?.prices;

@@ -1,13 +1,13 @@
 /**
- * Remembers the most recently added keys, up to a maximum number.
+ * Remembers the most recently added keys, up to a maximum number, so that memory is bounded.
  *
  * @module
  */
 
-/** The last keys, up to a maximum number. */
+/** The most recently added keys, up to a maximum number. */
 export class RecentKeys {
   readonly #max: number;
-  /** Oldest first. */
+  /** The keys, oldest first. */
   readonly #keys = new Set<string>();
 
   /** Creates an empty list of at most `max` keys. */
@@ -15,19 +15,19 @@ export class RecentKeys {
     this.#max = max;
   }
 
-  /** Checks whether a key is among the last ones. */
+  /** Checks whether a key is among the remembered ones. */
   has(key: string): boolean {
     return this.#keys.has(key);
   }
 
-  /** Adds a key, and forgets the oldest one if there are too many. */
+  /** Adds a key. If there are now more keys than the maximum, forgets the oldest one. */
   add(key: string): void {
     this.#keys.add(key);
     const [oldest] = this.#keys;
     if (this.#keys.size > this.#max) this.#keys.delete(oldest!);
   }
 
-  /** Forgets a key. Returns `false` if it is not among the last ones. */
+  /** Forgets a key. Returns `false` if the key is not among the remembered ones. */
   delete(key: string): boolean {
     return this.#keys.delete(key);
   }

@@ -1,7 +1,9 @@
 /**
- * Collects the facts that a response of a model states, from its JSON or from the events of its stream. Pure.
+ * Collects the facts that the response of a model states, such as its ID and token usage, from its JSON or from the
+ * events of its stream. Pure.
  *
- * Invariant: the usage is known only when the response is complete, because earlier counts of a stream are too low.
+ * Invariant: the token usage is known only when the response is complete, because earlier counts of a stream are too
+ * low.
  *
  * @module
  */
@@ -14,19 +16,19 @@ export class ResponseFacts {
   id: string | undefined;
   /** Name of the model that answered. */
   model: string | undefined;
-  /** Name of the provider, which gateways such as OpenRouter state. */
+  /** Name of the provider that ran the model, which gateways such as OpenRouter state. */
   provider: string | undefined;
   /** Reason why the model stopped, such as "stop", "end_turn" or "MAX_TOKENS". */
   finishReason: string | undefined;
-  /** The error that the response states. */
+  /** The error that the response states; `undefined` if it states none. */
   error: JsonObject | undefined;
-  /** `true` if the response states output of the model: text, reasoning or a tool call. */
+  /** `true` if the response has output of the model so far: text, reasoning or a tool call. */
   hasOutput = false;
   /** The pieces of the text of the answer; `null` if the text is not kept. */
   readonly text: string[] | null;
   /** `true` after the last event of a stream, or the JSON of a whole response, was read. */
   isComplete = false;
-  /** The usage that the response states, with the field names of the provider. */
+  /** The token usage that the response has stated so far, with the field names of the provider. */
   readonly #stated: Record<string, unknown> = {};
 
   /**
@@ -38,7 +40,7 @@ export class ResponseFacts {
     this.text = keepsText ? [] : null;
   }
 
-  /** The token usage; `undefined` if the response states none, or is not complete. */
+  /** The token usage; `undefined` if the response states none or is not complete yet. */
   get usage(): TokenUsage | undefined {
     return this.isComplete ? usageOf(this.#stated) : undefined;
   }
@@ -54,12 +56,15 @@ export class ResponseFacts {
 
   /** Reads the data of an event of a stream. */
   takeEvent(data: string): void {
-    // The streams of OpenAI's chat completions end with an event that has this data instead of JSON.
+    // The streams of OpenAI's chat completions end with an event that has the data "[DONE]" instead of JSON.
     if (data === "[DONE]") this.isComplete = true;
     else this.#take(parsed(data));
   }
 
-  /** Ends a stream. A stream with a finish reason is complete, because some servers send no event after the reason. */
+  /**
+   * Ends a stream. If the stream stated a finish reason, it is complete, because some servers send no event after the
+   * finish reason.
+   */
   end(): void {
     if (this.finishReason !== undefined) this.isComplete = true;
   }
@@ -78,7 +83,10 @@ export class ResponseFacts {
     this.#takeEnd(event, response);
   }
 
-  /** Keeps the newest value of each count. Later events of Anthropic's streams state only some of the counts. */
+  /**
+   * Keeps the newest value of each token count. If a later event does not state a count, as in Anthropic's streams, the
+   * earlier value stays.
+   */
   #takeUsage(event: JsonObject, response: JsonObject): void {
     const { usageMetadata, service_tier } = response;
     const usage = objectOf(response.usage) ?? objectOf(event.usage);
@@ -106,7 +114,8 @@ export class ResponseFacts {
       textOf(objectOf(event.delta)?.stop_reason) ?? textOf(response.stop_reason) ??
       textOf(objectOf(response.incomplete_details)?.reason) ?? finalStatus(event, response);
     this.finishReason = reason ?? this.finishReason;
-    // In OpenAI's chat, an event without choices has the usage. It follows the events with the finish reasons.
+    // In streams of OpenAI's chat completions, an event without choices has the usage. It follows the events with the
+    // finish reasons.
     const isUsage = type === undefined && Array.isArray(event.choices) &&
       event.choices.length === 0 && objectOf(event.usage) !== undefined;
     // In a stream, the final token counts come with the finish reason or after it. If no finish reason was read, some
@@ -117,8 +126,8 @@ export class ResponseFacts {
 }
 
 /**
- * Merges the counts of a later event of a stream into the counts of an earlier event. A lower count is ignored, because
- * some gateways later state 0 for a count that they have stated before.
+ * Merges the token counts of a later event of a stream into the counts of earlier events. A lower count is ignored,
+ * because some gateways later state 0 for a count that they have stated before.
  */
 function newest(before: JsonObject, after: JsonObject): JsonObject {
   const counts: Record<string, unknown> = { ...before };
@@ -139,13 +148,19 @@ function isFinal(type: unknown): boolean {
   return FINAL.includes(type as string);
 }
 
-/** Returns the status of a response of OpenAI's Responses API; `undefined` if the response has not ended. */
+/**
+ * Returns the status of a response of OpenAI's Responses API, such as "completed"; `undefined` if the response has not
+ * ended.
+ */
 function finalStatus(event: JsonObject, response: JsonObject): string | undefined {
   const isWhole = response.object === "response" && event === response;
   return isWhole || isFinal(event.type) ? textOf(response.status) : undefined;
 }
 
-/** Returns the error that an object states; `undefined` if it states none, as with the `error: null` of OpenAI. */
+/**
+ * Returns the error that an object states; `undefined` if it states none. OpenAI states `error: null` in a response
+ * without an error.
+ */
 function errorIn(object: JsonObject): JsonObject | undefined {
   if (object.type === "error" && object.error === undefined) return object;
   return objectOf(object.error) ??
@@ -156,13 +171,16 @@ function errorIn(object: JsonObject): JsonObject | undefined {
 interface Output {
   /** Text of the answer; `undefined` for reasoning and tool calls. */
   readonly text: string | undefined;
-  /** `false` for a piece without content, such as the first piece of some streams. */
+  /**
+   * `false` if the piece has no content, as the first piece of some streams. It then does not count as the first
+   * output.
+   */
   readonly isOutput: boolean;
 }
 
 /** Yields the pieces of output in a response or in an event of a stream. */
 function* outputOf(event: JsonObject): Generator<Output> {
-  // OpenAI's chat completions, whole or in pieces.
+  // Reads OpenAI's chat completions, whole or in pieces.
   for (const choice of objectsOf(event.choices)) {
     const message = objectOf(choice.delta) ?? objectOf(choice.message);
     const text = textOf(message?.content) ?? textOf(choice.text);
@@ -170,20 +188,20 @@ function* outputOf(event: JsonObject): Generator<Output> {
       isAny(message?.reasoning_content) || isAny(message?.refusal);
     yield { text: text || undefined, isOutput };
   }
-  // Gemini.
+  // Reads responses of Gemini.
   for (const candidate of objectsOf(event.candidates)) {
     for (const part of objectsOf(objectOf(candidate.content)?.parts)) {
       yield { text: part.thought === true ? undefined : textOf(part.text), isOutput: true };
     }
   }
-  // In streams of Anthropic and of OpenAI's Responses API, each event has a `type`.
+  // Reads streams of Anthropic and of OpenAI's Responses API, in which each event has a `type`.
   const delta = objectOf(event.delta);
   if (event.type === "content_block_delta") yield { text: textOf(delta?.text), isOutput: true };
   if (typeof event.type === "string" && /^response\..*\.delta$/.test(event.type)) {
     const isText = event.type === "response.output_text.delta";
     yield { text: isText ? textOf(event.delta) : undefined, isOutput: true };
   }
-  // Whole messages of Anthropic, and whole responses of OpenAI.
+  // Reads whole messages of Anthropic, and whole responses of OpenAI's Responses API.
   for (const block of objectsOf(event.content)) yield { text: textOf(block.text), isOutput: true };
   for (const item of objectsOf(event.output)) {
     for (const part of objectsOf(item.content)) yield { text: textOf(part.text), isOutput: true };
@@ -202,7 +220,10 @@ function firstOf(value: unknown): JsonObject | undefined {
   return Array.isArray(value) ? objectOf(value[0]) : undefined;
 }
 
-/** Returns a non-empty text, else `undefined`. Some servers state an empty ID in the first event of a stream. */
+/**
+ * Returns a value if it is a non-empty text, else `undefined`. An empty ID is ignored, because some servers state one
+ * in the first event of a stream.
+ */
 function nameOf(value: unknown): string | undefined {
   return textOf(value) || undefined;
 }

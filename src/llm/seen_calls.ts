@@ -8,7 +8,7 @@
  */
 import { currentCallId } from "./call_context.ts";
 
-/** Minimum number of calls to remember. This is enough, because telemetry reports a call right after its end. */
+/** Minimum number of calls to remember. The number is enough, because telemetry reports a call right after its end. */
 const REMEMBERED_MAX = 10_000;
 
 /** A model call that one observer has seen. An observer is an object that logs the calls that it sees. */
@@ -19,13 +19,13 @@ export class SeenCall {
   readonly source: "fetch" | "telemetry";
   /** ID of the call in the AI SDK; `undefined` if the call was not made by AI SDK 7. */
   readonly callId: string | undefined;
-  /** The other observers that have reported this call. */
+  /** The other observers that have reported this call, and so have not logged it. */
   readonly reportedBy = new Set<object>();
   /** Time at which the call was seen, by `performance.now()`. */
   readonly seenMs: number = performance.now();
   /** The names of the model: the one that was asked, and the one that answered. */
   readonly models = new Set<string | undefined>();
-  /** ID of the response, when it is known. */
+  /** ID of the response; `undefined` until it is known. */
   id: string | undefined;
   /** "open" until the call has ended, then "ok" or "failed". */
   state: "open" | "ok" | "failed" = "open";
@@ -37,7 +37,7 @@ export class SeenCall {
     this.callId = currentCallId();
   }
 
-  /** Returns a call of `fetch` that a budget refused. */
+  /** Returns a call that `fetch` has not made because a budget refused it. */
   static refused(observer: object, model: string | undefined): SeenCall {
     const call = new SeenCall(observer, "fetch");
     call.models.add(model);
@@ -59,11 +59,11 @@ export interface ReportedCall {
   readonly id: string | undefined;
   /** ID of the call in the AI SDK; `undefined` if `fetch` cannot see this ID when it sends the requests of the call. */
   readonly callId?: string | undefined;
-  /** How the call ended; "left" if its end was not reported. */
+  /** Outcome of the call; "left" if its end was not reported. */
   readonly outcome: "ok" | "failed" | "left";
 }
 
-/** The last calls of a log. */
+/** The last model calls of a log that any observer has seen. */
 export class SeenCalls {
   readonly #calls: SeenCall[] = [];
 
@@ -75,8 +75,8 @@ export class SeenCalls {
 
   /**
    * Checks whether another observer has seen the reported call. Each seen call matches at most one report of an
-   * observer, because some servers reuse response IDs. Exception: if neither the report nor the seen call is a success,
-   * the seen call may match further reports, because SDKs report one failure for all retries.
+   * observer, because some servers reuse response IDs. Exception: if neither the reported nor the seen call has
+   * succeeded, the seen call may match more reports, because SDKs report one failure for all retries.
    */
   report(reported: ReportedCall): boolean {
     const call = this.#find(reported);
@@ -86,7 +86,7 @@ export class SeenCalls {
 
   #find(reported: ReportedCall): SeenCall | undefined {
     const { observer, beganMs, id, callId } = reported;
-    // Calls that were seen before the reported call began are other calls.
+    // A call that was seen before the reported call began is another call, so only later ones are compared.
     const first = this.#calls.findLastIndex(({ seenMs }) => seenMs < beganMs) + 1;
     const calls = this.#calls.slice(first)
       .filter((call) => call.observer !== observer && !call.reportedBy.has(observer));
@@ -111,14 +111,14 @@ function mayBe(call: SeenCall, { model, askedModel, id, outcome }: ReportedCall)
 }
 
 /**
- * Checks by model and outcome whether a call that `fetch` has seen may be the reported call. Used if the reported IDs
+ * Checks by model and outcome whether a call that `fetch` has seen may be the reported call. Called if the reported IDs
  * do not identify the call.
  */
 function isSimilar(call: SeenCall, { model, id, outcome }: ReportedCall): boolean {
   if (!call.models.has(model)) return false;
   if (outcome === "left") return true;
-  // A call that `fetch` has seen fail is not the one that succeeded.
+  // If telemetry reports a failure, it cannot mean a call that `fetch` has seen succeed.
   if (outcome === "failed") return call.state !== "ok";
-  // Some servers state no ID, so that SDKs invent one.
+  // Some servers state no ID of the response, and SDKs then invent one. So a call without an ID may match.
   return call.state === "ok" && (id === undefined || call.id === undefined);
 }

@@ -1,5 +1,5 @@
 /**
- * Reads the request that a call of `fetch` will send. The request remains unchanged.
+ * Reads the request that a call of `fetch` will send, without changing or consuming the request.
  *
  * @module
  */
@@ -12,8 +12,8 @@ export interface SentRequest {
   /** Returns a header; `null` if it is not set, or if the headers are an iterator, which can be read only once. */
   readonly header: (name: string) => string | null;
   /**
-   * Resolves with the body as text. Resolves with `undefined` if the body is JSON that only `fetch` may read, such as a
-   * stream, and with `null` for any other body or none.
+   * Resolves with the body as text. Resolves with `undefined` if the body is JSON that can be read only once, such as a
+   * stream, because only `fetch` may read it. Resolves with `null` if there is no body or it has another form.
    */
   readonly text: () => Promise<string | undefined | null>;
 }
@@ -73,7 +73,10 @@ async function bodyText(
   return !isForm && header("content-type")?.includes("json") ? undefined : null;
 }
 
-/** Resolves with the text. Resolves with `null` if `signal` is aborted or `text` rejects: `fetch` reports the error. */
+/**
+ * Resolves with the text. If `signal` is aborted or `text` rejects, resolves with `null`, because `fetch` will report
+ * the error.
+ */
 function unlessAborted(
   text: Promise<string>,
   signal: AbortSignal | undefined,

@@ -2,13 +2,17 @@
  * Reads the facts that a span of OpenTelemetry states about a model call or a tool call. The attributes have the names
  * of the GenAI conventions, old or new, or of OpenInference. Pure.
  *
- * Invariant: a span of an agent, a chain or a workflow is never a model call, because it repeats the usage of its children.
+ * Invariant: a span of an agent, a chain or a workflow never counts as a model call, because it repeats the usage of
+ * the spans in it.
  *
  * @module
  */
 import { type TokenUsage, usageOf } from "./usage.ts";
 
-/** A finished span, as far as the exporter reads it: a part of `ReadableSpan` of `@opentelemetry/sdk-trace-base`. */
+/**
+ * A finished span, with only the members that the exporter reads: a part of `ReadableSpan` of
+ * `@opentelemetry/sdk-trace-base`.
+ */
 export interface OtelSpan {
   /** Name of the span. */
   readonly name: string;
@@ -18,17 +22,17 @@ export interface OtelSpan {
    * @returns The IDs of the trace and of the span.
    */
   spanContext(): { readonly traceId: string; readonly spanId: string };
-  /** The parent of this span. */
+  /** The parent of the span; missing if the span is the outermost of its trace. */
   readonly parentSpanContext?: { readonly spanId: string } | undefined;
   /** Start, in seconds since the epoch and nanoseconds. */
   readonly startTime: readonly [number, number];
   /** End, in seconds since the epoch and nanoseconds. */
   readonly endTime: readonly [number, number];
-  /** Status: 2 for an error. */
+  /** Status of the span; the code 2 means an error. */
   readonly status: { readonly code: number; readonly message?: string | undefined };
-  /** The attributes. */
+  /** The attributes of the span, such as `gen_ai.usage.input_tokens`. */
   readonly attributes: Readonly<Record<string, unknown>>;
-  /** The events, such as exceptions. */
+  /** The events of the span, such as exceptions. */
   readonly events: readonly {
     readonly name: string;
     readonly attributes?: Readonly<Record<string, unknown>> | undefined;
@@ -37,7 +41,7 @@ export interface OtelSpan {
 
 type Attributes = OtelSpan["attributes"];
 
-/** The operations of the GenAI conventions that call a model. */
+/** The operations of OpenTelemetry's GenAI conventions that call a model. */
 const MODEL_OPERATIONS = ["chat", "text_completion", "generate_content", "embeddings"];
 /** The OpenInference kinds of spans that are model calls. */
 const MODEL_KINDS = ["LLM", "EMBEDDING"];
@@ -79,7 +83,7 @@ export function providerOf(attributes: Attributes): string | undefined {
   return name === undefined ? undefined : PROVIDERS.get(name) ?? name.split(".")[0];
 }
 
-/** The names of providers in LiteLLM's tables, by their names in the conventions. */
+/** The names of providers in LiteLLM's price tables, by their names in OpenTelemetry's conventions. */
 const PROVIDERS: ReadonlyMap<string, string> = new Map([
   ["az.ai.inference", "azure"],
   ["az.ai.openai", "azure"],
@@ -94,7 +98,7 @@ const PROVIDERS: ReadonlyMap<string, string> = new Map([
   ["x_ai", "xai"],
 ]);
 
-/** Returns the usage that a span states. */
+/** Returns the token usage and the cost that a span states; `undefined` if it states neither. */
 export function usageIn(attributes: Attributes): TokenUsage | undefined {
   const count = (names: readonly string[]) =>
     names.map((name) => attributes[name]).find((value) => value !== undefined);
@@ -147,7 +151,7 @@ function isEmbedding(attributes: Attributes): boolean {
 
 /**
  * Returns the cost in USD that a span states. Ignores a cost that the instrumentation has computed from its own prices,
- * because the user's prices are newer.
+ * because the prices of the user are usually newer.
  */
 function costIn(attributes: Attributes): number | undefined {
   const isDollar = (attributes["gen_ai.usage.cost.currency"] ?? "USD") === "USD";
@@ -177,7 +181,10 @@ export function errorOf({ status, attributes, events }: OtelSpan): SpanError | u
 /** The status code of a span with an error. */
 const ERROR = 2;
 
-/** Returns the milliseconds until the first output of a stream. */
+/**
+ * Returns the milliseconds from the start of a call until the first output of its stream; `undefined` if the span does
+ * not state them.
+ */
 export function ttftOf(attributes: Attributes): number | undefined {
   const seconds = attributes["gen_ai.response.time_to_first_chunk"];
   if (typeof seconds === "number") return seconds * 1000;
@@ -190,7 +197,10 @@ export function durationOf({ startTime, endTime }: OtelSpan): number {
   return (endTime[0] - startTime[0]) * 1000 + (endTime[1] - startTime[1]) / 1e6;
 }
 
-/** Returns the first of several attributes that is a text. Some instrumentations state a list with one text. */
+/**
+ * Returns the value of the first named attribute that is a text. Also accepts a list, because some instrumentations
+ * state a list with one text.
+ */
 export function textIn(attributes: Attributes, names: readonly string[]): string | undefined {
   return names.map((name) => attributes[name])
     .map((value) => Array.isArray(value) ? value[0] : value)

@@ -1,35 +1,38 @@
 /**
- * Reads the events of a stream that matter for its facts: those up to the first output, and the last ones. To parse all
- * events of a long stream would take longer than to pass them on.
+ * Reads only the events of a stream that state facts about the call: the events up to the first output, and the last
+ * events. Parsing all events of a long stream would take longer than passing them on.
  *
  * @module
  */
 import { EventStreamReader } from "./event_stream.ts";
 import type { ResponseFacts } from "./response_facts.ts";
 
-/** Number of bytes to keep at least. Usage, finish reason and errors are in the last three or four events. */
+/**
+ * Minimum number of bytes at the end of a stream that are kept. The usage, the finish reason and errors are in the last
+ * three or four events.
+ */
 const TAIL_BYTES = 16 * 1024;
-/** Maximum size of each of the two buffers in bytes, and of an event in characters. */
+/** Maximum size of each of the two buffers in bytes, and of an event in characters, so that memory is bounded. */
 const BYTES_MAX = 32 * 1024 * 1024;
 
 const LF = 10;
 const CR = 13;
 
-/** Reads the pieces of one stream. */
+/** Reads the pieces of one stream of server-sent events. */
 export class StreamTail {
   readonly #facts: ResponseFacts;
   #decoder = new TextDecoder();
   #events: EventStreamReader;
   /**
-   * The bytes before those in {@linkcode #last}: none, or at least `TAIL_BYTES`. They end at the end of an event,
-   * unless the buffer was full.
+   * The kept bytes before those in {@linkcode #last}: none, or at least `TAIL_BYTES`. They end at the end of an event,
+   * except if the buffer was full.
    */
   #before = new Uint8Array();
   #beforeLength = 0;
-  /** The last pieces, which are not parsed yet. */
+  /** The bytes of the last pieces, which are not parsed yet. */
   #last = new Uint8Array();
   #lastLength = 0;
-  /** `true` if pieces before the kept ones were not parsed. */
+  /** `true` if bytes were dropped without being parsed. Parsing must then start anew with the kept bytes. */
   #hasGap = false;
 
   /** Creates the reader of a stream, which adds its events to `facts`. */
@@ -45,7 +48,10 @@ export class StreamTail {
     else this.#keep(bytes);
   }
 
-  /** Parses the last events. `isWhole` is `true` if the stream has ended by itself. */
+  /**
+   * Parses the last events of the stream. `isWhole` is `true` if the stream has ended by itself, and `false` if the
+   * caller stopped reading.
+   */
   end(isWhole: boolean): void {
     if (this.#hasGap) {
       this.#decoder = new TextDecoder();
@@ -74,8 +80,8 @@ export class StreamTail {
     if (length > this.#last.length) this.#grow(length);
     this.#last.set(bytes, this.#lastLength);
     this.#lastLength = length;
-    // Cut the buffer at the end of an event, so that parsing can start there. If the buffer is full and contains no
-    // such end, cut it at its end.
+    // The buffer is cut at the end of an event, so that parsing can start there. If the buffer is full and contains no
+    // end of an event, it is cut at its own end.
     const from = Math.max(TAIL_BYTES, length - bytes.length);
     const cut = lastEventEnd(this.#last.subarray(0, length), from);
     if (cut > 0 || length > BYTES_MAX) this.#leaveOut(cut || length);

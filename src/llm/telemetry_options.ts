@@ -1,5 +1,6 @@
 /**
- * Options of the functions that log the model calls that an SDK or an instrumentation reports.
+ * Options of `aiTelemetry()` and `otelSpanExporter()`, which log the model calls that an SDK or an instrumentation
+ * reports.
  *
  * @module
  */
@@ -9,8 +10,8 @@ import type { PriceTable } from "./price_table.ts";
 /** Options of `aiTelemetry()` and `otelSpanExporter()`. */
 export interface TelemetryOptions {
   /**
-   * Prices of the models, in the schema of LiteLLM's `model_prices_and_context_window.json`. Without them, an event has
-   * a cost only if the provider or the span states it.
+   * Prices of the models, in the schema of LiteLLM's `model_prices_and_context_window.json`. Without prices, an event
+   * has a cost only if the provider or the span states the cost.
    *
    * @default {undefined}
    */
@@ -29,7 +30,7 @@ export interface TelemetryOptions {
   toolCalls?: boolean;
 }
 
-/** The checks of the options. */
+/** The checks of the options of `aiTelemetry()` and `otelSpanExporter()`. */
 export const TELEMETRY_CHECKS: OptionChecks<TelemetryOptions> = {
   prices: anything,
   fields: anything,

@@ -1,8 +1,8 @@
 /**
- * The token usage that a model's response states, in the field names of this log. Pure.
+ * Reads the token usage that a model's response states, and returns it under the field names of the log. Pure.
  *
- * Providers count differently: Anthropic's `input_tokens` leave out cached tokens. Gemini's `candidatesTokenCount` and xAI's
- * `completion_tokens` leave out reasoning. Here `input_t` and `output_t` are always totals.
+ * Providers count differently: Anthropic's `input_tokens` leave out cached tokens. Gemini's `candidatesTokenCount` and
+ * xAI's `completion_tokens` leave out reasoning. The fields of the log, `input_t` and `output_t`, are always totals.
  *
  * @module
  */
@@ -30,9 +30,9 @@ export interface TokenUsage {
   readonly image_input_t?: number;
   /** Number of output tokens of images. */
   readonly image_output_t?: number;
-  /** The service tier, if its price is not the standard one: "flex", "priority", "fast". */
+  /** The service tier, if it does not have the standard price, such as "flex", "priority" or "fast". */
   readonly service_tier?: string;
-  /** The region in which the model ran, if Anthropic states one whose price may differ: "us". */
+  /** The region in which the model ran, if Anthropic states one whose price may differ, such as "us". */
   readonly inference_geo?: string;
   /** Cost in USD, if the provider states it. */
   readonly cost?: number;
@@ -82,7 +82,7 @@ export function usageOf(body: unknown): TokenUsage | undefined {
   };
 }
 
-/** The parts of the totals that a usage states. */
+/** The parts of the total numbers of tokens that a usage states, such as the cached tokens. */
 interface Parts {
   readonly read?: number | undefined;
   readonly write?: number | undefined;
@@ -143,7 +143,7 @@ function ofResponses(usage: JsonObject): TokenUsage | undefined {
   });
 }
 
-/** Returns the usage from the counts that the APIs of OpenAI, or of a compatible server, state. */
+/** Returns the usage from the counts in a response of OpenAI or of a compatible server. */
 function ofOpenAi(
   prompt: unknown,
   completion: unknown,
@@ -154,15 +154,19 @@ function ofOpenAi(
   const input = withParts(countOf(prompt), cached);
   const stated = countOf(completion);
   const rest = difference(countOf(total), input);
-  // Some servers count cached tokens twice in the total.
+  // Some servers count cached tokens twice in the total, so the difference of the total and the input is too large by
+  // these tokens.
   const isDoubled = stated !== undefined && rest === stated + cached;
-  // Gemini and xAI count reasoning in the total, but not in the completion, so the larger count is the output.
-  // Embeddings state no completion.
+  // Gemini and xAI count reasoning in the total, but not in the completion, so the larger number is the output.
+  // Responses of embeddings state no completion.
   const output = isDoubled ? stated : larger(stated, rest);
   return totals(input, withParts(output, parts.reasoning ?? 0), parts);
 }
 
-/** Reads the usage of Anthropic's messages. Adds compaction iterations: they are billed, but the totals omit them. */
+/**
+ * Reads the usage of Anthropic's messages. Adds the tokens of compactions (model calls that shorten the context),
+ * because they are billed although the totals omit them.
+ */
 function ofAnthropic(usage: JsonObject): TokenUsage | undefined {
   const { iterations } = usage;
   const compactions = Array.isArray(iterations)
@@ -195,7 +199,8 @@ function ofIteration(usage: JsonObject): TokenUsage | undefined {
 function ofGemini(usage: JsonObject): TokenUsage | undefined {
   const reasoning = countOf(usage.thoughtsTokenCount);
   const prompt = sum(countOf(usage.promptTokenCount), countOf(usage.toolUsePromptTokenCount));
-  // If there are no candidates, such as for a blocked prompt, Gemini omits `candidatesTokenCount`.
+  // If a response has no candidates, for example because the prompt was blocked, Gemini omits `candidatesTokenCount`.
+  // The output is then the total minus the prompt.
   const output = larger(
     sum(countOf(usage.candidatesTokenCount), reasoning),
     difference(countOf(usage.totalTokenCount), prompt),
@@ -246,7 +251,7 @@ function totals(
 
 /**
  * Returns a total that includes its parts. Some servers and instrumentations leave cached tokens or reasoning out of
- * the total. If the parts exceed the total, they are added.
+ * the total. If the parts exceed the stated total, it cannot include them, so they are added.
  */
 function withParts(total: number | undefined, parts: number): number | undefined {
   return total === undefined || parts <= total ? total : total + parts;
@@ -262,10 +267,10 @@ function ofModality(details: unknown, modality: string): number | undefined {
 /** The names that providers use for the service tier with the standard price. */
 const STANDARD_TIERS: readonly string[] = ["", "standard", "default", "auto", "on_demand"];
 
-/** Returns the first tier that does not have the standard price. */
+/** Returns the first stated service tier that does not have the standard price. */
 function withTier(stated: readonly unknown[]): { service_tier?: string } {
   const tier = stated.filter((each) => typeof each === "string")
-    // The names of the tiers of Gemini on Vertex AI: ON_DEMAND, ON_DEMAND_PRIORITY, ON_DEMAND_FLEX.
+    // Gemini on Vertex AI names its tiers ON_DEMAND, ON_DEMAND_PRIORITY and ON_DEMAND_FLEX.
     .map((each) => each.toLowerCase().replace("on_demand_", ""))
     .find((each) => !STANDARD_TIERS.includes(each));
   return tier === undefined ? {} : { service_tier: tier };
