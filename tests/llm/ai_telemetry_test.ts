@@ -5,7 +5,7 @@ import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
 import { CHAT, chatRequest } from "./calls.ts";
 
-/** USD per token. */
+/** Prices of the model "small", in USD per token. */
 const PRICES = { small: { input_cost_per_token: 2e-6, output_cost_per_token: 8e-6 } };
 const USAGE = {
   inputTokens: 100,
@@ -80,7 +80,8 @@ Deno.test("aiTelemetry() logs the end of a model call of AI SDK 7", async () => 
   const events = await eventsOf((telemetry) => {
     telemetry.onLanguageModelCallStart(CALL_7);
     telemetry.onLanguageModelCallEnd(END_7);
-    // The events of the step and of the whole generation repeat the usage of the call.
+    // The SDK also reports the step and the whole generation, whose usage repeats that of the call. It must not be
+    // logged again.
     telemetry.onStepFinish({ ...END_7, model: STEP_6.model });
     telemetry.onEnd({ ...END_7, totalUsage: USAGE });
   });
@@ -145,7 +146,7 @@ Deno.test("aiTelemetry() logs calls without an end when it is disposed", async (
   assertEquals(events.map(({ status }) => status).sort(), ["aborted", "aborted", "ok"]);
 });
 
-Deno.test("aiTelemetry() logs an end whose start it has not seen", async () => {
+Deno.test("aiTelemetry() logs the end of a call even if it has not seen the start of the call", async () => {
   const events = await eventsOf((telemetry) => telemetry.onLanguageModelCallEnd(END_7));
   assertEquals(events.map(shared), [EXPECTED]);
 });
@@ -199,7 +200,7 @@ Deno.test("aiTelemetry() prefers the provider's own usage and cost", async () =>
       callId: "c",
       responseId: "c",
     });
-    // This raw usage has other totals than `usage`, so it is not the usage of this call, and is ignored.
+    // The raw usage has other totals than `usage`. So it belongs to another call, and must be ignored.
     telemetry.onLanguageModelCallEnd({
       ...END_7,
       usage: { ...USAGE, raw: { ...raw, output_tokens: 1 } },
@@ -244,12 +245,12 @@ Deno.test("aiTelemetry() does not log a call again that auditedFetch() has logge
     telemetry.onLanguageModelCallStart(CALL_7);
     await call();
     telemetry.onLanguageModelCallEnd(END_7);
-    // A call and its retry, which the SDK reports as one failure.
+    // auditedFetch() sees a call and its retry, which the SDK reports as one failed call.
     telemetry.onLanguageModelCallStart(CALL_7);
     await call();
     await call();
     telemetry.onError({ callId: CALL_7.callId, error: new Error("Overloaded") });
-    // A failure before auditedFetch() was called.
+    // This call fails before the SDK calls auditedFetch(), so only the telemetry can log it.
     telemetry.onLanguageModelCallStart(CALL_7);
     telemetry.onError({ callId: CALL_7.callId, error: new Error("no key") });
   });
@@ -309,7 +310,7 @@ Deno.test("aiTelemetry() logs tool calls of AI SDK 6 and 7", async () => {
   assertEquals(events[3]?.error, { name: "Error", message: "no such file" });
 });
 
-Deno.test("aiTelemetry() ignores what is not an event", async () => {
+Deno.test("aiTelemetry() ignores arguments that are not telemetry events", async () => {
   const events = await eventsOf((telemetry) => {
     for (const [name, callback] of Object.entries(telemetry)) {
       if (name === "executeLanguageModelCall") continue;
@@ -337,24 +338,27 @@ Deno.test("aiTelemetry() rejects invalid arguments, and names them", async () =>
   assertThrows(() => aiTelemetry({} as AuditLog), TypeError, "log must be an AuditLog");
 });
 
-/** Responses of a server of OpenAI's chat API: an error here, and a completion in {@linkcode ANSWER}. */
+/** Responses of a server of OpenAI's chat API: OVERLOADED is an error, and {@linkcode ANSWER} is a completion. */
 const OVERLOADED = () => Response.json({ error: { message: "Overloaded" } }, { status: 529 });
 const ANSWER = (id?: string) => () =>
   Response.json({ id, model: "small", usage: { prompt_tokens: 100, completion_tokens: 10 } });
 
-/** Calls a server of OpenAI's chat by `auditedFetch()`. */
+/** Calls a server of OpenAI's chat API through `auditedFetch()`. */
 async function callAudited(log: AuditLog, answer: () => Response): Promise<void> {
   const fetch = auditedFetch(log, { fetch: () => Promise.resolve(answer()) });
   const response = await fetch(CHAT, chatRequest());
   await response.text();
 }
 
-/** Returns the statuses of events, with "fetch" before those that `auditedFetch()` logged. */
+/**
+ * Returns the statuses of the events, in their order. A status that `auditedFetch()` has logged follows the word
+ * "fetch".
+ */
 function sources(events: readonly AuditEvent[]): string[] {
   return events.map(({ api, status }) => `${api === undefined ? "telemetry" : "fetch"}: ${status}`);
 }
 
-Deno.test("aiTelemetry() logs a call whose fetch is not audited, while an audited call fails", async () => {
+Deno.test("aiTelemetry() logs a call that is made without auditedFetch() while a call through auditedFetch() fails", async () => {
   const events = await eventsOf(async (telemetry, log) => {
     telemetry.onLanguageModelCallStart(CALL_7);
     await callAudited(log, OVERLOADED);
@@ -363,7 +367,7 @@ Deno.test("aiTelemetry() logs a call whose fetch is not audited, while an audite
   assertEquals(sources(events), ["fetch: error", "telemetry: ok"]);
 });
 
-Deno.test("aiTelemetry() logs a failure whose fetch is not audited, while an audited call succeeds", async () => {
+Deno.test("aiTelemetry() logs a failed call that is made without auditedFetch() while a call through auditedFetch() succeeds", async () => {
   const events = await eventsOf(async (telemetry, log) => {
     telemetry.onLanguageModelCallStart(CALL_7);
     await callAudited(log, ANSWER("r2"));
@@ -372,14 +376,14 @@ Deno.test("aiTelemetry() logs a failure whose fetch is not audited, while an aud
   assertEquals(sources(events), ["fetch: ok", "telemetry: error"]);
 });
 
-Deno.test("aiTelemetry() finds the audited request of a response without an ID by its async context, and not by its model", async () => {
+Deno.test("aiTelemetry() finds the request of a response without an ID among those of auditedFetch() by the async context, and not by the model", async () => {
   const events = await eventsOf(async (telemetry, log) => {
     const within = (callId: string, execute: () => Promise<void>) =>
       telemetry.executeLanguageModelCall({ callId, execute });
     for (const callId of ["a", "b", "c"]) {
       telemetry.onLanguageModelCallStart({ ...CALL_7, callId });
     }
-    // The first try of "a" fails. "b" and "c" use a fetch that is not audited.
+    // The first attempt of call "a" fails. Calls "b" and "c" use another fetch than auditedFetch().
     await within("a", () => callAudited(log, OVERLOADED));
     await within("a", () => callAudited(log, ANSWER()));
     await within("b", () => Promise.resolve());
@@ -447,7 +451,7 @@ Deno.test("aiTelemetry() does not log a call of AI SDK 6 that a budget refused o
     const fetch = auditedFetch(log, { estimate, budget, refusal: "respond" });
     telemetry.onStepStart({ ...STEP_6, model: { ...STEP_6.model, modelId: "large" } });
     assertEquals((await fetch(CHAT, chatRequest({ model: "large" }))).status, 402);
-    // The caller leaves a stream that the SDK has read to its end.
+    // The SDK has read the stream to its end, but the caller stops reading it.
     telemetry.onStepStart({ ...STEP_6 });
     await callAudited(log, ANSWER("r2"));
   });
@@ -487,7 +491,7 @@ Deno.test("aiTelemetry() logs an object generation of AI SDK 7 once", async () =
     telemetry.onEnd({ callId: CALL_7.callId, usage: USAGE });
     telemetry.onObjectStepStart({ ...step, callId: "call-2" });
     telemetry.onError({ callId: "call-2", error: new Error("Overloaded") });
-    // An answer that is not a valid object.
+    // The answer of the model is not a valid object. The SDK reports an error, which states the usage of the call.
     telemetry.onObjectStepStart({ ...step, callId: "call-3" });
     const invalid = Object.assign(new Error("No object generated"), { usage: USAGE });
     telemetry.onError({ callId: "call-3", error: invalid });
@@ -577,7 +581,7 @@ Deno.test("aiTelemetry() logs the service tier that OpenAI states, and no cost i
   ]);
 });
 
-Deno.test("aiTelemetry() logs a call after its audited request failed and the error response was not read", async () => {
+Deno.test("aiTelemetry() logs a call after a request of auditedFetch() for the call failed and the error response was not read", async () => {
   let left: Response | undefined;
   const events = await eventsOf(async (telemetry, log) => {
     const fetch = auditedFetch(log, { fetch: () => Promise.resolve(OVERLOADED()) });
@@ -588,7 +592,7 @@ Deno.test("aiTelemetry() logs a call after its audited request failed and the er
         left = await fetch(CHAT, chatRequest());
       },
     });
-    // The program then calls another server without auditedFetch().
+    // The program then calls another server without auditedFetch(), and the SDK reports this call.
     telemetry.onLanguageModelCallEnd(END_7);
     await left?.body?.cancel();
   });

@@ -10,7 +10,9 @@ import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
 import { CHAT, chatRequest, MESSAGES, post, PRICES, withUsage } from "./calls.ts";
 
-/** Opens a log with a budget, calls `run`, and returns what the budget has spent and holds, and the events. */
+/**
+ * Opens a log with a budget, and calls `run`. Returns the amounts that the budget has spent and holds, and the events.
+ */
 async function withBudget(
   limit: { usd?: number; tokens?: number; calls?: number },
   run: (
@@ -35,7 +37,7 @@ async function withBudget(
   };
 }
 
-Deno.test("auditedFetch() holds the estimate of a call on its budget, and charges the cost", async () => {
+Deno.test("auditedFetch() reserves the estimated cost of a call on its budget, and then charges the actual cost", async () => {
   const usage = { prompt_tokens: 10, completion_tokens: 5 };
   const { spent, held, events, log } = await withBudget({ usd: 1 }, async (audited) => {
     await (await audited({ fetch: withUsage(usage) })(CHAT, chatRequest())).text();
@@ -148,12 +150,12 @@ Deno.test("auditedFetch() makes no call that its budget refuses", async () => {
   assertEquals(log.some(({ event }) => event === "budget_refused"), true);
 });
 
-Deno.test("auditedFetch() responds with status 429 while other calls hold the rest of the budget, but waits if the option wait is set", async () => {
+Deno.test("auditedFetch() responds with status 429 while the rest of the budget is reserved for other calls, but waits if the option wait is set", async () => {
   const gate = Promise.withResolvers<Response>();
   const { spent } = await withBudget({ calls: 1 }, async (audited, log) => {
     const options = { estimate: () => ({ calls: 1 }) };
     const first = audited({ ...options, fetch: () => gate.promise })(CHAT, chatRequest());
-    // The hold of the first call is in the log.
+    // Wait until the hold (reserved amount) of the first call is in the log.
     for await (const { event } of log.follow({ last: 10 })) if (event === "budget_hold") break;
     const refused = await audited({ ...options, refusal: "respond" })(CHAT, chatRequest());
     assertEquals([refused.status, refused.headers.get("x-should-retry")], [429, "true"]);
@@ -163,7 +165,7 @@ Deno.test("auditedFetch() responds with status 429 while other calls hold the re
       CHAT,
       chatRequest(),
     );
-    // The first call is refused by the server, so it charges nothing.
+    // The server refuses the first call, so the budget charges nothing for it, and the second call can be made.
     gate.resolve(Response.json({}, { status: 400 }));
     await (await first).text();
     await (await second).text();
@@ -229,7 +231,7 @@ Deno.test("auditedFetch() charges the estimate of a call whose cost is unknown, 
   }
 });
 
-Deno.test("auditedFetch() releases the hold of a call that the server refused, even if the caller never reads the response", async () => {
+Deno.test("auditedFetch() releases the reserved amount of a call that the server refused, even if the caller never reads the response", async () => {
   const { held, spent } = await withBudget({ usd: 1 }, async (audited) => {
     const fetch: FetchFunction = () => Promise.resolve(Response.json({}, { status: 429 }));
     await audited({ fetch })(CHAT, chatRequest());
@@ -254,7 +256,7 @@ Deno.test("auditedFetch() charges a budget for the requested model, even if the 
   assertEquals((await budget.state()).spent, 0.00006);
 });
 
-Deno.test("auditedFetch() holds the estimate on each of several budgets", async () => {
+Deno.test("auditedFetch() reserves the estimated cost on each of several budgets", async () => {
   using dir = tempDir();
   await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
   const run = await log.budget({ name: "run", limit: { usd: 1 } });

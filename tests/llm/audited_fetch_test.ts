@@ -68,7 +68,7 @@ function answering(pieces: readonly Uint8Array[], type: string): FetchFunction {
     );
 }
 
-/** Returns the fields that are the same in every run. The measured times are replaced by their types. */
+/** Returns the fields of an event that are the same in every run. The measured times are replaced by their types. */
 function lasting(
   { ts: _, session_id: _id, duration_ms, ttft_ms, host: _host, ...rest }: AuditEvent,
 ) {
@@ -156,7 +156,8 @@ for (const [name, path, body] of REQUESTS) {
     const response = await fetch(provider.origin + path, post(body));
     const type = response.headers.get("content-type")!;
     const bytes = await response.bytes();
-    // The last events contain the usage. A call is complete once they have arrived, even if more bytes follow.
+    // The test stops reading after each number of bytes. The call is complete (status "ok") once the last events, which
+    // contain the usage, have arrived, even if more bytes follow.
     const lengths = Array.from({ length: bytes.length - 1 }, (_, n) => n);
     const events = await eventsOf(async (log) => {
       for (const length of lengths) {
@@ -204,7 +205,8 @@ Deno.test("auditedFetch() logs usage from the end of a long stream, whose middle
     "data: [DONE]\n\n",
   ];
   const encoder = new TextEncoder();
-  // The pieces are whole events first, and then 101 characters each, which end anywhere in an event.
+  // The stream is split first into whole events, and then into pieces of 101 characters, which end anywhere in an
+  // event.
   for (const shift of [0, 3]) {
     const whole = texts.join("");
     const pieces = shift === 0
@@ -308,7 +310,7 @@ Deno.test("auditedFetch() logs the error that a response or a stream states", as
   ]);
 });
 
-Deno.test("auditedFetch() reads the source only when the caller reads, and passes a cancellation on", async () => {
+Deno.test("auditedFetch() reads the body of a response only when the caller reads it, and passes a cancellation by the caller on", async () => {
   let pulls = 0;
   let cancelled: unknown;
   const source = () =>
@@ -367,7 +369,7 @@ Deno.test("auditedFetch() returns a response that the caller can read into a buf
   assertEquals(events.map(({ status, output_t }) => [status, output_t]), [["ok", 2], ["ok", 2]]);
 });
 
-Deno.test("auditedFetch() returns a body that the caller can read with one reader after another, and then cancel without a reader", async () => {
+Deno.test("auditedFetch() returns a body that the caller can read with several readers in turn, and then cancel without a reader", async () => {
   let cancelled: unknown;
   const source = () =>
     new ReadableStream<Uint8Array>({
@@ -467,7 +469,7 @@ Deno.test("auditedFetch() recognizes a request in every form that fetch takes", 
   );
 });
 
-Deno.test("auditedFetch() passes other requests on, and logs them with httpCalls", async () => {
+Deno.test("auditedFetch() passes requests that are not model calls on, and logs them if the option httpCalls is set", async () => {
   const answer: FetchFunction = (input) =>
     String(input).includes("broken") ? Promise.reject(new TypeError("no route")) : Promise.resolve(
       Response.json({}, { status: String(input).includes("missing") ? 404 : 200 }),

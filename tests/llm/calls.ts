@@ -25,7 +25,7 @@ export function chatRequest(more: object = {}): RequestInit {
   return post({ model: "small", messages: MESSAGES, max_tokens: 100, ...more });
 }
 
-/** Returns a fetch function that responds with a chat completion with this usage. */
+/** Returns a fetch function that responds with a chat completion. The completion states the given token usage. */
 export function withUsage(usage: object | undefined, model = "small-2026-02-13"): FetchFunction {
   return () =>
     Promise.resolve(Response.json({ id: crypto.randomUUID(), model, choices: [], usage }));

@@ -1,5 +1,5 @@
 /**
- * Responses, requests and errors that no provider sends on a good day.
+ * Tests auditedFetch() with unusual responses, requests and errors, which providers normally do not send.
  *
  * @module
  */
@@ -29,7 +29,8 @@ async function callsOf(
   const budget = await log.budget({ name: "run", limit: { usd: 1 }, where });
   const estimate = () => ({ usd: 0.25 });
   await run((options) => auditedFetch(log, { prices: PRICES, budget, estimate, ...options }), log);
-  // Settling may take several tries.
+  // Ending a hold (reserved amount) may take several attempts, so the test waits with flush() until all events are
+  // logged.
   await log.flush();
   const { spent, held } = await budget.state();
   return { events: await log.query({ eventType: "llm_call" }).toArray(), spent, held };
@@ -61,7 +62,7 @@ Deno.test("auditedFetch() does not detach a buffer that the source of a body sti
   assertEquals([bytes.length, events[0]?.output_t], [67, 2]);
 });
 
-Deno.test("auditedFetch() settles a hold with a changed event if the original event would be invalid", async () => {
+Deno.test("auditedFetch() ends the hold of a call with a changed event if the original event would be invalid", async () => {
   const usage = { prompt_tokens: 10, completion_tokens: 5 };
   const provider: FetchFunction = () =>
     Promise.resolve(
@@ -109,7 +110,7 @@ Deno.test("auditedFetch() returns a response that it cannot copy as it is, and e
   locked.body!.getReader();
   const used = Response.json({});
   await used.text();
-  // The constructor of Response rejects the status 600, but servers may send it.
+  // The constructor of Response rejects the status 600, but a server may send it, so the test overrides the status.
   const odd = Object.defineProperty(Response.json({}), "status", { value: 600 });
   for (const response of [locked, used, odd, Response.error(), undefined as unknown as Response]) {
     const { events, held } = await callsOf(async (audited) => {
@@ -157,7 +158,7 @@ Deno.test("auditedFetch() logs thrown values that are not Error objects, and ret
 
 Deno.test("auditedFetch() counts a stream as complete only after its last event", async () => {
   const usage = { prompt_tokens: 10, completion_tokens: 2 };
-  // vLLM states the usage so far in each event.
+  // The server vLLM states the usage so far in each event, so only the last event has the whole usage.
   const first = dataOf({
     id: "c1",
     choices: [{ index: 0, delta: { content: "a" }, finish_reason: "stop" }],
@@ -244,7 +245,7 @@ Deno.test("auditedFetch() does not consume headers that can be read only once", 
 Deno.test("auditedFetch() passes an abort on while it reads the body of a Request", async () => {
   const { events } = await callsOf(async (audited) => {
     const controller = new AbortController();
-    // The body never ends.
+    // The body of this request never ends, so only the abort can end the call.
     const request = new Request("http://127.0.0.1:9/v1/chat/completions", {
       method: "POST",
       body: new ReadableStream(),
@@ -285,7 +286,10 @@ Deno.test("auditedFetch() rejects a budget of another log, and bound fields that
   }
 });
 
-/** Makes calls with `fetch` beside telemetry that reports each of them, and returns the statuses of the events. */
+/**
+ * Makes calls through `auditedFetch()`, while telemetry reports each call too. Returns the statuses of the logged
+ * events.
+ */
 async function reported(
   answer: FetchFunction,
   report: (telemetry: ReturnType<typeof aiTelemetry>, response: Response) => Promise<unknown>,
@@ -343,7 +347,7 @@ Deno.test("A call whose response has an empty ID or none is logged once", async 
   }
 });
 
-Deno.test("An aborted stream is logged once, whichever source reports it first", async () => {
+Deno.test("An aborted stream is logged once, whether telemetry or auditedFetch() reports it first", async () => {
   const text = dataOf({
     id: "r1",
     model: "small-2026-02-13",
@@ -372,7 +376,7 @@ Deno.test("A call that two telemetry integrations report is logged once, with an
   for (const isFetched of [true, false]) {
     for (const telemetry of [first, second]) telemetry.onLanguageModelCallStart(call);
     if (isFetched) await (await fetch(CHAT, chatRequest())).text();
-    // The AI SDK invents an ID if it has none.
+    // The AI SDK invents an ID such as "aitxt-1" if the response has none.
     const end = { ...END, responseId: "aitxt-1", modelId: isFetched ? "small" : "other" };
     for (const telemetry of [first, second]) telemetry.onLanguageModelCallEnd(end);
   }
@@ -380,7 +384,7 @@ Deno.test("A call that two telemetry integrations report is logged once, with an
   assertEquals(events.map(({ model }) => model), ["small-2026-02-13", "other"]);
 });
 
-Deno.test("Calls of telemetry are all logged, even if their responses have the same ID", async () => {
+Deno.test("aiTelemetry() logs every call, even if two responses have the same ID", async () => {
   using dir = tempDir();
   const { logger, warnings } = gathering();
   await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger });

@@ -9,7 +9,7 @@ import {
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
 
-/** USD per token. */
+/** Prices of the model "small", in USD per token. */
 const PRICES = { small: { input_cost_per_token: 2e-6, output_cost_per_token: 8e-6 } };
 
 function spanOf(attributes: OtelSpan["attributes"], more: Partial<OtelSpan> = {}): OtelSpan {
@@ -226,7 +226,8 @@ Deno.test("otelSpanExporter() logs a call once if nested spans report it", async
     span("c", "b", "r1"),
     span("b", "a", "r1"),
     span("a", undefined, "r1"),
-    // Nested spans with two different responses, and a separate span whose response has the ID "r1" again.
+    // Spans "d" and "e" are nested, but have different responses, so both are logged. Span "f" is not nested, so it is
+    // logged although its response has the ID "r1" again.
     span("e", "d", "r2"),
     span("d", undefined, "r3"),
     span("f", undefined, "r1"),
@@ -246,7 +247,7 @@ Deno.test("otelSpanExporter() reports events that could not be written", async (
   await exporter.forceFlush();
 });
 
-Deno.test("otelSpanExporter() logs the other spans of a batch if one cannot be read", async () => {
+Deno.test("otelSpanExporter() logs the other spans of a batch if one span cannot be read", async () => {
   const broken = spanOf(NEW_NAMES, {
     spanContext() {
       throw new Error("no context");

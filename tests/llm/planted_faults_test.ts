@@ -1,12 +1,15 @@
 /**
- * The tests of model calls find faults that are planted in a copy of the source.
+ * Plants faults in a copy of the source of model calls, to prove that the tests find these faults.
  *
  * @module
  */
 import { type Fault, testPlantedFaults } from "../mutant.ts";
 
 const PURE = ["tests/llm/usage_test.ts", "tests/llm/prices_test.ts"];
-/** The tests of usage_test.ts still pass with these faults, which shows that the changed source loads. */
+/**
+ * Test files that must find a fault. The tests of usage_test.ts still pass with the fault, which proves that the
+ * changed source can be loaded.
+ */
 const RANDOM = ["tests/llm/random_calls_test.ts", "tests/llm/usage_test.ts"];
 const ODD = ["tests/llm/odd_responses_test.ts"];
 const TELEMETRY = ["tests/llm/ai_telemetry_test.ts"];
@@ -42,7 +45,7 @@ const FAULTS: readonly Fault[] = [
     tests: PURE,
   },
   {
-    name: "the usage of half a stream counts",
+    name: "the usage in the first half of a stream counts, although the stream did not end",
     file: "src/llm/response_facts.ts",
     from: "return this.isComplete ? usageOf(this.#stated) : undefined;",
     to: "return usageOf(this.#stated);",
@@ -56,70 +59,70 @@ const FAULTS: readonly Fault[] = [
     tests: RANDOM,
   },
   {
-    name: "a call that its caller leaves is not logged",
+    name: "a call is not logged if its caller cancels the response",
     file: "src/llm/observed_response.ts",
     from: "observer.cancel(reason);",
     to: "",
     tests: RANDOM,
   },
   {
-    name: "a call that the server refuses is charged",
+    name: "a budget is charged for a call that the server refuses",
     file: "src/llm/call_observer.ts",
     from: "if (status >= 400 && status < 500) this.release(",
     to: "if (status > 600) this.release(",
     tests: RANDOM,
   },
   {
-    name: "a call that failed on the server is not charged",
+    name: "a budget is not charged for a call that failed on the server",
     file: "src/llm/call_observer.ts",
     from: "if (status >= 400 && status < 500) this.release(",
     to: "if (status >= 400) this.release(",
     tests: RANDOM,
   },
   {
-    name: "characters that are cut are lost",
+    name: "a character that is split between two pieces of a stream is lost",
     file: "src/llm/stream_tail.ts",
     from: "this.#decoder.decode(bytes, { stream: true })",
     to: "new TextDecoder().decode(bytes)",
     tests: FETCH,
   },
   {
-    name: "a body takes away the buffer of its owner",
+    name: "the body of a response detaches a buffer that its source still uses",
     file: "src/llm/observed_response.ts",
     from: "isOwner ? value : new Uint8Array(value)",
     to: "value",
     tests: ODD,
   },
   {
-    name: "telemetry logs the calls of fetch too",
+    name: "telemetry also logs the calls that auditedFetch() has logged",
     file: "src/llm/call_observer.ts",
     from: "call.calls.seen.add(this.#seen);",
     to: "",
     tests: ODD,
   },
   {
-    name: "telemetry matches a call that fetch has seen fail",
+    name: "telemetry takes a call that failed in auditedFetch() for a call that succeeded",
     file: "src/llm/seen_calls.ts",
     from: 'return call.state === "ok" && (',
     to: "return (",
     tests: TELEMETRY,
   },
   {
-    name: "telemetry matches a call of another context",
+    name: "telemetry takes a call of another async context for its own",
     file: "src/llm/seen_calls.ts",
     from: "call.callId === callId && mayBe(call, reported)",
     to: "mayBe(call, reported)",
     tests: TELEMETRY,
   },
   {
-    name: "each telemetry of a log has its own open calls",
+    name: "two telemetry integrations of a log do not know each other's open calls",
     file: "src/llm/ai_telemetry.ts",
     from: "this.#open = calls.open;",
     to: "this.#open = new (calls.open.constructor as new () => OpenCalls)();",
     tests: TELEMETRY,
   },
   {
-    name: "a response that is dropped is not logged",
+    name: "a call is not logged if the program drops its response",
     file: "src/llm/observed_response.ts",
     from: "dropped.register(body, observer, observer);",
     to: "",
@@ -127,4 +130,7 @@ const FAULTS: readonly Fault[] = [
   },
 ];
 
-await testPlantedFaults("The tests of model calls find planted faults", FAULTS);
+await testPlantedFaults(
+  "The tests of model calls find faults that are planted in the source",
+  FAULTS,
+);

@@ -331,7 +331,7 @@ Deno.test("costOf() returns undefined, and never 0, if a price is missing", () =
   assertEquals(costOf(usage, { wrong } as unknown as PriceTable, "wrong"), undefined);
 });
 
-Deno.test("costOf() rounds the errors of floating-point sums away", () => {
+Deno.test("costOf() rounds its result, so that it shows no errors of floating-point sums", () => {
   const prices = { m: { input_cost_per_token: 1.1e-6, output_cost_per_token: 3.3e-6 } };
   assertEquals(costOf({ input_t: 3, output_t: 3 }, prices, "m")?.cost, 0.0000132);
 });
@@ -375,7 +375,8 @@ const LOOKUPS: readonly [model: string, name: string | undefined][] = [
   ["proxy/a/b/c/d/e/f/g/h", "a/b/c/d/e/f/g/h"],
   ["a/b/c/d/e/f/g/h/nine-latest", "a/b/c/d/e/f/g/h/nine"],
   ["proxy/a/b/c/d/e/f/g/h/nine", undefined],
-  // The name of a model never finds a similar model, or another price of the same model.
+  // A name never finds the prices of a model with a similar name, or other prices of the same model, such as those of
+  // its free variant.
   ["gpt-4o-mini-2024-07-18", "gpt-4o-mini"],
   ["gpt-4o-audio-preview", undefined],
   ["gpt-4", undefined],
@@ -414,7 +415,7 @@ Deno.test("costOf() never charges more for cache reads than for input", () => {
     const none = cost({ ...totals, reasoning_t });
     const all = cost({ ...totals, ...writes, cache_read_t: read, reasoning_t });
     const written = cost({ ...totals, ...writes, reasoning_t });
-    // The price of a write is at most twice the price of the input.
+    // A cache write costs at most twice as much as input.
     assert(all <= written + 1e-9, `${all} > ${written}`);
     assert(
       written <=
@@ -493,7 +494,7 @@ Deno.test("estimateOf() prices the input as audio, an image or a cache write if 
     const usd = Number((Math.ceil(length / 4) * price).toPrecision(12));
     assertEquals(estimatedUsd(entry, members), usd, JSON.stringify(part));
   }
-  // DeepSeek's price of a cache write is 0.
+  // DeepSeek does not charge for cache writes, so its price of a cache write is 0.
   const free = { ...entry, input_cost_per_token: 1, cache_creation_input_token_cost: 0 };
   assert(estimatedUsd(free, { messages: [{ cache_control: {} }] })! > 1);
 });
@@ -633,7 +634,8 @@ Deno.test("priceFaults() names factors of provider_specific_entry that are not n
   }
 });
 
-// The number of edits between two names takes time that grows with the product of their lengths.
+// A suggestion of a similar name needs the number of edits between two names, which takes time that grows with the
+// product of their lengths. With a long name, the check must not take minutes.
 Deno.test("priceFaults() checks a name of a million characters", () => {
   assertEquals(messagesOf({ ["x".repeat(1_000_000)]: 1 }), []);
 });

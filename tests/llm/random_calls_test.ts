@@ -16,7 +16,10 @@ import { PRICES } from "./calls.ts";
 const ESTIMATE_USD = 0.25;
 const encoder = new TextEncoder();
 
-/** The course of a call, and the event that must be in the log afterwards. */
+/**
+ * The course of a call: the answer and the behaviour of the caller. Also states the event that must be in the log
+ * afterwards.
+ */
 interface Plan {
   readonly path: string;
   readonly body: object;
@@ -26,7 +29,7 @@ interface Plan {
     readonly type: string;
     readonly pieces: readonly Uint8Array[];
   } | null;
-  /** Number of pieces that the caller reads before it leaves; `Infinity` if it reads to the end. */
+  /** Number of pieces that the caller reads before it stops reading; `Infinity` if it reads to the end. */
   readonly reads: number;
   /** The way in which the caller stops reading. */
   readonly leaves: "cancel" | "abort";
@@ -161,7 +164,8 @@ function planOf(random: SeededRandom): Plan {
     const pieces = cut(encoder.encode(JSON.stringify({ error: { message: "é" } })), random);
     const charged = status < 500 ? 0 : ESTIMATE_USD;
     const reads = random.below(2) === 0 ? Infinity : random.below(pieces.length);
-    // If the caller aborts before it has read the error response, the call is still logged as an error.
+    // The server has responded with an error status. So the call is logged as an error, even if the caller aborts
+    // before it has read the response.
     const answer = { status, type: "application/json", pieces };
     return { ...common, body, reads, answer, expected: { status: "error", ...none, charged } };
   }
@@ -180,14 +184,14 @@ function planOf(random: SeededRandom): Plan {
   const partial = (status: "error" | "aborted") =>
     isComplete ? full : { status, ...none, charged: ESTIMATE_USD };
   if (kind < 8) return { ...common, body, answer, reads: kept, expected: partial("aborted") };
-  // The connection fails after some pieces.
+  // The connection fails after some of the pieces.
   const failing = { ...answer, pieces: pieces.slice(0, kept) };
   return { ...common, body, answer: failing, fails: true, expected: partial("error") };
 }
 
 /** Returns the number of bytes up to the end of the event with which a stream is complete. */
 function completeBytes(texts: readonly string[], path: string): number {
-  // OpenAI's chat is complete with its usage, before "[DONE]".
+  // A stream of OpenAI's chat API is complete with the event that states the usage, before the last event "[DONE]".
   const count = path.endsWith("/completions") ? texts.length - 1 : texts.length;
   return encoder.encode(texts.slice(0, count).join("")).length;
 }
@@ -216,7 +220,7 @@ function fetchOf({ answer, fails }: Plan): FetchFunction {
   };
 }
 
-/** Makes the call of a plan, as its caller does. */
+/** Makes the call of a plan, and reads or cancels the response as the plan states. */
 async function play(plan: Plan, fetch: FetchFunction): Promise<void> {
   const controller = new AbortController();
   const response = await fetch(`http://localhost${plan.path}`, {

@@ -15,8 +15,8 @@ function eventsOf(count: number, lineEnd: string): Uint8Array {
 }
 
 /**
- * Passes a stream to StreamTail in pieces of `size` bytes. Returns whether the response is complete, and its finish
- * reason and usage.
+ * Passes a stream to StreamTail in pieces of `size` bytes. Returns the facts that StreamTail has found: whether the
+ * response is complete, its finish reason and its usage.
  */
 function factsOf(bytes: Uint8Array, size: number): unknown[] {
   const facts = new ResponseFacts(false);
@@ -33,8 +33,8 @@ function factsOf(bytes: Uint8Array, size: number): unknown[] {
 
 for (const [name, lineEnd] of [["LF", "\n"], ["CRLF", "\r\n"]] as const) {
   Deno.test(`StreamTail reads the end of a stream whose lines end with ${name}, for pieces of any size`, () => {
-    // StreamTail drops the oldest pieces each time that 16 KiB more have come in. For some numbers of events (`count`),
-    // this happens near the event with the usage.
+    // StreamTail drops the oldest pieces each time that 16 KiB more have arrived. For some numbers of events (`count`),
+    // this happens close to the event with the usage.
     for (let count = 100; count < 260; count++) {
       const bytes = eventsOf(count, lineEnd);
       for (const size of [7, 61, 250, 1_100, 5_000, 40_000]) {

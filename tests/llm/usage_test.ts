@@ -1,10 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { usageOf } from "../../src/llm/usage.ts";
 
-// The bodies have the shapes of the providers' API references in November 2026.
+// Bodies in the form of the providers' API references in November 2026, each with the usage that usageOf() must return.
 const CASES: readonly [name: string, body: unknown, usage: ReturnType<typeof usageOf>][] = [
   [
-    "OpenAI chat completions, where cached and reasoning tokens are inside",
+    "OpenAI chat completions, whose totals include cached and reasoning tokens",
     {
       object: "chat.completion",
       service_tier: "default",
@@ -66,7 +66,7 @@ const CASES: readonly [name: string, body: unknown, usage: ReturnType<typeof usa
     { input_t: 10, output_t: 5 },
   ],
   [
-    "Anthropic, where cached tokens are outside",
+    "Anthropic, whose input_tokens do not include cached tokens",
     {
       type: "message",
       usage: {
@@ -92,7 +92,7 @@ const CASES: readonly [name: string, body: unknown, usage: ReturnType<typeof usa
     { input_t: 1, output_t: 2, service_tier: "fast" },
   ],
   [
-    "Anthropic's priority tier beside the speed standard",
+    "Anthropic in the service tier priority with the speed standard",
     { usage: { input_tokens: 1, output_tokens: 2, speed: "standard", service_tier: "priority" } },
     { input_t: 1, output_t: 2, service_tier: "priority" },
   ],
@@ -102,7 +102,7 @@ const CASES: readonly [name: string, body: unknown, usage: ReturnType<typeof usa
     { input_t: 1, output_t: 2, service_tier: "priority" },
   ],
   [
-    "Gemini, where thinking and tool use are outside",
+    "Gemini, whose counts of prompt and candidates do not include thinking and tool use",
     {
       usageMetadata: {
         promptTokenCount: 1_000,
@@ -154,7 +154,7 @@ const CASES: readonly [name: string, body: unknown, usage: ReturnType<typeof usa
     { input_t: 194, output_t: 2, cache_read_t: 100, cache_write_t: 50, cost: 0.0095 },
   ],
   [
-    "OpenRouter with a key of the user's own, to which the provider bills the rest",
+    "OpenRouter with a user's provider key, to which the provider bills the rest of the cost",
     {
       usage: {
         prompt_tokens: 10,
@@ -167,7 +167,7 @@ const CASES: readonly [name: string, body: unknown, usage: ReturnType<typeof usa
     { input_t: 10, output_t: 2, cost: 5.25 },
   ],
   [
-    "OpenRouter with a key of the user's own and an unknown bill",
+    "OpenRouter with a user's provider key and an unknown bill of the provider",
     { usage: { prompt_tokens: 10, completion_tokens: 2, cost: 0, is_byok: true } },
     { input_t: 10, output_t: 2 },
   ],
@@ -177,7 +177,7 @@ const CASES: readonly [name: string, body: unknown, usage: ReturnType<typeof usa
     { input_t: 10, output_t: 2, cost: 0.006 },
   ],
   [
-    "xAI, where reasoning is in total_tokens alone",
+    "xAI, which counts reasoning only in total_tokens",
     {
       usage: {
         prompt_tokens: 32,
@@ -282,7 +282,7 @@ const CASES: readonly [name: string, body: unknown, usage: ReturnType<typeof usa
     { input_t: 100, output_t: 40, cache_read_t: 50, cache_write_t: 20, reasoning_t: 30 },
   ],
   [
-    "Anthropic with compactions, which the totals leave out",
+    "Anthropic with compactions of the context, whose tokens the totals do not include",
     {
       usage: {
         input_tokens: 23_000,
@@ -297,7 +297,7 @@ const CASES: readonly [name: string, body: unknown, usage: ReturnType<typeof usa
     { input_t: 203_100, output_t: 4_500, cache_read_t: 100 },
   ],
   [
-    "Anthropic with compactions and without a cache",
+    "Anthropic with compactions of the context and without a cache",
     {
       usage: {
         input_tokens: 23_000,
@@ -308,7 +308,7 @@ const CASES: readonly [name: string, body: unknown, usage: ReturnType<typeof usa
     { input_t: 203_000, output_t: 4_500 },
   ],
   [
-    "Anthropic whose cache writes are in cache_creation alone",
+    "Anthropic, if only cache_creation states the cache writes",
     {
       usage: {
         input_tokens: 20,
@@ -324,7 +324,7 @@ const CASES: readonly [name: string, body: unknown, usage: ReturnType<typeof usa
     { input_t: 1, output_t: 2, inference_geo: "us" },
   ],
   [
-    "Gemini whose output is in the total alone",
+    "Gemini, if only the total includes the output",
     { usageMetadata: { promptTokenCount: 10, totalTokenCount: 500 } },
     { input_t: 10, output_t: 490 },
   ],

@@ -39,7 +39,7 @@ import {
   UNKNOWN_MODEL_FACTS,
 } from "./openai_answers.ts";
 
-/** The API of OpenAI that the SDK is to use. */
+/** The API of OpenAI that the AI SDK calls in a test. */
 type OpenAiApi = "chat" | "responses";
 
 /** A call with the AI SDK. */
@@ -52,7 +52,7 @@ export interface AiCall {
   readonly abortSignal: AbortSignal;
 }
 
-/** What the AI SDK states about a call. */
+/** The parts of an AI SDK's result that tests compare. */
 export interface AiResult {
   readonly text: string;
   readonly finishReason: string;
@@ -67,14 +67,14 @@ export interface AiPart {
 
 /** A major version of the AI SDK. */
 export interface AiSdk {
-  /** Its name in the names of tests. */
+  /** Name of the version, as it appears in the names of tests. */
   readonly name: string;
   readonly generateText: (call: AiCall) => Promise<AiResult>;
   /** Returns the parts of the stream. */
   readonly streamText: (call: AiCall) => AsyncIterable<AiPart>;
 }
 
-/** Defines the tests. */
+/** Registers the tests for one version of the AI SDK. */
 export function testAiSdk(sdk: AiSdk): void {
   const { name } = sdk;
 
@@ -246,7 +246,7 @@ function callOf(connection: Connection, options: Partial<AiCall> = {}): AiCall {
   };
 }
 
-/** Returns what a result states that is the same in each run. */
+/** Returns the parts of a result that are the same in each run. */
 function statedOf({ text, finishReason, usage, response: { id, modelId } }: AiResult): AiResult {
   return { text, finishReason, usage, response: { id, modelId } };
 }

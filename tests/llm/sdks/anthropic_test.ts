@@ -33,7 +33,10 @@ const REQUEST = {
 };
 const STREAM = { ...REQUEST, stream: true as const };
 
-/** Tokens read from and written to a cache are outside `input_tokens`. */
+/**
+ * The token usage that Anthropic states. Its `input_tokens` do not include tokens that were read from or written to a
+ * cache.
+ */
 const INPUT_USAGE = {
   input_tokens: 200,
   cache_creation_input_tokens: 300,
@@ -88,7 +91,7 @@ function errorBody(type: string, message: string): object {
   return { type: "error", error: { type, message }, request_id: "req_1" };
 }
 
-/** The logged fields of a complete call. The cost is 200 * 1e-6 + 300 * 1.25e-6 + 1500 * 0.1e-6 + 80 * 4e-6. */
+/** The logged fields of a complete call. The cost in USD is 200 * 1e-6 + 300 * 1.25e-6 + 1500 * 0.1e-6 + 80 * 4e-6. */
 const FACTS = {
   model: DATED_MODEL,
   provider: "anthropic",
@@ -104,7 +107,7 @@ const FACTS = {
   finish_reason: "end_turn",
 };
 
-/** The logged fields of a call without any response. */
+/** The logged fields of a call that got no response. */
 const UNANSWERED = {
   model: MODEL,
   provider: "anthropic",
@@ -191,7 +194,7 @@ Deno.test("auditedFetch logs the status 529 as an error, if @anthropic-ai/sdk ca
     answers: [failure(529, errorBody("overloaded_error", "Overloaded")), json(MESSAGE)],
     run: (connection) => clientOf(connection).messages.create(REQUEST),
   });
-  // The SDK does not read the body, so the message of the error is not logged.
+  // The SDK does not read the body of the error response, so the message of the error is not logged.
   assertEquals(calls, [
     { ...UNANSWERED, status: "error", error: { status: 529 } },
     { ...FACTS, retry: 1 },

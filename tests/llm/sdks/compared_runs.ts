@@ -1,6 +1,6 @@
 /**
  * Runs an SDK twice against a server on this machine, with the plain `fetch` and with `auditedFetch`, and compares the
- * runs. Also the answers of that server, and budgets that refuse.
+ * runs. Also has the answers of that server, and tests with budgets that refuse calls.
  *
  * @module
  */
@@ -39,7 +39,9 @@ export const MODEL = "small";
 /** The name of the model in responses. */
 export const DATED_MODEL = "small-2026-02-13";
 
-/** Answers one request. `runEnd` resolves when the SDK has returned; an answer may wait for it. */
+/**
+ * A function that answers one request. `runEnd` resolves when the SDK has returned, so an answer can wait until then.
+ */
 export type Answer = (runEnd: Promise<void>) => Response | Promise<Response>;
 
 /** Every response has this date, so that the headers of two responses can be compared. */
@@ -56,7 +58,7 @@ export function gzippedJson(body: object): Answer {
   return async () => new Response(await gzipped(JSON.stringify(body)), { headers });
 }
 
-/** Returns an answer that makes an SDK wait for only a millisecond before it retries. */
+/** Returns an answer with an error status. Its headers make an SDK retry after only a millisecond. */
 export function failure(status: number, body: object): Answer {
   return json(body, { status, headers: { "retry-after-ms": "1" } });
 }
@@ -69,7 +71,7 @@ export interface StreamEvent {
   readonly data: object | string;
 }
 
-/** The end of a stream after its events: it ends, it sends nothing more, or its connection fails. */
+/** The end of a stream after its events: the stream ends, it sends nothing more, or its connection fails. */
 export type StreamEnd = "ends" | "hangs" | "fails";
 
 /** Size of the pieces of a stream, in bytes. Most pieces end within a line, and some within a character. */
@@ -116,13 +118,13 @@ function inPieces(encoded: readonly Uint8Array[]): Uint8Array[] {
   );
 }
 
-/** Answers only when the SDK no longer waits. */
+/** An answer that comes only after the SDK has stopped waiting for it. */
 export const silence: Answer = async (runEnd) => {
   await runEnd;
   return new Response(null);
 };
 
-/** A request as the server got it. */
+/** A request as the server received it. */
 interface ReceivedRequest {
   readonly method: string;
   readonly path: string;
@@ -152,7 +154,7 @@ class ScriptedServer implements AsyncDisposable {
 
   /**
    * Sets the answers to the next requests. Returns a promise that resolves when the server has received the first of
-   * these requests.
+   * them.
    */
   expect(answers: readonly Answer[]): Promise<void> {
     this.#answers = [...answers];
@@ -164,8 +166,8 @@ class ScriptedServer implements AsyncDisposable {
   }
 
   /**
-   * Call it when the SDK has returned. Resolves with the requests since `expect()`, when their responses are read or
-   * their connections closed.
+   * Resolves with the requests since `expect()`, once their responses are read or their connections are closed. Call it
+   * when the SDK has returned.
    */
   async finished(): Promise<readonly ReceivedRequest[]> {
     this.#runEnd.resolve();
@@ -210,12 +212,12 @@ function countingFetch(fetch: FetchFunction = globalThis.fetch): CountingFetch {
   return counting;
 }
 
-/** What an SDK needs for a run. */
+/** The functions and addresses that an SDK needs for a run. */
 export interface Connection {
   /** The origin of the server: `http://127.0.0.1:PORT`. */
   readonly origin: string;
   readonly fetch: FetchFunction;
-  /** Resolves when the server has got a request. */
+  /** Resolves when the server has received a request. */
   readonly received: Promise<void>;
 }
 
@@ -257,11 +259,11 @@ export function loggedError({ name, message, cause }: PlainError): object {
   return { name, message, ...(cause === undefined ? {} : { cause: cause.message }) };
 }
 
-/** A comparison to make. */
+/** A comparison of two runs of an SDK: with the plain `fetch`, and with `auditedFetch`. */
 export interface Comparison<T> {
   /** The answers of the server, in the order of the requests. */
   readonly answers: readonly Answer[];
-  /** Makes the calls. Runs twice. */
+  /** Makes the calls. It is called once for each of the two runs. */
   readonly run: (connection: Connection) => Promise<T>;
   /** Returns the options of `auditedFetch` besides `prices` and `fetch`; by default none. */
   readonly options?: (log: AuditLog) => ComparedOptions | Promise<ComparedOptions>;
@@ -271,7 +273,7 @@ export interface Comparison<T> {
   readonly modelCalls?: number;
 }
 
-/** The result of a comparison. */
+/** The result of a comparison of two runs. */
 export interface Compared<T> {
   /** The outcome of both runs. */
   readonly outcome: Outcome<T>;
@@ -361,7 +363,7 @@ export function refusedOrigin(): string {
   return `http://127.0.0.1:${listener.addr.port}`;
 }
 
-/** A call to make on a budget that refuses it. */
+/** A call that a budget refuses. */
 export interface RefusedCall {
   /** Makes the call. The SDK retries a failed call up to `retries` times. */
   readonly run: (connection: Connection, retries: number) => Promise<unknown>;
@@ -391,7 +393,7 @@ export async function assertSpentBudgetRefuses({ run, apiError }: RefusedCall): 
     return thrown;
   };
 
-  // The SDKs would wait before they retry a call that is rejected.
+  // A rejected call makes the SDKs wait before they retry it. So retries are turned off here.
   const thrown = await runWith({}, 0);
   const refusal = budgetErrorIn(thrown);
   assert(refusal !== undefined, `No cause is a BudgetError: ${Deno.inspect(thrown)}`);
@@ -407,17 +409,17 @@ export async function assertSpentBudgetRefuses({ run, apiError }: RefusedCall): 
   assertEquals((await budget.state()).held, 0);
 }
 
-/** A call to make on a budget that another call holds. */
+/** A call that has to wait, because another call has reserved the whole budget. */
 export interface DelayedCall<T> {
-  /** The answer to the call. */
+  /** The answer of the server to the call. */
   readonly answer: Answer;
   /** Makes the call, and retries it at least once. */
   readonly run: (connection: Connection) => Promise<T>;
 }
 
 /**
- * Asserts that, with `refusal: "respond"`, the SDK delays a call while another hold takes the rest of the budget, and
- * makes the call when the other hold has ended.
+ * Asserts that, with `refusal: "respond"`, the SDK delays a call while another hold reserves the rest of the budget,
+ * and makes the call when that hold has ended.
  *
  * @returns The value of the call, and the logged fields of its events.
  */
@@ -447,7 +449,7 @@ export async function assertHeldBudgetDelays<T>(
   return { value, calls: events.filter(({ event }) => event === "llm_call").map(factsOf) };
 }
 
-/** Returns the first error in a chain of causes that a budget has thrown. */
+/** Returns the first error that a budget has thrown in a chain of causes. */
 function budgetErrorIn(thrown: unknown): BudgetError | undefined {
   if (thrown instanceof BudgetError || !(thrown instanceof Error)) return thrown as undefined;
   return budgetErrorIn(thrown.cause);
@@ -471,7 +473,7 @@ function factsOf(event: AuditEvent): Record<string, unknown> {
   assertEquals(typeof duration_ms, "number");
   assert(ttft_ms === undefined || typeof ttft_ms === "number");
   assertStringIncludes(String(host), "127.0.0.1:");
-  // Sums of prices differ from the decimal number in the last digit.
+  // Sums of floating-point prices may differ from the exact decimal number in the last digit, so the cost is rounded.
   return { ...facts, ...(typeof cost === "number" ? { cost: Number(cost.toFixed(12)) } : {}) };
 }
 

@@ -27,7 +27,7 @@ function modelsOf({ origin, fetch }: Connection, options: HttpOptions = {}): Mod
   return new GoogleGenAI({ apiKey: "key", httpOptions }).models;
 }
 
-/** Returns the fields and the text of an answer, without its getters, which print warnings. */
+/** Returns the fields and the text of an answer. Leaves out its getters, because these print warnings. */
 function statedOf(answer: GenerateContentResponse): object & { text: string | undefined } {
   return { ...answer, text: answer.text };
 }
@@ -41,7 +41,7 @@ const REQUEST = {
   config: { maxOutputTokens: 500 },
 };
 
-/** Tokens of thinking are outside `candidatesTokenCount`. */
+/** The token usage that Gemini states. Its `candidatesTokenCount` does not include tokens of thinking. */
 const USAGE = {
   promptTokenCount: 2_000,
   cachedContentTokenCount: 1_500,
@@ -61,7 +61,7 @@ function answerOf(text: string, usageMetadata: object, finishReason?: string): o
 
 const ANSWER = answerOf(TEXT, USAGE, "STOP");
 
-/** Every event of a stream states the usage so far. */
+/** The events of a stream. Each event states the usage so far. */
 const EVENTS: readonly StreamEvent[] = PIECES.map((text, n) => ({
   data: n < PIECES.length - 1
     ? answerOf(text, { ...USAGE, candidatesTokenCount: n + 1, totalTokenCount: 2_101 + n })
@@ -76,7 +76,7 @@ function errorBody(code: number, status: string, message: string): object {
   return { error: { code, message, status } };
 }
 
-/** The logged fields of a complete call. The cost is 500 * 1e-6 + 1500 * 0.1e-6 + 300 * 4e-6. */
+/** The logged fields of a complete call. The cost in USD is 500 * 1e-6 + 1500 * 0.1e-6 + 300 * 4e-6. */
 const FACTS = {
   model: DATED_MODEL,
   provider: "gemini",
@@ -92,7 +92,7 @@ const FACTS = {
   finish_reason: "STOP",
 };
 
-/** The logged fields of a call without any response. */
+/** The logged fields of a call that got no response. */
 const UNANSWERED = { model: MODEL, provider: "gemini", api: "gemini.generate", usage: "missing" };
 
 /** The logged fields of a stream that has begun, but has not ended. */
@@ -173,7 +173,7 @@ Deno.test("auditedFetch logs an error inside a stream of @google/genai as an err
       try {
         for await (const _ of answers);
       } finally {
-        // The SDK neither reads the rest of the body nor cancels it.
+        // After an abort, the SDK neither reads the rest of the body nor cancels it.
         aborter.abort();
       }
     },
@@ -251,7 +251,7 @@ Deno.test("auditedFetch logs a stream of @google/genai as aborted when its signa
       const aborter = new AbortController();
       const config = { ...REQUEST.config, abortSignal: aborter.signal };
       const answers = await modelsOf(connection).generateContentStream({ ...REQUEST, config });
-      // The SDK does not cancel the body of a stream that the caller leaves.
+      // The loop ends early, and the SDK does not cancel the body of the stream then.
       for await (const { responseId } of answers) {
         aborter.abort();
         return responseId;

@@ -33,7 +33,7 @@ import {
 
 const QUESTION = "What does the module do?";
 
-/** Returns a model that does not retry, because LangChain waits a second before it does. */
+/** Returns a model that does not retry failed calls, because LangChain waits a second before each retry. */
 function modelOf({ origin, fetch }: Connection, fields: ChatOpenAIFields = {}): ChatOpenAI {
   return new ChatOpenAI({
     model: MODEL,

@@ -1,12 +1,12 @@
 /**
- * Answers in the shapes of OpenAI's API references of November 2026, for the SDKs that speak them, and the facts that the log
- * is to have of them.
+ * Answers in the form of OpenAI's API references of November 2026, for the SDKs that use these APIs. Also states the
+ * facts that the log must contain about the answers.
  *
  * @module
  */
 import { DATED_MODEL, MODEL, type StreamEvent } from "./compared_runs.ts";
 
-/** The pieces of the text of each answer. One has characters of several bytes. */
+/** The pieces of the text of each answer. One piece has characters of several bytes. */
 const PIECES = ["The module ", "parses ", "the log – 日誌 📜 ", "from its end."];
 
 /** The text of each answer. */
@@ -14,7 +14,7 @@ export const TEXT = PIECES.join("");
 
 const CHAT = { id: "chatcmpl-1", created: 1_770_000_000, model: DATED_MODEL };
 
-/** Cached and reasoning tokens are inside the totals. */
+/** The token usage of a chat completion. Its totals include the cached tokens and the tokens of reasoning. */
 const CHAT_USAGE = {
   prompt_tokens: 2_000,
   completion_tokens: 300,
@@ -23,7 +23,7 @@ const CHAT_USAGE = {
   completion_tokens_details: { reasoning_tokens: 100, audio_tokens: 0 },
 };
 
-/** The logged fields of the usage of each answer. The cost is 500 * 1e-6 + 1500 * 0.1e-6 + 300 * 4e-6. */
+/** The logged fields of the usage of each answer. The cost in USD is 500 * 1e-6 + 1500 * 0.1e-6 + 300 * 4e-6. */
 const USAGE_FACTS = {
   input_t: 2_000,
   output_t: 300,
@@ -52,7 +52,7 @@ export const RESPONSE_FACTS = {
   finish_reason: "completed",
 };
 
-/** The logged fields of a call without any response. */
+/** The logged fields of a call that got no response. */
 export const UNANSWERED = {
   model: MODEL,
   provider: "openai",
@@ -187,7 +187,7 @@ export function errorBody(message: string, type: string, code: string | null = n
   return { error: { message, type, param: null, code } };
 }
 
-/** The body of the answer, with the status 400, to a request for a model that OpenAI does not have. */
+/** The body of an answer with the status 400: OpenAI sends it if a request asks for a model that does not exist. */
 export const UNKNOWN_MODEL = errorBody("Unknown model", "invalid_request_error", "model");
 
 /** The logged fields of a call that is answered with {@linkcode UNKNOWN_MODEL}. */

@@ -87,7 +87,7 @@ Deno.test("auditedFetch logs the usage of a stream of openai that has hundreds o
     run: async (connection) =>
       await collected(await clientOf(connection).chat.completions.create(WITH_USAGE)),
   });
-  // Besides the pieces, the SDK yields the role, the finish reason and the usage.
+  // The SDK yields the pieces of the text, and one chunk each for the role, the finish reason and the usage.
   assertEquals(value.length, pieces.length + 3);
   assertEquals(calls, [CHAT_FACTS]);
 });
@@ -136,7 +136,7 @@ Deno.test("auditedFetch logs openai's embeddings.create() with the cost of its i
   const embedding = new Float32Array([0.25, -1, 3]);
   const body = {
     object: "list",
-    // The SDK requests embeddings in Base64 and decodes them.
+    // The SDK requests embeddings in Base64 and decodes them, so the answer has Base64.
     data: [{
       object: "embedding",
       index: 0,
@@ -199,7 +199,7 @@ Deno.test("auditedFetch logs a response with an error status as an error, even i
     answers: [failure(500, errorBody("Broken", "server_error")), json(CHAT_COMPLETION)],
     run: (connection) => clientOf(connection).chat.completions.create(CHAT),
   });
-  // The SDK does not read the body, so the message of the error is not logged.
+  // The SDK does not read the body of the error response, so the message of the error is not logged.
   assertEquals(calls, [
     { ...UNANSWERED, status: "error", error: { status: 500 } },
     { ...CHAT_FACTS, retry: 1 },

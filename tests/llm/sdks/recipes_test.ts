@@ -1,5 +1,5 @@
 /**
- * Runs each recipe in examples/sdks with exactly the flags of its shebang.
+ * Runs each example in examples/sdks with exactly the permission flags of its shebang.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { linesOf, tempDir } from "../../temp_dir.ts";
 
 const FOLDER = fromFileUrl(new URL("../../../examples/sdks/", import.meta.url));
 
-/** The events that each recipe logs, without those of budgets. */
+/** The types of the events that each example in examples/sdks logs, without those of budgets. */
 const EVENTS: Readonly<Record<string, readonly string[]>> = {
   "ai_sdk.ts": ["prices", "llm_call", "llm_call"],
   "anthropic.ts": ["turn_begin", "prices", "llm_call", "llm_call", "turn"],
@@ -25,7 +25,7 @@ const recipes = [...Deno.readDirSync(FOLDER)].map(({ name }) => name).filter((na
   name.endsWith(".ts")
 );
 
-Deno.test("Every recipe is tested", () => {
+Deno.test("Every example in examples/sdks is tested", () => {
   assertEquals(recipes.sort(), Object.keys(EVENTS));
 });
 

@@ -1,5 +1,5 @@
 /**
- * Runs the AI SDK and OpenTelemetry themselves against the functions that take their telemetry.
+ * Runs the real AI SDK and OpenTelemetry SDK with the functions of this library that receive their telemetry.
  *
  * @module
  */
@@ -99,7 +99,7 @@ for (const version of [6, 7] as const) {
   });
 
   Deno.test(`aiTelemetry() logs each step of AI SDK ${version} once, and its tools`, async () => {
-    // The first answer calls a tool, the second one is the text.
+    // The first answer of the server calls a tool, and the second answer is the text.
     let calls = 0;
     const answer: Fetch = () => {
       const message = calls++ === 0
@@ -118,7 +118,7 @@ for (const version of [6, 7] as const) {
       }));
     };
     const events = await eventsOf(version, async ({ ai, model, log }) => {
-      // Both integrations get each event.
+      // The log has two telemetry integrations, and the SDK passes each event to both.
       using own = aiTelemetry(log);
       globalThis.AI_SDK_TELEMETRY_INTEGRATIONS!.push(own as never);
       const grep = ai.tool({
@@ -223,11 +223,11 @@ Deno.test("Calls of AI SDK 7 at the same time are each logged once, with and wit
   let earlyCount = 0;
   const answer: Fetch = async (_, init) => {
     const body = String(init?.body);
-    // The answers come in another order than the calls.
+    // The server delays one answer, so the answers come in another order than the calls.
     if (body.includes("late")) await early.promise;
     else if (++earlyCount === 32) early.resolve();
     if (body.includes("fail")) return await failing("");
-    // Half of the answers have no ID.
+    // Half of the answers have no ID, so the telemetry cannot recognize these calls by an ID.
     const id = body.includes("no id") ? undefined : crypto.randomUUID();
     if (id !== undefined) ids.add(id);
     return Response.json({
