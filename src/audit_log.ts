@@ -297,7 +297,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
       },
       close: async () => {
         await this.flush();
-        // A stream that is closing can no longer be errored.
+        // While the stream closes, controller.error() has no effect. So an error of an earlier record is thrown here.
         if (failure !== undefined) throw failure.error;
       },
     });
@@ -543,7 +543,10 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     return budgets;
   }
 
-  /** Accepts an event, as it is now. If it is invalid or the log is closed, refuses it at once. */
+  /**
+   * Accepts an event for writing. Later changes of its fields have no effect. If the event is invalid or the log is
+   * closed, rejects the caller's promise at once.
+   */
   #accept(caller: LineCaller, event: unknown, fields: object, own?: OwnLine): void {
     let line: string;
     try {
@@ -555,7 +558,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
     this.#take(caller, line);
   }
 
-  /** Encodes an event, as it is now, as a line of the log. */
+  /** Encodes an event as a line of the log. Later changes of the event's fields do not change the line. */
   #lineOf(event: unknown, fields: object, own?: OwnLine): string {
     this.#checkOpen();
     return this.#serialize(event, fields as EventFields, own);
@@ -724,7 +727,7 @@ interface Parts {
    * active file. Retention calls that function before it deletes an archive that may have the newest such line.
    */
   readonly keepBudgets: (keep: () => Promise<boolean>) => void;
-  /** In a test, receives each decision on a hold. */
+  /** In a test, receives each decision on a hold: whether a call may spend an amount of a budget. */
   readonly observe: ((decision: HoldDecision) => void) | undefined;
 }
 

@@ -18,8 +18,8 @@ import {
 import { type Fields, mergeFields } from "./write/merge_fields.ts";
 
 /**
- * Logs events. An {@linkcode AuditLog} is a logger. {@linkcode AuditLogger.child} returns a logger with bound fields,
- * which writes into the same log.
+ * Logs events. An {@linkcode AuditLog} is a logger. {@linkcode AuditLogger.child} returns a logger with bound fields
+ * (fields that it adds to each of its events), which writes into the same log.
  *
  * @example
  * ```ts
@@ -113,8 +113,8 @@ export interface LoggerOrigin {
 let originOfBound: (logger: BoundLogger) => LoggerOrigin;
 
 /**
- * Returns the log and the bound fields of a logger that `createLogger()` or its `child()` returned; null for any other
- * value.
+ * Returns the log and the bound fields of a logger that `createLogger()` or `child()` of a logger returned; null for
+ * any other value.
  */
 export function originOf(logger: unknown): LoggerOrigin | null {
   return logger instanceof BoundLogger ? originOfBound(logger) : null;

@@ -66,7 +66,7 @@ export interface AuditSpan extends AsyncDisposable {
   end<T extends object>(fields?: T & KnownFields): Promise<void>;
 }
 
-/** The parts of a log that its spans and its loggers with bound fields use. */
+/** The parts of a log that its spans and its child loggers use. */
 export interface Recorder extends EndRecorder {
   /** The clock that measures durations. */
   readonly clock: Pick<Clock, "monotonicMs">;
@@ -213,16 +213,16 @@ function checkedType(event: unknown): string {
 }
 
 /**
- * Checks whether the caller's fields set this field to a value other than `undefined` and `null`. `merged` contains the
- * caller's fields, merged over the bound fields.
+ * Checks whether the fields that the caller passed set the field `name` to a value other than `undefined` and `null`.
+ * `merged` contains the bound fields of the logger, overridden by the fields of the caller.
  */
 function isSet(name: string, fields: object, merged: Fields): boolean {
   return Object.hasOwn(fields, name) && merged[name] !== undefined && merged[name] !== null;
 }
 
 /**
- * Checks that the caller's fields set none of the fields with these names. `merged` contains the caller's fields,
- * merged over the bound fields.
+ * Checks that the caller's fields set none of the fields with these names. `merged` contains the bound fields of the
+ * logger, overridden by the fields of the caller.
  */
 function checkFree(fields: object, merged: Fields, names: readonly string[]): void {
   for (const name of names) {

@@ -7,8 +7,9 @@
 import { OwnershipError } from "./platform/ownership.ts";
 
 /**
- * The step of an append that failed: taking the append lock, writing the lines, syncing them to the disk, or
- * rotating the active file. See {@linkcode AuditWriteError}.
+ * The step of an append that failed: "lock" is taking the append lock, which lets one process at a time append; "write"
+ * is writing the lines, "sync" is syncing them to the disk, and "rotate" is sealing the active file or compressing it
+ * into an archive. See {@linkcode AuditWriteError}.
  */
 export type WritePhase = "lock" | "write" | "sync" | "rotate";
 
@@ -81,7 +82,10 @@ export class AuditWriteError extends Error {
   }
 }
 
-/** Returns the message of a thrown error, or any other thrown value as text, for use in another message. */
+/**
+ * Returns the message of a thrown error, to be used as a part of another message. If the thrown value is not an
+ * `Error`, returns the value as text.
+ */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

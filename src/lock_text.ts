@@ -14,7 +14,7 @@ export function readLockText(lockFile: FileHandle): string {
   return readLockEnd(lockFile, Infinity);
 }
 
-/** Reads the last `maxBytes` bytes of the lock file. The result may start within a line. */
+/** Reads the last `maxBytes` bytes of the lock file. So the result may start in the middle of a line. */
 export function readLockEnd(lockFile: FileHandle, maxBytes: number): string {
   const { byteLength } = lockFile.status();
   const bytes = new Uint8Array(Math.min(maxBytes, byteLength));

@@ -55,7 +55,9 @@ export function getSessionId(): string {
  * process.
  */
 export interface SessionRecords {
-  /** Reads the text of the records. Lines that are not valid records are ignored. */
+  /**
+   * Reads the text of the records. The text may also have lines that are not valid records; the caller ignores them.
+   */
   read(): Promise<string>;
   /** Replaces the text of the records. */
   write(text: string): Promise<void>;
@@ -134,7 +136,8 @@ function formatRecords(records: ReadonlyMap<number, string>, joined: string): st
 type Message = { ask: string } | { confirm: string };
 
 /**
- * The channel on which this isolate asks and answers; undefined while the isolate has no {@linkcode SessionMembership}.
+ * The channel on which this isolate asks other isolates of the process whether they use a session ID, and answers such
+ * questions. Undefined while the isolate has no {@linkcode SessionMembership}.
  */
 let channel: BroadcastChannel | undefined;
 let hasClosedChannel = false;
@@ -180,7 +183,10 @@ function send(message: Message): void {
   channel?.postMessage(message);
 }
 
-/** Asks the other isolates of this process. Resolves with `true` if one of them confirms that it uses the ID. */
+/**
+ * Asks the other isolates of this process whether they use the session ID. Resolves with `true` if one of them confirms
+ * this, and with `false` if none does in time.
+ */
 async function isOfThisProcess(id: string, clock: Clock): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const timer = clock.startTimer(CONFIRM_TIMEOUT_MS, () => resolve(false));

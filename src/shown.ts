@@ -105,7 +105,7 @@ export function shownDuration(ms: number): string {
   return `${numbers.format(Math.floor(minutes / 60))} h ${minutes % 60} min`;
 }
 
-/** Returns the time of an event as local time to the second; the text itself if it is not a time. */
+/** Returns the time of an event as local time to the second; if `ts` is not a time, returns `ts` itself. */
 export function shownInstant(ts: string, timeZone: string): string {
   const epochMs = eventEpochMs(ts);
   if (Number.isNaN(epochMs)) return ts;

@@ -40,7 +40,7 @@ function shownTime(time: unknown): string {
 
 /** A time that was written as text. */
 export interface ParsedTime {
-  /** The date and time of day as written, in milliseconds since 1970-01-01T00:00 of the same zone. */
+  /** The date and time of day as written, in milliseconds since 1970-01-01T00:00 in the time zone of the text. */
   readonly localMs: number;
   /** The offset from UTC in milliseconds; undefined if the text has no offset. */
   readonly offsetMs: number | undefined;
@@ -110,7 +110,7 @@ export function eventEpochMs(ts: unknown): number {
   return Math.abs(epochMs) <= EPOCH_MS_MAX ? epochMs : NaN;
 }
 
-/** Number of characters of a time in the format of this library, and of the date in such a time. */
+/** Number of characters of a time in the format of this library, and of the date at the start of such a time. */
 const TS_LENGTH = "2026-02-13T14:30:22.123Z".length;
 const DAY_LENGTH = "2026-02-13T".length;
 const COLON = ":".charCodeAt(0);
