@@ -431,7 +431,8 @@ export function resolveOptions(pathOrOptions: AuditLogOptions | string | URL): R
     ? { path: pathOrOptions }
     : pathOrOptions;
   checkOptions(options, LOG_OPTION_CHECKS, ACTION);
-  // A program that passes an unset variable as the path must not get the default log in the home directory.
+  // A program that passes an unset variable as the path must not write into the default log in the home directory by
+  // mistake, so an explicit `undefined` is an error.
   if (Object.hasOwn(options, "path") && options.path === undefined) {
     throw new TypeError(
       `Cannot ${ACTION}: path must be a file path or a file: URL, got undefined; ` +
@@ -469,7 +470,10 @@ function rotationAgeOf({ rotationAgeSec, retention }: AuditLogOptions): number {
   return rotationAgeSec ?? Math.max(RETENTION_AGE_MIN_SEC, retention?.maxAgeSec ?? Infinity);
 }
 
-/** Returns a copy of the limits, including limits that are inherited properties. */
+/**
+ * Returns a copy of the limits, including limits that are inherited properties. The copy protects the log from later
+ * changes of the caller's object.
+ */
 function retentionOf(retention: RetentionPolicy = {}): RetentionPolicy {
   const { maxArchives, maxBytes, maxAgeSec, untilShipped } = retention;
   return {
