@@ -201,7 +201,8 @@ class DenoWatcher implements Watcher {
         if (kind !== "access" && !this.#isClosed) onChange();
       }
     } catch {
-      // A failed watcher reports no further changes. Callers expect this, because any watcher can miss changes.
+      // A failed watcher reports no further changes. Callers also poll the directory, because any watcher can miss
+      // changes.
     }
   }
 }

@@ -13,7 +13,10 @@ import type { FileHandle } from "./file_system.ts";
 /** Maximum number of bytes in each part of a {@linkcode FilePrint}, enough for the time and the IDs of a line. */
 const PRINT_BYTES = 256;
 
-/** The first bytes of a file, and the last bytes before an offset in it. */
+/**
+ * The first bytes of a file, and the last bytes before an offset in it. If a file still has both, it is most likely the
+ * same file.
+ */
 export interface FilePrint {
   readonly first: Uint8Array;
   readonly last: Uint8Array;

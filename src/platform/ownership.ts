@@ -18,7 +18,7 @@ export class OwnershipError extends Error {
   /** The name of the class. */
   override readonly name = "OwnershipError";
 
-  /** Creates the error for a new file that must have the ownership. */
+  /** Creates the error for a new file that must have this owner and group. */
   constructor({ uid, gid }: Ownership, options?: ErrorOptions) {
     super(
       `new files must belong to uid ${uid}, gid ${gid}, as the log does, and this process may not assign files to them; ` +

@@ -16,9 +16,12 @@ import { removeTemporary, twinOf } from "./temporary_file.ts";
 /** An open regular file. */
 export interface RegularFile {
   readonly handle: FileHandle;
-  /** The status of the file when it was opened, by which the file can be recognized later. */
+  /**
+   * The status of the file when it was opened. A later comparison with it shows whether the path still leads to this
+   * file.
+   */
   readonly identity: FileStatus;
-  /** Whether this call created the file. */
+  /** Whether the call that returned this object created the file. */
   readonly created: boolean;
 }
 

@@ -19,7 +19,7 @@ export class Turns {
     this.#stepStartMs = clock.monotonicMs();
   }
 
-  /** Whether the current step is so long that the next turn is due. */
+  /** Whether the current step has taken so long that the event loop must make a turn before the work continues. */
   get isDue(): boolean {
     return this.#clock.monotonicMs() - this.#stepStartMs > STEP_MS;
   }
