@@ -148,12 +148,15 @@ export class NextHash {
     this.#before = hash;
   }
 
-  /** Whether bytes between the previous and the next chained line were added. */
+  /** Whether {@linkcode addBetween} has added bytes that lie between the previous and the next chained line. */
   get hasBetween(): boolean {
     return this.#between !== undefined;
   }
 
-  /** Adds some of the bytes between the previous and the next chained line. */
+  /**
+   * Adds bytes that lie between the previous and the next chained line, because the hash of the next chained line
+   * covers them.
+   */
   addBetween(bytes: Uint8Array): void {
     this.#between ??= this.#begun();
     this.#between.update(bytes);

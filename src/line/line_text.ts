@@ -51,7 +51,7 @@ export class LineBeginnings {
 /** Checks whether a range of a text contains a string. Ranges must ascend, so that the text is searched only once. */
 export type Finder = (start: number, end: number) => boolean;
 
-/** Creates the function that finds a string in ranges of a text. */
+/** Creates a function that checks whether a range of the text contains the string. */
 export function finderOf(text: string, string: string): Finder {
   let next = -1;
   return (start, end) => {

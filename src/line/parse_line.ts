@@ -69,12 +69,13 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // The text may still be JSON as Python writes it, with NaN and Infinity.
+    // Python writes NaN and Infinity, which JSON does not have. So the text is parsed again below, with null in their
+    // place.
   }
   try {
     return JSON.parse(mapOutsideStrings(text, (part) => part.replace(NON_FINITE, "null")));
   } catch {
-    // The line is damaged; the caller reports it with its offset.
+    // The line is damaged. No error is thrown, because the caller reports the line with its offset.
     return undefined;
   }
 }
