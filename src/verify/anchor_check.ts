@@ -11,7 +11,10 @@ import { counted } from "../shown.ts";
 import type { ManifestCheck } from "./manifest_check.ts";
 import type { ChainHead, Faults } from "./report.ts";
 
-/** The search for the two lines that an anchor names: a line of the manifest, and a chained line of the log. */
+/**
+ * The search for the two lines that an anchor names: the line that was the last of the manifest, and the line that was
+ * the last of the log, when `head()` returned the anchor.
+ */
 export class AnchorCheck {
   readonly #anchor: ChainHead | undefined;
   #isMet = false;

@@ -22,7 +22,9 @@ const LINE_BREAK = Uint8Array.of(0x0a);
 interface LooseLine {
   readonly line: number;
   readonly byteOffset: number;
-  /** The reason of the fault; undefined for a torn line, which is not a fault. */
+  /**
+   * The reason of the fault; undefined for a torn line, which a crash has left incomplete, because it is not a fault.
+   */
   readonly reason: string | undefined;
 }
 
@@ -30,13 +32,13 @@ interface LooseLine {
 export interface CheckedFile {
   readonly lines: number;
   readonly bytes: number;
-  /** Number of lines of the file that are in the chain. */
+  /** Number of lines of the file that have a number and a hash. */
   readonly chained: number;
-  /** Whether a torn line follows the last chained line of the file. */
+  /** Whether a torn line, which a crash has left incomplete, follows the last chained line of the file. */
   readonly isTorn: boolean;
 }
 
-/** The check of the chain of a log, file by file. */
+/** The check of the hash chain of a log, file by file. */
 export class ChainCheck {
   readonly #faults: Faults;
   readonly #maxLineBytes: number;
@@ -94,7 +96,7 @@ interface FileCheckOptions {
   readonly onLink: (link: ChainLink, line: number) => void;
 }
 
-/** The check of the chain in one file of a log. */
+/** The check of the hash chain in one file of a log. */
 export class FileCheck {
   readonly #path: string;
   readonly #options: FileCheckOptions;

@@ -1,5 +1,5 @@
 /**
- * The changes that a check of a log cannot detect, as text. Pure.
+ * The kinds of tampering that a check of a log cannot detect, as text. Pure.
  *
  * @module
  */
@@ -17,7 +17,10 @@ export interface Unshown {
    * lists with a digest.
    */
   readonly unprotectedLines: number;
-  /** Number of archives whose manifest lines recovery has rebuilt from the archives. */
+  /**
+   * Number of archives whose manifest lines recovery has rebuilt from the archives. Such a line does not show whether
+   * the archive was modified before.
+   */
   readonly rebuiltArchives: number;
   readonly prunedArchives: number;
   /** Names of the files that end in a torn line, which a crash has left incomplete. */

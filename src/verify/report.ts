@@ -24,7 +24,7 @@ export interface VerifyReport {
   readonly archives: number;
   /** Number of lines that were read, in all files. */
   readonly lines: number;
-  /** Number of bytes that were read. Of an archive, the decompressed bytes count. */
+  /** Number of bytes that were read. For an archive, the decompressed bytes are counted. */
   readonly bytes: number;
   /**
    * The faults of the manifest, then the other faults in the order of the log. At most 1,000 faults are listed; if

@@ -18,14 +18,17 @@ const CHANGED_MAX = 4;
 
 const latin1 = new TextDecoder("latin1");
 
-/** Checks whether a line, without its line break, is a torn line. */
+/**
+ * Checks whether a line is torn, which means that a crash left it incomplete. The caller passes the line without its
+ * line break.
+ */
 export function isTorn(line: Uint8Array): boolean {
   const start = line.findIndex((byte) => byte !== 0);
   if (start < 0) return true;
   const head = latin1.decode(line.subarray(start, start + BEGINNING.length));
   if (!BEGINNING.startsWith(head)) return false;
-  // If the line break was changed to another byte, that byte follows the hash. So the line is checked without its last
-  // byte.
+  // If the line break of a complete line was changed to another byte, the line seems to continue, and that byte follows
+  // the hash. So the line is checked without its last byte.
   return linkOf(line.subarray(0, -1)) === null && !hadHash(line);
 }
 
