@@ -47,7 +47,7 @@ export interface ActiveFileOptions {
    * appended bytes, not read from the file.
    */
   readonly isOwnText: boolean;
-  /** The chain of the lines; undefined in a log without a chain. */
+  /** The hash chain to which the appended lines are added; undefined in a log without a chain. */
   readonly chain?: LineChain | undefined;
 }
 
@@ -80,7 +80,7 @@ interface OpenFile {
   byteLengthLeft: number;
   /** Length of the file in bytes at which the next mark (a place where a query may start) is due. */
   nextMarkAt: number;
-  /** Time at which the file took its first line, epoch milliseconds; undefined if it is not known yet. */
+  /** Time at which the first line was written to the file, epoch milliseconds; undefined if it is not known yet. */
   beganMs: number | undefined;
   /**
    * Length of the file in bytes when its age was last determined. If the file is shorter now, another program has
@@ -99,11 +99,11 @@ export class ActiveFile {
   readonly path: string;
   readonly #log: LogDirectory;
   readonly #options: ActiveFileOptions;
-  /** The open file; undefined between a seal and the next append. */
+  /** The open active file; undefined after it was sealed (renamed to a segment) and before the next append. */
   #open: OpenFile | undefined;
   /**
-   * Owner, group and mode of the last active file that was sealed or moved away. The next active file gets the same.
-   * Undefined before the first such file.
+   * Owner, group and mode of the last active file that was renamed to a segment or moved away. The next active file
+   * gets the same. Undefined before the first such file.
    */
   #continued: Ownership | null | undefined;
   #hasFailed = false;
@@ -131,7 +131,10 @@ export class ActiveFile {
     if (this.#log.fileSystem.status(this.path) !== null) this.#openAtPath();
   }
 
-  /** Whether a sync of the file failed. If so, the file must be sealed before the next append. */
+  /**
+   * Whether a sync of the file failed. If so, no line may be appended to the file: it must be sealed (renamed to a
+   * segment), so that the next append creates a new file.
+   */
   get hasFailed(): boolean {
     return this.#hasFailed;
   }
@@ -206,7 +209,10 @@ export class ActiveFile {
     return byteLength === this.#open!.byteLengthLeft;
   }
 
-  /** The identity of the open file, and its length in bytes after this writer's last append. The file must be open. */
+  /**
+   * The status that identifies the open file, and its length in bytes after this writer's last append. The file must be
+   * open.
+   */
   get ourEnd(): ActiveEnd {
     const { identity, byteLengthLeft } = this.#open!;
     return { file: identity, byteLength: byteLengthLeft };
@@ -393,8 +399,8 @@ export class ActiveFile {
     try {
       this.#openAtPath();
     } catch {
-      // The seal has succeeded, so no error is thrown. The next append tries to create the file again, and reports the
-      // error.
+      // The active file was sealed successfully, so no error is thrown. The next append tries to create the next active
+      // file again, and reports the error.
     }
   }
 
@@ -422,7 +428,8 @@ export class ActiveFile {
   }
 
   /**
-   * If the file ends in a torn tail, adds a line break and returns true. The torn line stays in the file as evidence.
+   * If a crash left the last line of the file incomplete, adds a line break and returns true. The incomplete line stays
+   * in the file as evidence.
    */
   #closeTornTail(file: OpenFile, byteLength: number): boolean {
     if (byteLength === 0 || byteLength === file.byteLengthLeft) return false;
@@ -453,7 +460,7 @@ export class ActiveFile {
 
   #settleSynced(replaced: readonly FileHandle[], namesOpened: number): void {
     this.#namesSynced = Math.max(this.#namesSynced, namesOpened);
-    // A concurrent sync may have closed some of these handles already.
+    // A concurrent sync may have closed some of the handles in `replaced` already.
     const settled = this.#replaced.filter((handle) => replaced.includes(handle));
     this.#replaced = this.#replaced.filter((handle) => !replaced.includes(handle));
     for (const handle of settled) handle.close();

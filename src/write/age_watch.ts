@@ -15,8 +15,8 @@ export interface AgeWatchOptions {
   /** The limit on the age in milliseconds. */
   readonly maxAgeMs: number;
   /**
-   * Seals and deletes the files that are too old. Resolves with the number of milliseconds until the active file will
-   * be too old. Must not reject.
+   * Seals the active file and deletes archives if they are too old. Resolves with the number of milliseconds until the
+   * active file will be too old. Must not reject.
    */
   readonly look: () => Promise<number>;
 }

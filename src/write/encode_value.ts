@@ -64,7 +64,7 @@ function replacer(
 ): (this: unknown, key: string, value: unknown) => unknown {
   /** The objects that contain the current value, outermost first, as JSON.stringify reads them. */
   const ancestors: object[] = [];
-  /** The same objects before they were replaced by plain values, and the key of each. */
+  /** The objects that contain the current value, before plain values replaced them, and the key of each object. */
   const originals: object[] = [];
   const keys: string[] = [];
   return function (key, value) {
@@ -114,7 +114,8 @@ export function safeMessage(thrown: unknown): string {
   try {
     return messageOf(thrown);
   } catch {
-    // Callers add this text to a message that already says which code throws.
+    // The message cannot be read. This text is enough, because callers add it to a message that already says which code
+    // throws.
     return "unreadable";
   }
 }

@@ -62,7 +62,10 @@ export class FsyncCadence {
     this.#settled = Math.max(this.#settled, written);
   }
 
-  /** Abandons the written lines that are not durable, because their sync has failed. */
+  /**
+   * Counts the written lines that are not durable as abandoned, because their sync has failed: they can never become
+   * durable.
+   */
   gaveUp(): void {
     this.#doubtful += this.acknowledged - this.#settled;
     this.#settled = this.#written;

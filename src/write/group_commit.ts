@@ -37,7 +37,10 @@ interface RunningSync {
    * raise the number.
    */
   covered: number;
-  /** The failure of a concurrent sync; if it is set, this sync fails too. */
+  /**
+   * The failure of a concurrent sync. If it is set, this sync counts as failed too, because the kernel reports an error
+   * to only one of them.
+   */
   failure: AuditWriteError | undefined;
   done: Promise<void>;
 }
@@ -65,7 +68,7 @@ export class GroupCommit {
   #lastFailure: AuditWriteError | undefined;
   #isStopped = false;
 
-  /** Creates the group commit of a writer that has written no line. */
+  /** Creates the object for a writer that has written no line yet. */
   constructor(options: GroupCommitOptions) {
     this.#file = options.file;
     this.#clock = options.clock;
@@ -101,7 +104,8 @@ export class GroupCommit {
     this.#outcomes?.acknowledged(this.#cadence.acknowledged);
     if (this.#cadence.isDue) {
       const synced = this.sync();
-      // #fail() reports a failed sync to every waiter, so this promise may be ignored.
+      // If the sync fails, #fail() rejects the promise of every line that waits for it. So the rejection of this
+      // promise may be ignored.
       synced.catch(() => {});
       return synced;
     }
@@ -193,7 +197,8 @@ export class GroupCommit {
 
   #syncOnTheSpot(): Promise<void> {
     const startMs = this.#clock.monotonicMs();
-    // #fail() reports a failed sync to every waiter, so this promise may be ignored.
+    // If the sync fails, #fail() rejects the promise of every line that waits for it. So the rejection of this promise
+    // may be ignored.
     const synced = Promise.try(() => this.syncSync());
     synced.catch(() => {});
     this.#pace.took(this.#clock.monotonicMs() - startMs, "spot");
@@ -245,7 +250,8 @@ export class GroupCommit {
 
   #fail(cause: unknown): AuditWriteError {
     const { path } = this.#file;
-    // On macOS, some network volumes and memory cards do not support F_FULLFSYNC, the call that syncs a file.
+    // On macOS, some network volumes and memory cards do not support F_FULLFSYNC, the call that syncs a file. Then the
+    // message suggests another file system.
     const remedy = isMissingFeature(cause)
       ? "; use a file system that can sync files, such as a local disk"
       : "";
@@ -271,7 +277,8 @@ export class GroupCommit {
   #startTimer(): void {
     this.#timer ??= this.#clock.startTimer(this.#intervalMs, () => {
       this.#timer = undefined;
-      // If the sync fails, #fail() reports the failure to the logger and the waiters, so the rejection is ignored here.
+      // If the sync fails, #fail() logs the failure and rejects the promises of the lines that wait for the sync. So
+      // the rejection is ignored here.
       this.sync().catch(() => {});
     });
   }

@@ -29,13 +29,13 @@ const encoder = new TextEncoder();
 /** Lines with their numbers and hashes, ready to be appended. */
 export interface LinkedLines {
   readonly bytes: Uint8Array;
-  /** Length in bytes of these lines before they got numbers and hashes. */
+  /** Length in bytes of the lines in `bytes` before they got numbers and hashes. */
   readonly takenBytes: number;
-  /** Number and hash of the last of these lines. */
+  /** Number and hash of the last line in `bytes`. */
   readonly link: ChainLink;
 }
 
-/** The end of a log's chain, as far as one writer has read the chain. */
+/** The end of a log's hash chain, as far as one writer has read the log. */
 export class LineChain {
   readonly #lastBefore: () => ChainLink | null;
   #last = CHAIN_START;
@@ -104,7 +104,7 @@ export class LineChain {
     while (takenBytes < lines.byteLength && end < room) {
       const lineEnd = lines.indexOf(LINE_BREAK, takenBytes);
       const start = end;
-      // The closing brace of the line is left out here, because it follows the new members.
+      // The closing brace of the line is not copied here, because the number and the hash are added before it.
       bytes.set(lines.subarray(takenBytes, lineEnd - 1), start);
       end += lineEnd - 1 - takenBytes;
       const seq = link.seq + 1;
@@ -119,7 +119,10 @@ export class LineChain {
     return { bytes: bytes.subarray(0, end), takenBytes, link };
   }
 
-  /** Records that the linked lines were appended, and that the file is now `byteLength` bytes long. */
+  /**
+   * Must be called when the lines that {@linkcode link} returned were appended and the file is `byteLength` bytes long.
+   * The next lines then continue the chain from the last of these lines.
+   */
   appended({ link }: LinkedLines, byteLength: number): void {
     this.#setLast(link);
     this.#followed!.byteLength = byteLength;

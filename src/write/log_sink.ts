@@ -48,7 +48,10 @@ const FOLLOW_BYTES = 1024 * 1024;
  * this many bytes of older events.
  */
 const MARK_EVERY_BYTES = 256 * 1024;
-/** Minimum number of marks in a segment. In a small segment the marks are closer together. */
+/**
+ * Minimum number of marks (places where a query may start) in a segment. In a small segment the marks are closer
+ * together.
+ */
 const MARKS_MIN = 4;
 
 /** Options of {@linkcode LogSink}. */
@@ -90,7 +93,9 @@ export interface Decider {
    * appended. `which` is "all" if the waiting decisions cannot be made either.
    */
   failed(error: unknown, which: "decided" | "all"): void;
-  /** Reads, outside the lock, the lines on which the next decision depends. */
+  /**
+   * Reads the lines on which the next decision depends, without the append lock, so that other writers need not wait.
+   */
   catchUp(): Promise<void>;
 }
 
@@ -150,7 +155,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     await checkSpelling(log);
     const sink = new LogSink(log, options);
     try {
-      // The lock file exists now. If another process created it first, the directory may list it in another spelling.
+      // The lock file exists now. If another process created it first, the directory may list it in another spelling,
+      // so the check is repeated.
       await checkSpelling(log);
     } catch (error) {
       await sink.abort(error);
@@ -351,8 +357,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       } catch (error) {
         const refused = this.#refuse(batch, error);
         if (this.#isDecisionDue) this.#decider!.failed(error, "all");
-        // The lines of the batch that were written before the error still have pending promises, which this call
-        // settles.
+        // Some lines of the batch may have been written before the error. Their promises are still pending; settle()
+        // resolves them or waits for a sync.
         this.#commit.settle();
         if (this.#outcomes !== undefined) return;
         // The error makes the stream errored. An errored stream calls neither close() nor abort(), so the files are
@@ -538,7 +544,9 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       this.#clock.monotonicMs() >= this.#sealFailure.retryMs;
   }
 
-  /** Returns the time until the active file must be sealed because of its age, in milliseconds. */
+  /**
+   * Returns the number of milliseconds until the active file is so old that it must be sealed (renamed to a segment).
+   */
   #ageLeftMs(byteLength: number): number {
     if (this.#rotationAgeMs === Infinity) return Infinity;
     return this.#rotationAgeMs - this.#file.ageMs(byteLength, this.#now());
@@ -563,13 +571,16 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         await this.#catchUp();
       }
     } catch (error) {
-      // After a failed sync, the next append seals the file or reports the error.
+      // If a sync of the file has failed, the error is ignored here: the next append seals the file or reports the
+      // error.
       if (!this.#file.hasFailed) this.#goOnUnsealed(error);
       return SEAL_RETRY_MS;
     }
   }
 
-  /** Seals the active file and returns true. If sealing fails, postpones it and returns false. */
+  /**
+   * Seals the active file (renames it to a segment) and returns true. If that fails, postpones it and returns false.
+   */
   #sealOrGoOn(lockFile: FileHandle): boolean {
     try {
       this.#seal(lockFile);

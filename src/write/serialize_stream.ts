@@ -136,7 +136,7 @@ export function lineSerializer(
     onFraction,
     onMisnamed,
   };
-  // The chain adds two members to the line before it is written.
+  // A chained log adds a number and a hash to the line before it is written, so they count toward the maximum length.
   const moreBytes = isChained ? LINK_BYTES_MAX : 0;
   return (event, fields, own) => {
     const record = typeof redact === "function" ? redacted(redact, event, fields) : undefined;

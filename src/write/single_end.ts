@@ -8,7 +8,7 @@ import { AuditWriteError } from "../errors.ts";
 import type { LineCaller } from "./acknowledgements.ts";
 import type { Fields } from "./merge_fields.ts";
 
-/** The log that records an end. */
+/** The part of a log that records the end of a span or a hold. */
 export interface EndRecorder {
   /** Logs an event. If the event is invalid or the log is closed, rejects the promise of the caller. */
   accept(caller: LineCaller, event: string, fields: Fields): void;
@@ -62,7 +62,7 @@ export class SingleEnd {
 
   /** If the end of the span or the hold is being written, waits for it. If the log then has no end, logs this one. */
   async logIfNone(event: string, fieldsOf: () => Fields): Promise<void> {
-    // The caller of log() received this promise and handles its rejection, so the error is ignored here.
+    // The caller of log() has this promise too and handles its rejection, so the error is ignored here.
     await this.#written?.catch(() => {});
     if (this.#written === undefined) await this.log(event, fieldsOf);
   }

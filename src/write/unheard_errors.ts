@@ -37,7 +37,7 @@ export class UnheardErrors {
   adopt(promise: Promise<unknown>, error: unknown): boolean {
     if (!this.#watched.has(promise)) return false;
     this.#first ??= { error };
-    // All lines of a failed batch share one error, so the error is logged once.
+    // All lines of a failed batch share one error object, so the error is logged only once.
     if (error !== this.#lastLogged) this.#logger.error("An event was not logged:", error);
     this.#lastLogged = error;
     return true;
