@@ -33,7 +33,7 @@ const LAST_LINES_BYTES = 256;
 export interface ActiveMark {
   /** The offset of the mark in the active file, in bytes. */
   readonly byteLength: number;
-  /** The instant of the mark, epoch milliseconds. No event before the offset is newer. */
+  /** The instant of the mark, epoch milliseconds. No event before the offset of the mark is newer than this instant. */
   readonly boundMs: number;
 }
 
@@ -41,7 +41,7 @@ export interface ActiveMark {
 interface MarkLine {
   readonly marked_bytes: number;
   readonly bound_ms: number;
-  /** SHA-256 of the first bytes of the file and the last bytes before the mark, hexadecimal. */
+  /** SHA-256 of the first bytes of the active file and the last bytes before the offset of the mark, hexadecimal. */
   readonly sha256: string;
 }
 
@@ -159,7 +159,10 @@ function markOf({ marked_bytes, bound_ms }: MarkLine): ActiveMark {
   return { byteLength: marked_bytes, boundMs: bound_ms };
 }
 
-/** Checks whether the file still holds the bytes whose digest the mark carries. */
+/**
+ * Checks whether the active file still has the bytes whose digest is in the mark. If not, the file was replaced or
+ * truncated after the mark was placed.
+ */
 function isValid({ marked_bytes, sha256 }: MarkLine, active: FileHandle): boolean {
   return digestBefore(active, marked_bytes) === sha256;
 }

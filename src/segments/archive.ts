@@ -94,8 +94,8 @@ export async function archiveSegment(archiving: Archiving, stamp: Stamp): Promis
       await summarize(segmentChunks(segment, byteLength, archiving), archiving),
     )
     : await makeArchive(archiving, stamp, { segment, byteLength, claim });
-  // Sync the directory even if the archive existed before, because the process that published it may have died before
-  // its sync.
+  // Sync the directory even if the archive existed before, because the process that created it may have died before its
+  // own sync.
   await log.sync();
   const archive = basename(files.archive(stamp));
   await archiving.manifest.add({
@@ -157,8 +157,8 @@ async function makeArchive(
       );
     }
     checkLength(segment, { byteLength, path: files.sealed(stamp) });
-    // Unlike a rename, a link does not replace a file that another program has created at the archive path in the
-    // meantime.
+    // The finished archive gets its name by a hard link. Unlike a rename, a link does not replace a file that another
+    // program has created at the archive path in the meantime.
     checkAt(path);
     log.publish(path, files.archive(stamp));
     checkAt(files.archive(stamp));

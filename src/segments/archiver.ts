@@ -71,7 +71,8 @@ export class Archiver {
    */
   readonly #failures = new Map<Stamp | "", string>();
   /**
-   * Segments whose existing archive is not a copy of the segment. They are not retried, because a retry cannot succeed.
+   * Segments for which an archive exists that is not a copy of the segment. The archiver does not retry them, because a
+   * retry cannot succeed.
    */
   readonly #conflicts = new Set<Stamp>();
 

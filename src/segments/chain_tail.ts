@@ -9,8 +9,8 @@ import type { FileHandle } from "../platform/file_system.ts";
 const LINE_BREAK = 0x0a;
 const WINDOW_BYTES = 16 * 1024;
 /**
- * Maximum length in bytes of the end of a chained line that holds its link: `,"seq":12,"hash":"..."}` and the line
- * break.
+ * Maximum length in bytes of the end of a chained line, which has the number and the hash of the line:
+ * `,"seq":12,"hash":"..."}` and the line break.
  */
 const END_BYTES = LINK_BYTES_MAX + 2;
 
@@ -33,8 +33,8 @@ export function chainTail(handle: FileHandle, end: number, from = 0): ChainTail 
     const found = lastIn(bytes.subarray(0, read), { isAtEnd: stop === end });
     if (found !== null) return { link: found.link, byteOffset: start + found.end };
     if (start === from) break;
-    // The file is read backwards in windows of WINDOW_BYTES. Adjacent windows overlap, because the link of a line may
-    // begin in one window and end in the next.
+    // The file is read backwards in windows of WINDOW_BYTES. Adjacent windows overlap, because the number and the hash
+    // at the end of a line may begin in one window and end in the next.
     stop = start + END_BYTES;
   }
   return null;

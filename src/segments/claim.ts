@@ -15,7 +15,10 @@ import type { FileHandle, FileStatus, Ownership } from "../platform/file_system.
 import { removeFile } from "../platform/regular_file.ts";
 import type { LogDirectory } from "./log_directory.ts";
 
-/** A claim that this process holds. Disposal releases the claim, and removes the claim file if that is possible. */
+/**
+ * A claim that this process holds: a locked file that reserves a piece of work for this process. Disposal releases the
+ * claim, and removes the claim file if that is possible.
+ */
 export class Claim implements Disposable {
   /** The open claim file. The process that holds the claim may write into this file. */
   readonly handle: FileHandle;
@@ -23,14 +26,17 @@ export class Claim implements Disposable {
   readonly #path: string;
   #isHeld = true;
 
-  /** Creates the claim from a claim file that {@linkcode tryClaim} has opened and locked at the path. */
+  /** Creates the claim. {@linkcode tryClaim} must have opened and locked its claim file, which is at the path. */
   constructor(log: LogDirectory, { path, handle }: { path: string; handle: FileHandle }) {
     this.#log = log;
     this.#path = path;
     this.handle = handle;
   }
 
-  /** Checks whether the locked file is still at its path. If not, another process may hold the claim too. */
+  /**
+   * Checks whether the locked claim file is still at its path. If another program has removed it, a second process may
+   * hold the same claim.
+   */
   isAtPath(): boolean {
     return this.#log.isAt(this.#path, this.handle);
   }
@@ -50,15 +56,15 @@ export class Claim implements Disposable {
   }
 
   /**
-   * Releases the claim like {@linkcode release}, but never throws. Otherwise, if the claimed work has failed, an error
-   * here would hide the error of the work.
+   * Removes the claim file and releases its lock, like {@linkcode release}, but never throws: an error here would hide
+   * an error of the claimed work.
    */
   [Symbol.dispose](): void {
     try {
       this.release();
     } catch {
-      // The claim file stays, like that of a killed process. The next owner takes it over, or the next recovery removes
-      // it.
+      // The claim file stays, like that of a killed process. The next process that claims the same work takes the file
+      // over, or the next recovery removes it.
     }
   }
 }
@@ -93,7 +99,10 @@ export function tryClaim(
   }
 }
 
-/** Checks that a file which another process has created belongs to the owner of the log. */
+/**
+ * Checks that a claim file which another process has created belongs to the owner of the log. Otherwise another user
+ * could change its text.
+ */
 function checkOwner({ ownership }: FileStatus, ofLog: Ownership | null, path: string): void {
   if (ownership === null || ofLog === null || ownership.uid === ofLog.uid) return;
   throw new Deno.errors.PermissionDenied(

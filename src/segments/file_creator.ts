@@ -34,7 +34,7 @@ const CHECKS_MAX = 16;
 export interface CreationSite {
   readonly fileSystem: FileSystem;
   readonly files: LogFiles;
-  /** Links a complete file to its path, which must not exist. */
+  /** Gives a complete file its final path, by a hard link from its temporary path. The final path must not exist. */
   publish(temporary: string, path: string): void;
   /** Checks whether the path leads to the open file. */
   isAt(path: string, handle: FileHandle): boolean;

@@ -41,7 +41,7 @@ export interface ListedSegment {
 const LARGE_DIRECTORY_BYTES = 64 * 1024;
 
 const ROOT_UID = 0;
-/** The mode bit of a directory that lets every user create files in it. */
+/** The mode bit of a directory that lets every user create files in the directory. */
 const EVERY_USER_WRITES = 0o002;
 
 /** Number of characters of the date in a stamp, which is the time in the name of a segment. */
@@ -96,7 +96,7 @@ class SegmentListing {
   }
 }
 
-/** The directory of one log. It does not cache: each call reads from the file system. */
+/** The directory of one log. Caches nothing: each call reads from the file system. */
 export class LogDirectory {
   readonly fileSystem: FileSystem;
   /** The paths of the log's files, whether the files exist or not. */
@@ -189,22 +189,34 @@ export class LogDirectory {
     return this.open(this.files.active, stack);
   }
 
-  /** Opens a sealed segment for reading, like {@linkcode openActive}. */
+  /**
+   * Opens a sealed segment for reading; returns null if it does not exist. The parameters are those of
+   * {@linkcode openActive}.
+   */
   openSealed(stamp: Stamp, stack?: DisposableStack): FileHandle | null {
     return this.open(this.files.sealed(stamp), stack);
   }
 
-  /** Opens an archive for reading, like {@linkcode openActive}. */
+  /**
+   * Opens an archive for reading; returns null if it does not exist. The parameters are those of
+   * {@linkcode openActive}.
+   */
   openArchive(stamp: Stamp, stack?: DisposableStack): FileHandle | null {
     return this.open(this.files.archive(stamp), stack);
   }
 
-  /** Opens the lock file for reading, like {@linkcode openActive}. */
+  /**
+   * Opens the lock file for reading; returns null if it does not exist. The parameters are those of
+   * {@linkcode openActive}.
+   */
   openLock(stack?: DisposableStack): FileHandle | null {
     return this.open(this.files.lock, stack);
   }
 
-  /** Opens any file of the log by its path for reading, like {@linkcode openActive}. */
+  /**
+   * Opens any file of the log by its path for reading; returns null if it does not exist. The parameters are those of
+   * {@linkcode openActive}.
+   */
   open(path: string, stack?: DisposableStack): FileHandle | null {
     const handle = openForRead(this.fileSystem, path);
     if (handle !== null) stack?.defer(() => handle.close());
@@ -262,7 +274,10 @@ export class LogDirectory {
     return trusted.includes(ownership.uid);
   }
 
-  /** Opens the lock file like {@linkcode openForAppend}, so that its text can be replaced. */
+  /**
+   * Opens the lock file for updating, so that its text can be replaced. If the file does not exist, creates it for the
+   * owner of the log.
+   */
   openLockForUpdate(): RegularFile {
     const { lock } = this.files;
     const create = () => this.#creator.create(lock, this.ownership());
@@ -299,7 +314,10 @@ export class LogDirectory {
     if (ownership !== null) this.#creator.check(this.files.active, ownership);
   }
 
-  /** Checks whether the system gives this ownership to new files of this process, see {@linkcode FileCreator.isOwn}. */
+  /**
+   * Checks whether the system gives this owner, group and mode to new files of this process, see
+   * {@linkcode FileCreator.isOwn}.
+   */
   isOwn(ownership: Ownership | null): boolean {
     return this.#creator.isOwn(ownership);
   }
@@ -364,7 +382,8 @@ export class LogDirectory {
   }
 
   /**
-   * Links a complete file to its path. If the file system has no hard links, renames the file to this path.
+   * Gives a complete file its final path, by a hard link from its temporary path. If the file system has no hard links,
+   * renames the file.
    *
    * @throws {Deno.errors.AlreadyExists} If the path exists.
    */

@@ -18,7 +18,10 @@ import type { ArchiveFacts, PruneFacts } from "./manifest_line.ts";
 import type { ManifestLines } from "./manifest_lines.ts";
 import { ManifestReader } from "./manifest_reader.ts";
 
-/** A function that runs a synchronous section under the append lock of the log, and resolves with its result. */
+/**
+ * A function that takes the append lock of the log, runs the synchronous function `section`, and releases the lock.
+ * Resolves with the result of `section`.
+ */
 export type UnderLock = <T>(section: () => T) => Promise<T>;
 
 /** Options of {@linkcode Manifest}. */
@@ -39,7 +42,10 @@ export class Manifest {
     this.#reader = new ManifestReader(options.log);
   }
 
-  /** Reads the lines of the manifest that were not read before, like {@linkcode ManifestReader.catchUp}. */
+  /**
+   * Reads the lines of the manifest that were not read before, in steps between which other tasks can run. See
+   * {@linkcode ManifestReader.catchUp}.
+   */
   catchUp(turns: Turns): Promise<void> {
     return this.#reader.catchUp(turns);
   }
@@ -117,7 +123,8 @@ export class Manifest {
       throw error;
     }
     this.#reader.forget();
-    // Remove the torn line here, without a warning. Otherwise the next append would remove it with a warning.
+    // Only a part of the line was written, so remove this part here, without a warning. Otherwise the next append would
+    // remove it with a warning.
     this.#truncate(handle, start);
     throw new Error(
       "Cannot write manifest line: only a part of the line was written; the disk may be full",

@@ -43,18 +43,18 @@ export interface ArchiveFacts extends Omit<SegmentSummary, "spans">, GzipFacts {
 /** The limit that caused the removal of an archive: the number of archives, their total size, or their age. */
 export type PruneReason = "archives" | "bytes" | "age";
 
-/** The facts about a pruned archive in the manifest line that records its removal. */
+/** The facts about an archive that retention has deleted, in the manifest line that records the deletion. */
 export interface PruneFacts {
   /** File name of the archive. */
   pruned: string;
   /** SHA-256 of the gzip file, hexadecimal. */
   gzip_sha256: string;
   reason: PruneReason;
-  /** Time of the decision to prune, ISO 8601 in UTC. */
+  /** Time of the decision to delete the archive, ISO 8601 in UTC. */
   pruned_ts: string;
 }
 
-/** The position of a line in the manifest, and the link to the previous line. */
+/** The number of a line in the manifest, and the digest of the previous line, which links the two lines. */
 export interface LinePlace {
   /** Version of the manifest format. */
   v: 1;
@@ -195,7 +195,10 @@ function isDigestOrNull(value: unknown): boolean {
   return value === null || typeof value === "string" && SHA256.test(value);
 }
 
-/** The length in characters and the form of a time that this library writes, for the years 0 to 9999. */
+/**
+ * The length in characters and the form of a time that this library writes. Only times of the years 0 to 9999 have this
+ * form.
+ */
 const USUAL_TIME_LENGTH = "2026-02-13T14:30:22.123Z".length;
 const USUAL_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
@@ -285,7 +288,7 @@ export function parseManifestLine(
     text = decoder.decode(bytes);
     value = JSON.parse(text);
   } catch {
-    // The line is torn or damaged. The exact error does not matter.
+    // The line is torn or damaged. The error has no further details that a caller needs.
     return null;
   }
   const line = isUsual(value)

@@ -65,7 +65,7 @@ export class ManifestLines {
   #byteLength = 0;
   #lastByteLength = 0;
   #headSha256: string | null = null;
-  /** The last line, if it is the line of an archive and has no fault. */
+  /** The last line of the manifest, if it describes an archive and has no fault; otherwise undefined. */
   #lastArchive: ArchiveLine | undefined;
   #lastLink: ChainLink | null = null;
   #prunedUntilMs = -Infinity;
@@ -84,7 +84,10 @@ export class ManifestLines {
     return this.#pruned;
   }
 
-  /** The spans of each pruned archive, by archive name. Archives whose lines stated no spans are not included. */
+  /**
+   * The spans of each archive that retention has deleted, by archive name. Archives whose manifest lines have no spans
+   * are not included.
+   */
   get prunedSpans(): ReadonlyMap<string, PrunedSpans> {
     return this.#prunedSpans;
   }
@@ -98,14 +101,14 @@ export class ManifestLines {
   }
 
   /**
-   * Time of the newest event in the archives that retention has deleted, epoch milliseconds; -Infinity if these had no
+   * Time of the newest event in the archives that retention has deleted, epoch milliseconds; -Infinity if they had no
    * event with a time.
    */
   get prunedUntilMs(): number {
     return this.#prunedUntilMs;
   }
 
-  /** Total length of the decompressed content of the pruned archives, in bytes. */
+  /** Total length of the decompressed content of the archives that retention has deleted, in bytes. */
   get prunedBytes(): number {
     return this.#prunedBytes;
   }
@@ -190,7 +193,10 @@ export class ManifestLines {
     return undefined;
   }
 
-  /** Marks the previous line as untrusted, because the current line does not carry its digest. */
+  /**
+   * Forgets what the previous line states, because the current line does not have the digest of the previous line. So
+   * one of the two lines was modified.
+   */
   #disown(): void {
     const last = this.#lastArchive;
     if (last !== undefined && this.#byArchive.get(last.archive) === last) {

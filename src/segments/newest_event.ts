@@ -21,7 +21,7 @@ const CHUNK_BYTES = 256 * 1024;
 const encoder = new TextEncoder();
 // Latin-1 decodes each byte to one character, so offsets in the text are offsets in the bytes.
 const latin1 = new TextDecoder("latin1");
-/** The start of a line that this library writes. Each digit "0" stands for any byte. */
+/** The start of a line that this library writes. Each "0" in this template matches any byte. */
 const TEMPLATE = encoder.encode('{"ts":"0000-00-00T00:00:00.000Z"');
 const ANY = 0x30;
 const TS_AT = '{"ts":"'.length;
@@ -38,11 +38,11 @@ export class NewestEvent {
   readonly #seconds = new Uint8Array(SECONDS_LENGTH);
   #epochMs = -Infinity;
   #ts = "";
-  /** Whether the examined part may contain an event that is newer than `#epochMs`. */
+  /** Whether the examined part of the file may contain an event that is newer than `#epochMs`. */
   #isUnsure = false;
   /** The length of the examined part in bytes. If `#isWithinLine` is false, the part ends at the end of a line. */
   #byteLength = 0;
-  /** Whether the examined part ends within a line that is longer than a chunk. */
+  /** Whether the examined part of the file ends within a line that is longer than a chunk. */
   #isWithinLine = false;
   /** The first and the last bytes of the examined part, by which {@linkcode forgetUnlessIn} recognizes the file. */
   #first: Uint8Array = new Uint8Array();

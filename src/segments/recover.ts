@@ -195,7 +195,8 @@ async function factsOf(
     const content = await summarizeArchive(archiving, stamp);
     const archive = basename(path);
     const line = archiving.manifest.read().byArchive.get(archive);
-    // If an older line describes this content, it still proves who created the archive.
+    // If an older manifest line describes the same content, its `rebuilt` still states whether this library created the
+    // archive.
     const isSame = line?.sha256 === content.sha256 && line.gzip_sha256 === content.gzip_sha256;
     const rollup = keptRollup(content);
     const rollup_sha256 = rollup?.digest ?? null;

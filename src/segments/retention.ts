@@ -60,11 +60,12 @@ interface ListedArchive extends OwnArchive {
   readonly line: ArchiveLine;
 }
 
-/** The object that prunes the archives of one log. */
+/** Deletes the archives of one log that exceed a limit of its retention policy. */
 export class Retention {
   readonly #options: RetentionOptions;
   /**
-   * Names of archives that differ from their manifest lines. These archives are not pruned, and each is logged once.
+   * Names of archives that differ from their manifest lines. Retention does not delete these archives, because another
+   * program may have replaced them. Each is logged once.
    */
   readonly #foreign = new Set<string>();
   /**
@@ -98,7 +99,7 @@ export class Retention {
         next !== undefined && !signal.aborted;
         next = await this.#next()
       ) {
-        // If this archive is kept, newer archives are kept too, because archives are removed oldest first.
+        // Archives are removed oldest first. So if one archive must be kept, all newer archives are kept too.
         if (!(await this.#mayRemove(next.archive))) break;
         await this.#prune(next, removed);
       }

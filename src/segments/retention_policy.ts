@@ -7,13 +7,13 @@ import type { RetentionPolicy } from "../options/log_options.ts";
 import type { PruneReason } from "./manifest_line.ts";
 import { type Stamp, stampEpochMs } from "./segment_name.ts";
 
-/** An archive that this library created and may therefore prune. */
+/** An archive that this library created and may therefore delete. */
 export interface OwnArchive {
   readonly stamp: Stamp;
   readonly gzip_bytes: number;
 }
 
-/** An archive to prune, and the limit that it exceeds. */
+/** An archive to delete, and the limit that it exceeds. */
 export interface DueArchive<Archive extends OwnArchive> {
   readonly archive: Archive;
   readonly reason: PruneReason;
@@ -47,8 +47,8 @@ export function dueArchives<Archive extends OwnArchive>(
       : null;
     // Archives are deleted oldest first. So if an archive is kept, all newer archives are kept too.
     if (reason === null) break;
-    // A fleet that has not received this archive has not received any newer archive either. So the bytes of all
-    // remaining archives count as not shipped yet.
+    // Fleets receive the archives of a log in order. So a fleet that has not received this archive has not received any
+    // newer archive either. So the bytes of all remaining archives count as not shipped yet.
     if (mustWait(archive, { policy, nowMs, received, waitingBytes: bytes })) break;
     due.push({ archive, reason });
     bytes -= archive.gzip_bytes;

@@ -19,7 +19,9 @@ import type { Stamp } from "./segment_name.ts";
 
 /** The facts that {@linkcode sealActive} needs about the active file. */
 export interface Sealing extends Omit<StampFacts, "newestStamp"> {
-  /** The ownership of the active file. The segment and the next active file must have the same ownership. */
+  /**
+   * The owner, group and mode of the active file. The segment and the next active file must have the same ownership.
+   */
   readonly ownership: Ownership | null;
 }
 
@@ -41,7 +43,7 @@ export function sealActive(log: LogDirectory, sealing: Sealing): Stamp {
     fileSystem.rename(files.active, sealed);
   } catch (error) {
     // A rename that reports an error may still have taken effect on the disk. So remove the file at the new name only
-    // if it is still the empty file.
+    // if it is still the empty file that reserved the name.
     const isReserved = () => {
       const status = fileSystem.status(sealed);
       return status !== null && isSameFile(status, reserved) && status.byteLength === 0;

@@ -32,7 +32,10 @@ const ARCHIVE_SUFFIX = ".gz";
 const UNFINISHED_SUFFIX = ".gz.tmp";
 const ROLLUP_SUFFIX = ".rollup";
 const UNFINISHED_ROLLUP_SUFFIX = ".rollup.tmp";
-/** The suffix of a claim file. It follows the name of the unfinished archive that the owner of the claim writes. */
+/**
+ * The suffix of a claim file, which a process locks while it archives a segment. The suffix follows the name of the
+ * archive that is being written.
+ */
 const CLAIM_SUFFIX = ".lock";
 
 /** The paths of the files of one log. */
@@ -45,9 +48,12 @@ export class LogFiles {
   readonly manifest: string;
   /** The lock file. A writer locks this file during every append. */
   readonly lock: string;
-  /** The temporary file of `scout import`, which is also the claim file of a running import. */
+  /**
+   * The temporary file of `scout import`. An import locks the file while it runs, so that no second import runs at the
+   * same time.
+   */
   readonly importing: string;
-  /** The claim file of the process that adds missing lines to the manifest. */
+  /** The claim file of recovery: the process that locks it adds the missing lines to the manifest. */
   readonly completing: string;
   /**
    * The file that states how far the log is copied into each fleet, which is a group of logs on a server. See
@@ -56,7 +62,7 @@ export class LogFiles {
   readonly shipped: string;
   /** The temporary file into which a process that ships the log writes the new content of {@linkcode shipped}. */
   readonly unfinishedShipped: string;
-  /** The claim file of the process that ships the log and replaces {@linkcode shipped}. */
+  /** The claim file for {@linkcode shipped}: the process that locks it may replace that file. */
   readonly recording: string;
   /** The path of the directory with a separator at its end, as the caller spelled it. */
   readonly #parent: string;
@@ -67,7 +73,7 @@ export class LogFiles {
   constructor(path: string) {
     const name = basename(path);
     const dot = name.lastIndexOf(".");
-    // A leading dot marks a hidden file; it does not start an extension.
+    // A dot at the start of a name marks a hidden file, and does not start an extension.
     const stemLength = dot > 0 ? dot : name.length;
     this.#stem = name.slice(0, stemLength);
     this.#extension = name.slice(stemLength);

@@ -40,13 +40,16 @@ export interface SegmentsOptions {
  */
 const MANIFEST_GRACE_MS = 1_000;
 
-/** The part of a writer that recovers, archives and prunes the segments of its log. */
+/**
+ * The part of a writer that takes care of the segments of its log: recovers them after a crash, compresses them into
+ * archives, and deletes archives that exceed a limit.
+ */
 export class Segments {
   readonly #options: SegmentsOptions;
   readonly #manifest: Manifest;
   readonly #archiver: Archiver;
   readonly #retention: Retention | undefined;
-  /** Aborts recovery's work on the manifest, and pruning. */
+  /** Aborts the work of recovery on the manifest, and the deletion of old archives. */
   readonly #ending = new AbortController();
   #recovery: Promise<RecoveryReport> | undefined;
 
@@ -77,12 +80,15 @@ export class Segments {
     return this.#recovery = this.#recover(closedTornTail);
   }
 
-  /** Starts archiving in the background. Must be called once for each segment that this process seals. */
+  /**
+   * Starts to compress sealed segments into archives in the background. Must be called once for each segment that this
+   * process seals.
+   */
   sealed(): void {
     this.#archiver.sealed();
   }
 
-  /** Prunes the archives that exceed a limit of the retention policy. Logs a failure; never rejects. */
+  /** Deletes the archives that exceed a limit of the retention policy, oldest first. Logs a failure; never rejects. */
   async prune(): Promise<void> {
     await this.#retention?.apply();
   }
@@ -109,7 +115,10 @@ export class Segments {
     return this.#archiver.archived(stamp);
   }
 
-  /** Resolves when all queued archiving is done. After a grace period, aborts recovery's work on the manifest. */
+  /**
+   * Resolves when all queued archiving is done. If recovery is still adding lines to the manifest after a grace period,
+   * aborts this work.
+   */
   async finish(): Promise<void> {
     const timer = this.#options.clock.startTimer(MANIFEST_GRACE_MS, () => this.#ending.abort());
     await this.#recovery;

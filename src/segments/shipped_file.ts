@@ -38,13 +38,11 @@ export interface ReceivingFleet {
 
 /** The line of a fleet: the part of the log that the fleet has received. */
 export interface Received extends ReceivingFleet {
-  /**
-   * The newest segment that the fleet has received completely, as the file name of its archive; null if there is none.
-   */
+  /** The file name of the newest archive that the fleet has received completely; null if it has received none. */
   readonly archive: string | null;
   /**
-   * Position in the log, in bytes across all its files, up to which the fleet had received the log when the line was
-   * written.
+   * Position up to which the fleet had received the log when the line was written, in bytes, counted across all files
+   * of the log.
    */
   readonly position: number;
   /** Time at which the line was written, ISO 8601 in UTC. */
@@ -61,7 +59,7 @@ export interface ShippedLines {
 
 /** Maximum size of the file in bytes, enough for a thousand fleets. A larger file counts as damaged. */
 const FILE_BYTES_MAX = 512 * 1024;
-/** Maximum time in milliseconds to wait while other shippers write their lines. */
+/** Maximum time in milliseconds that a shipper waits while other shippers write their lines. */
 const PATIENCE_MS = 10_000;
 const DELAY_MAX_MS = 16;
 
@@ -84,7 +82,10 @@ export function readShipped(log: LogDirectory): ShippedLines | null {
   }
 }
 
-/** Creates an empty `audit.shipped.jsonl` if the file does not exist. Shippers then write their lines into the file. */
+/**
+ * Creates an empty `audit.shipped.jsonl` if the file does not exist. Shippers write their lines only into an existing
+ * file.
+ */
 export async function createShipped(log: LogDirectory): Promise<void> {
   const { fileSystem, files: { shipped } } = log;
   if (fileSystem.status(shipped) !== null) return;
@@ -197,7 +198,7 @@ export function removeUnfinishedShipped(log: LogDirectory): string[] {
   const left = [unfinishedShipped, recording].filter((path) => fileSystem.status(path) !== null);
   if (left.length === 0) return [];
   using claim = tryClaim(log, recording);
-  // A running shipper holds the claim and is writing its line, so its files must stay.
+  // A running shipper holds the claim and is writing its line, so the two files belong to it and must stay.
   if (claim === null) return [];
   removeFile(fileSystem, unfinishedShipped);
   claim.release();
@@ -231,13 +232,13 @@ function linesIn(bytes: Uint8Array, log: LogDirectory): ShippedLines {
   return { fleets, damage: first === undefined ? null : `line ${first} is invalid` };
 }
 
-/** Parses a line. Returns null if a shipper of the log cannot have written the line. */
+/** Parses a line of `audit.shipped.jsonl`. Returns null if a shipper of the log cannot have written the line. */
 function receivedIn(text: string, log: LogDirectory): Received | null {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    // The line is torn or damaged. The exact error does not matter.
+    // The line is torn or damaged. The error has no further details that a caller needs.
     return null;
   }
   if (typeof value !== "object" || value === null) return null;

@@ -19,8 +19,8 @@ interface Beginning<Line> {
 }
 
 /**
- * The open spans of a log. The caller adds beginnings and ends in the order of the log. `Line` is the type of the data
- * that is stored for each beginning.
+ * The open spans of a log, which have begun and not ended. The caller adds beginnings and ends in the order of the log.
+ * `Line` is the type of the data that is stored for each beginning.
  */
 export class SpanLedger<Line> {
   /** The open spans in the order in which they began. */

@@ -13,7 +13,10 @@ import { signOfLife, type SpanEnd, SpanLedger, spanOf } from "./span_ledger.ts";
 
 /** The spans of a segment. */
 export interface SpanSummary {
-  /** The ends of spans that began before the segment, except ends of the types in `unlisted`. */
+  /**
+   * The ends of spans that began in an earlier file, as the type and the span ID of each; without the types in
+   * `unlisted`.
+   */
   readonly ended: readonly SpanEnd[];
   /**
    * The event types that have many ends but no beginning in the segment. Their ends are not in `ended`, because such
