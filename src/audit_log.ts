@@ -344,7 +344,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   /**
-   * Makes every accepted event durable, waits for archiving, and closes the log.
+   * Makes every accepted event durable, waits until full files are compressed into archives, and closes the log.
    *
    * @returns The same promise at each call.
    * @throws {AuditWriteError} With phase "sync" if not everything could be made durable.
@@ -409,8 +409,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   /**
-   * Sums the `cost` of the events of the last `hours` hours, of every session and process, up to now. A later call
-   * reads only the lines that were added since the previous call.
+   * Sums the `cost` of the events of the last `hours` hours, up to now. Events of every session and process count. A
+   * later call reads only the lines that were added since the previous call.
    *
    * @param hours Number of hours, which may be a fraction; 1 by default. For zero or less, the sum is 0.
    * @returns The sum in USD.
@@ -424,7 +424,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   }
 
   /**
-   * Computes the accuracy of navigation; see {@linkcode accuracyMetrics}.
+   * Computes which share of the navigations of an agent succeeded, from its `nav` and `validation_fail` events. See
+   * {@linkcode accuracyMetrics}.
    *
    * @param since Counts events from this time on.
    * @returns The counts, and the accuracy in percent.
@@ -456,7 +457,8 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
    * Lists the calls that have a begin event and no end event in the log; see {@linkcode AuditReader.unfinished}.
    *
    * @param options `signal` aborts the iteration.
-   * @returns An async iterable of the spans, in the order in which they began. Each iteration is a snapshot.
+   * @returns An async iterable of the spans, in the order in which they began. Each iteration is a snapshot of the log
+   *   at its start.
    * @throws {TypeError} If an option is unknown or of the wrong type; the message names it.
    * @throws {AuditClosedError} If the log is closed.
    */

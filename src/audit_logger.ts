@@ -40,8 +40,8 @@ import { type Fields, mergeFields } from "./write/merge_fields.ts";
  */
 export interface AuditLogger {
   /**
-   * Logs an event. A field of the call overrides the bound field of the same name. If the field of the call is
-   * `undefined` or `null`, the event does not have the field. See {@linkcode AuditLog.log}.
+   * Logs an event, with the bound fields of the logger. A field of the call overrides the bound field of the same name.
+   * If the field of the call is `undefined` or `null`, the event does not have the field. See {@linkcode AuditLog.log}.
    *
    * @param event The type of the event: any non-empty string.
    * @param fields The object whose own enumerable properties become the fields of the event; by default none.
@@ -83,9 +83,9 @@ export interface AuditLogger {
   child<T extends object>(fields: T & KnownFields): AuditLogger;
 
   /**
-   * Declares a budget. All processes that use the same name on this log share the budget. A new budget with a rolling
-   * window already counts the costs of the events in its window. The limit stays until a process declares another
-   * limit.
+   * Declares a budget, a limit on the amount that calls may spend. All processes that use the same name on this log
+   * share the budget. A new budget with a rolling window already counts the costs of the events in its window. The
+   * limit stays until a process declares another limit.
    *
    * @param options The name, the limit, and the window or the start.
    * @returns A promise of the budget, which resolves when the limit is in the log.

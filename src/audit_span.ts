@@ -36,7 +36,7 @@ export interface AuditSpan extends AsyncDisposable {
 
   /**
    * Logs the beginning of a new span within this span. The two events of the new span have this span's ID as `parent`,
-   * and the bound fields of this span.
+   * and the fields that the logger of this span adds to each of its events.
    *
    * @param event The type of the event that ends the span; see {@linkcode AuditLogger.begin}.
    * @param fields The fields of the event that begins the span; by default none.
@@ -51,9 +51,9 @@ export interface AuditSpan extends AsyncDisposable {
   ): Promise<AuditSpan>;
 
   /**
-   * Logs the end of the span: an event with the bound fields of the logger, `span`, `parent`, `duration_ms` (from a
-   * monotonic clock) and `status` "ok". `fields` can set other values of `duration_ms` and `status`. The fields of
-   * `begin()` are not repeated; `scout query --spans` shows both events as one row.
+   * Logs the end of the span: an event with the fields that the logger adds to each event, and with `span`, `parent`,
+   * `duration_ms` (from a monotonic clock) and `status` "ok". `fields` can set other values of `duration_ms` and
+   * `status`. The fields of `begin()` are not repeated; `scout query --spans` shows both events as one row.
    *
    * @param fields Fields of the event, such as `cost`; by default none.
    * @returns A promise that resolves when the line of the end is written.

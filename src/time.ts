@@ -60,7 +60,8 @@ const TIME_TEXT = new RegExp(
 /**
  * Parses a time in the formats of RFC 3339, PostgreSQL, Python and Java: `2026-02-13T14:30:22.123Z`,
  * `2026-02-13 14:30:22+01`, `2026-02-13 14:30:22,123`, `2026-02-13T14:30+01:00[Europe/Berlin]`. A leap second (`:60`)
- * counts as the preceding second. Every time in a log or an imported file is read by this function.
+ * counts as the preceding second. Every time in a log or an imported file is read by this function, or by
+ * `tsEpochMs()`, which is faster for times that this library wrote.
  *
  * @returns The time, or null if the text is not a time.
  */
