@@ -70,9 +70,9 @@ export interface RetentionPolicy {
   maxBytes?: number;
   /**
    * Maximum age of an archive in seconds, a number >= 0. The age counts from the rotation that created the archive, so
-   * the events in the archive are older. The active file is rotated at this age too, unless `rotationAgeSec` says
-   * otherwise, and retention checks the age at least once an hour. So when an event is deleted, its age is at most
-   * twice this limit plus an hour. If the limit is not set, the age is not limited.
+   * the events in the archive are older. The active file is also rotated at this age, unless `rotationAgeSec` sets
+   * another age. Retention checks the age of the archives at least once an hour. So when an event is deleted, its age
+   * is at most twice this limit plus an hour. If the limit is not set, the age is not limited.
    *
    * @default {undefined}
    */
