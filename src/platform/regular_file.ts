@@ -28,8 +28,9 @@ export interface RegularFile {
 /** Options of {@linkcode openForAppend}. */
 export interface OpenOptions {
   /**
-   * Creates the file if it is missing, for example with another owner or mode than the default ones. The function may
-   * create the file under a temporary name, see {@linkcode temporaryFor}, and link it to its path when it is complete.
+   * Creates the file if it is missing. Callers pass this function if the new file needs another owner or mode than the
+   * default ones. The function may create the file under a temporary name, see {@linkcode temporaryFor}, and link it to
+   * its path when it is complete.
    */
   readonly create?: () => FileHandle;
   /** The mode in which the file is opened; "append" by default. */
@@ -194,7 +195,7 @@ export function truncate(
 
 /**
  * Syncs an open file, even if it was opened for reading only. If the handle cannot sync it, opens the file again by its
- * path. Resolves with `false`, and syncs nothing, if the file is then no longer at its path.
+ * path. Resolves with `false`, and syncs nothing, if the path no longer leads to this file.
  *
  * @throws {Deno.errors.NotCapable} If the system syncs a file only through a handle that can write, as Windows does,
  *   and the permission to write is missing.
