@@ -63,8 +63,8 @@ export interface VerifyProgress {
 export interface VerifyOptions {
   /**
    * A chain head that {@linkcode AuditReader.head} returned earlier. Everything that the log contained at that time
-   * must still be in the log, unless it was pruned. Without an anchor, the check cannot detect that the newest events
-   * were removed or that the whole log was rewritten.
+   * must still be in the log, except archives that retention has deleted. Without an anchor, the check cannot detect
+   * that the newest events were removed or that the whole log was rewritten.
    *
    * @default {undefined}
    */
