@@ -59,8 +59,9 @@ export interface ActiveFileOptions {
 const PATIENCE = 3;
 
 /**
- * Maximum number of bytes of other writers' lines that are read under the lock, which takes a few milliseconds. If more
- * bytes are unread, they are read outside the lock first.
+ * Maximum number of bytes of other writers' lines that are read while this writer holds the append lock, which takes a
+ * few milliseconds. If more bytes are unread, they are first read without the lock, so that other writers need not
+ * wait.
  */
 const UNREAD_BYTES_MAX = 1024 * 1024;
 
@@ -315,10 +316,10 @@ export class ActiveFile {
   }
 
   /**
-   * Seals the file and returns the stamp of the segment, which is the time in its file name, or undefined if another
-   * process has moved the file away. The file must be ready, see {@linkcode readySync}. It must be synced, or its sync
-   * must have failed. If this method throws, the file stays the active file. Call this method only under the append
-   * lock.
+   * Seals the file: renames it to a segment, to which no more lines are appended. Returns the stamp of the segment,
+   * which is the time in its file name; undefined if another process has moved the file away. The file must be ready,
+   * see {@linkcode readySync}. It must be synced, or its sync must have failed. If this method throws, the file stays
+   * the active file. Call this method only under the append lock.
    */
   sealSync(nowMs: number): Stamp | undefined {
     const { handle, newestEvent } = this.#open!;
@@ -391,9 +392,9 @@ export class ActiveFile {
   }
 
   /**
-   * Creates the next active file at once, with the owner and group of the sealed file. Otherwise the process of the
-   * next append would have to create the file. Even if that process runs as this owner, it is possibly not allowed to
-   * assign files to this group.
+   * Creates the next active file at once, with the owner and group of the file that was just sealed (renamed to a
+   * segment). Otherwise the process of the next append would have to create the file. Even if that process runs as this
+   * owner, it is possibly not allowed to assign files to this group.
    */
   #createNext(): void {
     try {

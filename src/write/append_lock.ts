@@ -40,7 +40,7 @@ export class AppendLock implements Disposable {
   }
 
   /**
-   * Takes the lock, runs `section` with the handle of the lock file, and releases the lock.
+   * Takes the append lock, calls `section` with the handle of the lock file, and releases the lock.
    *
    * @throws {AuditWriteError} If another writer holds the lock for `lockTimeoutSec`, or if the system cannot lock the
    *   file. In the second case, `cause` is the error of the system. The phase is "lock".

@@ -113,8 +113,8 @@ function rankOf(name: string): number {
 }
 
 /**
- * Returns the names, with the known fields in the order of a line. Most callers pass the known fields in that order
- * already, so that no sort is needed. Other names may be anywhere between them.
+ * Returns the names of an event's fields, with the known fields in the order in which a line has them. Most callers
+ * pass the known fields in that order already, so that no sort is needed. Other names may be anywhere between them.
  */
 function inOrder(names: string[]): string[] {
   let last = 0;

@@ -2,7 +2,8 @@
  * Decides when a sync is due, and which lines may be acknowledged before the sync: the promise that `log()` returned
  * for them resolves. Pure.
  *
- * Invariant, if a sync is due every N lines: at most N - 1 acknowledged lines are not durable.
+ * Invariant, if a sync is due every N lines: at most N - 1 acknowledged lines are not durable, so a power loss can lose
+ * at most these lines.
  *
  * @module
  */

@@ -104,9 +104,9 @@ const encoder = new TextEncoder();
 const EMPTY = new Uint8Array();
 
 /**
- * The last stage of the write path of a log. A write resolves when its batch is in the kernel. If the batch brings the
- * number of lines that are not yet durable to `fsyncEveryNLines`, the write resolves when the batch is durable.
- * `close()` resolves when everything is durable.
+ * The last stage of the write path of a log. A write resolves when its batch of lines is in the kernel, so that a kill
+ * of the process cannot lose the lines. If the batch brings the number of lines that are not yet durable to
+ * `fsyncEveryNLines`, the write resolves when the batch is durable. `close()` resolves when everything is durable.
  */
 export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   readonly #lock: AppendLock;
@@ -233,7 +233,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
 
   /**
    * Writes a batch, blocking the thread while another writer holds the lock. Does nothing if the batch was written or
-   * refused already. Starts no sync: the caller must then call {@linkcode syncSync}, which acknowledges the lines.
+   * refused already. Starts no sync: the caller must then call {@linkcode syncSync}, after which the promises of the
+   * lines resolve.
    *
    * @throws {AuditWriteError} If the write fails. Before that, the lines are reported as refused.
    */
@@ -380,7 +381,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       if (this.#rest(batch).byteLength > 0) await this.#clock.turn();
     }
     // Without `outcomes`, a caller may write the same chunk to the stream again, so the number of its written bytes is
-    // deleted. With `outcomes`, the number is kept, because the log may still pass this batch to writeSync().
+    // deleted. With `outcomes`, the number is kept, because the log may pass the same batch to writeSync() too, for
+    // example at the exit of the program.
     if (this.#outcomes === undefined) this.#decided.delete(batch);
   }
 
@@ -618,8 +620,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
 
   /**
    * Seals the active file and returns the stamp of the segment, which is the time in its file name. The file must be
-   * ready, see {@linkcode ActiveFile.readySync}. Returns undefined if another process has moved the file away. Runs
-   * under the lock.
+   * ready, see {@linkcode ActiveFile.readySync}. Returns undefined if another process has moved the file away. The
+   * caller holds the append lock.
    */
   #seal(lockFile: FileHandle): Stamp | undefined {
     this.#marking(() => clearMarks(lockFile));

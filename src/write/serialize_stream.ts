@@ -97,7 +97,7 @@ export class SerializeStream extends TransformStream<AuditRecordInput, Uint8Arra
 
 /**
  * Settings for an event that the log itself logs. Such an event may have a type that begins with `budget_` and the
- * field `hold`, which are reserved for budgets. It may also have a time of its own.
+ * field `hold`, which are reserved for budgets. It may also have another time than the current one.
  */
 export interface OwnLine {
   readonly nowMs?: number;
