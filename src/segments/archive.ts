@@ -83,9 +83,9 @@ export async function archiveSegment(archiving: Archiving, stamp: Stamp): Promis
   const { byteLength } = segment.status();
 
   const isPublished = fileSystem.status(files.archive(stamp)) !== null;
-  // Sealing renamed the active file to the segment, but the process may have died before it synced the directory. If
-  // the archive became durable before this rename, a power loss could undo the rename. The lines would then be both in
-  // the active file and in the archive.
+  // Sealing renamed the active file to the segment, but the process may have died before it synced the directory. The
+  // directory is synced here, because a power loss could otherwise undo the rename and keep the archive. The lines
+  // would then be both in the active file and in the archive.
   if (!isPublished) await log.sync();
   const content = isPublished
     ? await checkArchive(
@@ -125,8 +125,9 @@ export async function summarizeArchive(
 }
 
 /**
- * Creates the archive of a segment: writes the archive, checks it and publishes it under its final name. The archive
- * has the owner and the mode of the segment. Resolves with the summary that the manifest line needs.
+ * Creates the archive of a segment: compresses the segment into a temporary file, compares the content, and gives the
+ * file its final name. The archive has the owner and the mode of the segment. Resolves with the summary that the
+ * manifest line needs.
  */
 async function makeArchive(
   archiving: Archiving,
@@ -258,8 +259,8 @@ async function removeSegment(
  */
 async function removeEmpty({ log, underLock }: Archiving, stamp: Stamp): Promise<ArchiveOutcome> {
   const { fileSystem, files } = log;
-  // A process that seals holds the append lock from the creation of the empty file to the rename. So if this process
-  // holds the lock and the segment is empty, the segment is abandoned.
+  // A process that seals the active file holds the append lock from the creation of the empty file to the rename. So if
+  // this process holds the lock and the segment is empty, the segment is abandoned.
   const isRemoved = await underLock(() => {
     if (!log.isReserved(stamp)) return false;
     removeFile(fileSystem, files.unfinished(stamp));

@@ -97,9 +97,9 @@ export class Archiver {
   }
 
   /**
-   * Resolves when the backlog of sealed segments is small enough. Also resolves when archiving fails, because a failure
-   * must not stop appends. Appends wait for this promise, so that the number of sealed segments stays bounded. Returns
-   * undefined if an append need not wait.
+   * Resolves when few enough sealed segments wait to be archived. Also resolves when archiving fails, because a failure
+   * must not stop appends. Appends wait for this promise, so that the number of sealed segments cannot grow without
+   * limit. Returns undefined if an append need not wait.
    */
   room(): Promise<void> | undefined {
     return this.#backlog > BACKLOG_MAX ? this.#progress.promise.then(() => this.room()) : undefined;

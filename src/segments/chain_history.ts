@@ -1,5 +1,6 @@
 /**
- * Finds the last link of a log's chain before the active file: the number and the hash of the last chained line.
+ * Finds the last link of a log's hash chain before the active file: the number and the hash of the last chained line. A
+ * writer continues the chain from this link.
  *
  * The link comes from the last chained line of a sealed segment, or from the manifest line of an archive. If an archive
  * has no manifest line, the archive must be decoded. Decoding takes too long to be done under a lock, so

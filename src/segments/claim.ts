@@ -42,8 +42,8 @@ export class Claim implements Disposable {
   }
 
   /**
-   * Removes the claim file, and releases the lock. If another process has put its own claim file at the path, that file
-   * stays.
+   * Removes the claim file, and releases its lock, so that another process can claim the work. If another process has
+   * put its own claim file at the path, that file stays.
    *
    * @throws {Error} If the file cannot be removed. The lock is then released too.
    */

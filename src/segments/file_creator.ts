@@ -63,7 +63,8 @@ export class FileCreator {
    * owner or the group of the log, the file belongs to the user of the process. But if the owner of the log could then
    * not open the file, throws and creates no file.
    *
-   * @param ofLog The ownership of the active file, the newest segment or the lock file; null if the log has no file.
+   * @param ofLog The owner, group and mode of the active file, the newest segment or the lock file; null if the log has
+   *   no file.
    * @throws {Deno.errors.AlreadyExists} If the path exists.
    * @throws {Deno.errors.Busy} If another process removed the temporary file. The creation must be tried again.
    * @throws {OwnershipError} If the owner of the log could not open the new file.
@@ -120,8 +121,8 @@ export class FileCreator {
   }
 
   /**
-   * Checks that this process can create a file with the ownership at the path. For this check, creates and removes a
-   * temporary file, and stores the ownership that the system gave to this file.
+   * Checks that this process can create a file with this owner, group and mode at the path. For this check, creates and
+   * removes a temporary file, and stores the ownership that the system gave to this file.
    *
    * @throws {OwnershipError} If the process may not assign files to the owner.
    */

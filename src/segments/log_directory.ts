@@ -227,8 +227,8 @@ export class LogDirectory {
    * Opens any file of the log by its path for appending. If the file does not exist, creates it for the owner of the
    * log, see {@linkcode FileCreator}.
    *
-   * @param continued The ownership for a new file: that of the previous file, which the new file continues; null if the
-   *   system has no ownership. If `continued` is undefined, a new file gets the ownership of the log.
+   * @param continued The owner, group and mode for a new file: those of the previous file, which the new file
+   *   continues; null if the system has none. If `continued` is undefined, a new file gets those of the log.
    * @throws {TypeError} If the path is not a regular file with a single hard link.
    * @throws {OwnershipError} If the file does not exist, and the process may not assign files to the owner of the log.
    */
@@ -239,13 +239,14 @@ export class LogDirectory {
   }
 
   /**
-   * Opens the active file like {@linkcode openForAppend}.
+   * Opens the active file for appending, and creates it if it does not exist, like {@linkcode openForAppend}. Rejects a
+   * file that another user may have planted.
    *
-   * @param continued The ownership of the previous active file; undefined if the caller does not know it.
+   * @param continued The owner, group and mode of the previous active file; undefined if the caller does not know them.
    * @throws {Deno.errors.PermissionDenied} If every user can create files in the directory, and the active file does
    *   not belong to root, the owner of the directory or the owner of the previous active file. If `continued` is
-   *   undefined, the owner of the lock file counts as the previous owner. Any other user could read and change every
-   *   event.
+   *   undefined, the owner of the lock file counts as the previous owner. If the file belonged to any other user, this
+   *   user could read and change every event.
    */
   openActiveForAppend(continued: Ownership | null | undefined): RegularFile {
     const { active } = this.files;
@@ -323,9 +324,9 @@ export class LogDirectory {
   }
 
   /**
-   * Returns the ownership of the first of these files that exists and is trusted: the active file, the newest segment,
-   * the lock file. Returns null if there is no such file. The lock file is trusted because the first process that
-   * opened the log created it.
+   * Returns the owner, group and mode of the first of these files that exists and is trusted: the active file, the
+   * newest segment, the lock file. Returns null if there is no such file. The lock file is trusted because the first
+   * process that opened the log created it.
    *
    * Other users may have created files with the names of the active file and of segments. So the active file is trusted
    * only if {@linkcode openActiveForAppend} accepts its owner. A segment is trusted only if it belongs to the owner of

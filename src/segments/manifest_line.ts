@@ -1,5 +1,6 @@
 /**
- * The lines of a manifest: one for each archive that was created, and one for each archive that was pruned. Pure.
+ * The lines of a manifest: one for each archive that was created, and one for each archive that retention has deleted.
+ * Pure.
  *
  * Each line carries the SHA-256 of the previous line, computed without the line break. If a line is modified, removed
  * or inserted, the digest in the next line does not match.
@@ -160,8 +161,8 @@ function areFigures(value: unknown): boolean {
 
 const MEMBERS = Object.keys(archiveSchema.shape);
 /**
- * The member names of an archive's line, as one text: in lines of this version, and in lines of earlier versions, which
- * have no `rollup_sha256`, or neither that nor `spans`.
+ * The member names of an archive's line, as one text: in lines of this version of the library, and in lines of earlier
+ * versions, which lack `rollup_sha256`, or both `rollup_sha256` and `spans`.
  */
 const USUAL_MEMBERS = [[], ["rollup_sha256"], ["rollup_sha256", "spans"]]
   .map((missing) => MEMBERS.filter((name) => !missing.includes(name)).join());

@@ -1,6 +1,6 @@
 /**
  * Finds the time of the newest event of a segment. The stamp of a segment, which is the time in its file name, must not
- * be older than this event, because a reader that needs only events after the stamp skips the segment.
+ * be older than the newest event, because a reader that needs only events after the stamp skips the segment.
  *
  * A writer calls {@linkcode NewestEvent.appended} with the lines that it appends, so that it need not read these lines
  * from the file. Lines of other writers are read from the file when the time is needed.

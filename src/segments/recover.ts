@@ -90,10 +90,10 @@ async function orLogged(
 }
 
 /**
- * Removes unfinished archives whose segment does not exist. A segment exists as long as a process writes its archive,
- * so these archives are abandoned. If the segment exists, the archiver of the segment removes the unfinished archive.
- * Also removes temporary files that killed processes left behind. Resolves with the paths of the claim files that it
- * found.
+ * Removes unfinished archives whose segment does not exist. A segment is removed only after its archive is complete, so
+ * these archives are abandoned. If the segment still exists, the process that archives it removes the unfinished
+ * archive. Also removes temporary files that killed processes left behind. Resolves with the paths of the claim files
+ * that it found.
  */
 async function removeStrays(options: RecoveryOptions, removed: string[]): Promise<string[]> {
   const { log } = options.archiving;

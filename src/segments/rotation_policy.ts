@@ -13,8 +13,8 @@ const LINE_BREAK = 0x0a;
  * consist of complete lines. The line with which the file reaches `limitBytes` is the last line to append; the other
  * lines belong in the next active file.
  *
- * If the file has already reached `limitBytes`, an attempt to seal it has failed. Then the whole batch is appended to
- * this file.
+ * If the file has already reached `limitBytes`, an attempt to seal the file (to rename it to a segment) has failed.
+ * Then the whole batch is appended to the full file.
  */
 export function partLength(batch: Uint8Array, byteLength: number, limitBytes: number): number {
   if (byteLength >= limitBytes) return batch.byteLength;

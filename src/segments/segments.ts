@@ -72,7 +72,7 @@ export class Segments {
   }
 
   /**
-   * Repairs what crashed writers left behind, prunes the archives, and resolves with the report.
+   * Repairs what crashed writers left behind, deletes archives that exceed a limit, and resolves with the report.
    *
    * @param closedTornTail Whether the caller has ended a torn last line with a line break; copied to the report.
    */

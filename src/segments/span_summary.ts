@@ -2,8 +2,8 @@
  * Computes the summary of the spans of a segment for the manifest line. Pure.
  *
  * The summary has only spans that concern other files: beginnings without an end in the segment, and ends without a
- * beginning in the segment. A reader that applies these ends first and then these beginnings finds the same open spans
- * as a reader of all events of the segment.
+ * beginning in the segment. A reader that applies first the ends in the summary and then its beginnings finds the same
+ * open spans as a reader of all events of the segment.
  *
  * @module
  */
