@@ -223,7 +223,7 @@ for (
     fileSystem.syncError = undefined;
     await Promise.all([4, 5, 6].map((n) => log.log("nav", { n })));
     assertEquals(fileSystem.unsyncedAppends, 0);
-    // Whether the lines before the failed sync are durable stays unknown, so these calls reject.
+    // It stays unknown whether the lines before the failed sync are durable, so flush() and close() reject.
     assertEquals(await assertRejects(() => log.flush(), AuditWriteError), refused);
     assertEquals(assertThrows(() => log.flushSync(), AuditWriteError), refused);
     const events = await log.query({ eventType: "nav" }).toArray();

@@ -164,7 +164,7 @@ Deno.test("AuditReader.hourlySpend() notices a new active file, even if the file
   await using reader = await openReaderOn(platform, { path });
   const inodes = new Set<number | null>();
   for (let n = 1; n <= 20; n++) {
-    // The first file's inode may be reused for the third file.
+    // The first of the three files is deleted before the third is created, so the file system may reuse its inode.
     for (let segment = 0; segment < 2; segment++) {
       await log.log("nav", { cost: 0.25 });
       await log.rotate();

@@ -27,8 +27,8 @@ const IGNORED = [
   "tests/faults/canaries_test.ts",
 ];
 /**
- * Requirements that the bare environment meets too: this test runs only on POSIX, Deno's cache contains DuckDB, and if
- * the tests run as root, they need no `sudo`.
+ * Requirements that the bare environment meets, so tests that need them run: the system is POSIX, Deno's cache contains
+ * DuckDB, and tests that run as root need no `sudo`.
  */
 const PRESENT: readonly RequirementName[] = [
   "POSIX",

@@ -1,5 +1,5 @@
 /**
- * A file system that counts what a reader reads.
+ * A file system that counts the bytes and files that a reader reads.
  *
  * @module
  */

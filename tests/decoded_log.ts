@@ -11,9 +11,12 @@ import { ManifestLines } from "../src/segments/manifest_lines.ts";
 export interface DecodedLog {
   /** File names of the archives, oldest first. */
   archives: string[];
-  /** Names of the sealed segments without an archive. A rotation seals the active file by renaming it to a segment. */
+  /**
+   * Names of the segments without an archive. A rotation renames the active file to a segment, and then compresses it
+   * into an archive.
+   */
   sealed: string[];
-  /** Names of files that recovery would remove: sealed segments that also have an archive, and unfinished archives. */
+  /** Names of files that recovery would remove: segments that also have an archive, and unfinished archives. */
   leftovers: string[];
   /** Lines of all segments, oldest first, and then of the active file, without line breaks. */
   lines: string[];

@@ -1,6 +1,6 @@
 /**
- * The documentation of the public surface is complete: every function says what its parameters are and what it
- * returns, and every option says what it is by default.
+ * Checks that the documentation of the public API is complete: every function documents its parameters and its result,
+ * and every option documents its default.
  *
  * @module
  */

@@ -32,7 +32,7 @@ const README = readDocument("README.md");
 /** The folder of a cloned repository in the output that the documents show. */
 const SHOWN_ROOT = "/home/me/scout/";
 
-/** The commands that run in one folder, in the order of the documents, and what they print. */
+/** The commands that run in one folder, in the order of the documents, each with its expected output. */
 const RUN_HERE: readonly [command: RegExp, stdout: RegExp][] = [
   [/^deno run --allow-read=DIR --allow-write=DIR sim.ts$/, /^mapper\ncritic\nspend: 0.0042 USD /],
   [/^scout head .* > .*head.json$/, /^$/],

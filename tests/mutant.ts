@@ -15,7 +15,7 @@ const PARTS = ["mod.ts", "deno.json", "deno.lock", "src", "tests", "examples", "
 
 /** A fault in one file of the source. */
 export interface Fault {
-  /** What is wrong with the code. */
+  /** A description of the fault in the code. */
   readonly name: string;
   /** Path of the file, from the root of the project. */
   readonly file: string;

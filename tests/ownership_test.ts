@@ -122,7 +122,7 @@ class Service {
     return await this.#next();
   }
 
-  /** Closes the log, and resolves with what its logger received. */
+  /** Closes the log, and resolves with the warnings and errors that its logger received. */
   async end(): Promise<unknown> {
     await this.#stdin.close();
     const problems = await this.#next();

@@ -74,7 +74,10 @@ export const REQUIREMENTS = {
   },
 } as const satisfies Readonly<Record<string, Requirement>>;
 
-/** Whether every test must run. `.ci/run` sets this, because it installs everything. */
+/**
+ * Is true if every test must run, so that a missing requirement is an error. `.ci/run` sets this, because it installs
+ * every requirement.
+ */
 const MUST_RUN_ALL = Deno.env.get("SCOUT_SKIP") === "never";
 
 /** The name of a requirement. */

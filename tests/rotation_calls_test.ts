@@ -54,7 +54,10 @@ await testNeeding(
   },
 );
 
-/** Describes a system call by its name and the roles of its files: "rename active sealed". */
+/**
+ * Describes a system call by its name and the roles of its files, such as "rename active sealed": the active file is
+ * renamed to a segment.
+ */
 function stepOf({ name, paths }: SystemCall): string {
   const verb = name.replace(/^f(data)?sync$/, "sync").replace(/at2?$/, "");
   return [verb, ...paths.map(roleOf)].join(" ");

@@ -27,7 +27,7 @@ await sampledTest(
       .pipeThrough(new TextLineStream()).getReader();
     let rotations = 0;
     for (let round = 0; round < extent.of(ROUNDS); round++) {
-      // Each round starts a new log. A growing history would make each query slower.
+      // Each round starts a new log, because a growing history would make each query slower.
       const path = dir.path(`${round}/a.jsonl`);
       const writer = new Rotator(await AuditLog.open({ path, rotationSizeBytes: 300 }));
       await orders.write(new TextEncoder().encode(`${path}\n`));

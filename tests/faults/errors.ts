@@ -117,8 +117,8 @@ async function tryOut(
       if (process.openHandles > 0) throw new Violation("other", "handles were left open");
     }
     await withinTime(scene.check());
-    // This file system cannot sync directories. So a power loss may remove files of the log, and the log has warned of
-    // that.
+    // The fault is a file system that cannot sync directories. A power loss may then remove files of the log, as the
+    // log has warned, so it is not checked.
     if (failing === "syncDirectory" && errno in missingFeatures) return;
     // After archives were pruned, only the manifest states their unfinished spans. The failed sync may have lost lines
     // of the manifest, so a power loss is not checked.

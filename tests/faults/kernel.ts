@@ -66,7 +66,7 @@ export type User = Omit<Ownership, "mode">;
 
 /** The user that runs a process by default. */
 export const SERVICE: User = { uid: 1000, gid: 1000 };
-/** Root, who may do everything. */
+/** The user root, which has every permission. */
 export const ROOT_USER: User = { uid: 0, gid: 0 };
 
 export interface OpenFile {

@@ -142,7 +142,7 @@ export function forgesRollups(
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Returns the path of the archive whose unfinished rollup is written at the path. */
+/** Returns the path of the archive whose unfinished rollup (file with its sums) is written at the path. */
 function archiveOf(path: string): string {
   return path.replace(/\.rollup\.tmp$/, ".gz");
 }

@@ -60,8 +60,8 @@ async function faultsIn({ log }: Archived): Promise<{ rollups: string[]; sums: s
 }
 
 /**
- * Replaces the rollup of the newest archive. With `isForged`, the manifest is changed to state the digest of the new
- * rollup.
+ * Replaces the rollup (sums) of the newest archive. With `isForged`, the manifest is changed to state the digest of the
+ * new rollup.
  */
 function replaceRollup(
   { disk, log, rollup }: Archived,

@@ -35,7 +35,7 @@ export interface Call {
   readonly name: CallName;
   /** The path; for a call on a handle, the path by which the file was opened. */
   readonly path: string;
-  /** The new name, if the call is "rename" or "link". */
+  /** For the calls "rename" and "link": the new name of the file. */
   readonly to?: string;
 }
 
@@ -62,7 +62,7 @@ export class Killed extends Error {
 
 /** A process, with its view of the disk. */
 export class SimulatedProcess implements FileSystem {
-  /** All calls so far, including failed ones. */
+  /** The calls of this process so far, including failed ones. */
   readonly calls: Call[] = [];
   /** Called before each call takes effect. If this function throws, the call fails with the thrown error. */
   onCall: ((call: Call) => void) | undefined;
@@ -78,7 +78,7 @@ export class SimulatedProcess implements FileSystem {
     this.user = user;
   }
 
-  /** Whether the process has been killed. */
+  /** Is true if the process has been killed. */
   get isKilled(): boolean {
     return this.#isKilled;
   }

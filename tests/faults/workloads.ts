@@ -86,7 +86,7 @@ export class Scene {
   /** The limits on the archives, for all writers and for the process that checks the log. */
   readonly retention: RetentionPolicy | undefined;
 
-  /** Creates writers with these names. The disk may already contain events of dead writers. */
+  /** Creates writers with these names. The disk may already contain events of writers that were killed. */
   constructor(
     disk: SimulatedDisk,
     names: readonly string[],

@@ -102,7 +102,7 @@ await natsTest(
   "fleetSpend() sums up any number of hours exactly, even if they start between two events of one block",
   async () => {
     await using of = await fleet();
-    // One event every half hour; the last event is now.
+    // The costs are half an hour apart, and the last one is logged now.
     await of.spend("a", [1, 2, 4, 8, 16, 32], HOUR_MS / 2);
     of.at(START + 2.5 * HOUR_MS);
     await of.ship("a");

@@ -150,7 +150,7 @@ export async function answers(port: number, check: () => void = () => {}): Promi
     check();
     try {
       using connection = await Deno.connect({ hostname: "127.0.0.1", port });
-      // The first message of a server starts with INFO.
+      // The first message that a NATS server sends on a connection starts with INFO.
       if (await connection.read(new Uint8Array(5)) === 5) return;
     } catch (error) {
       const isToCome = error instanceof Deno.errors.ConnectionRefused ||

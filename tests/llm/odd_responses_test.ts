@@ -16,7 +16,10 @@ import { gathering, silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
 import { CHAT, chatRequest, post, PRICES, withUsage } from "./calls.ts";
 
-/** Opens a log with a budget, calls `run`, and returns the model calls and what the budget has spent and holds. */
+/**
+ * Opens a log with a budget and calls `run`. Returns the model calls, and the amounts that the budget has spent and
+ * holds.
+ */
 async function callsOf(
   run: (
     audited: (options: AuditedFetchOptions) => FetchFunction,

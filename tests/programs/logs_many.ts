@@ -1,6 +1,7 @@
 /**
  * Logs 25 events one by one, rotates, logs one more event, and closes the log. Prints, as JSON, the number of
- * acknowledged events, what the logger received, and the error that ended the program early, if any.
+ * acknowledged events, the warnings and errors that the logger received, and the error that ended the program early, if
+ * any.
  *
  * @module
  */

@@ -92,9 +92,9 @@ async function rollupOf(text: string): Promise<RollupBytes> {
 const { digest: DIGEST, bytes: ROLLUP_BYTES } = await rollupOf(CONTENT);
 
 /**
- * Checks that the whole segment is archived and removed, with one line in the manifest.
+ * Checks that the whole segment is archived and removed, and that the manifest has one line.
  *
- * @param names The names of all files. If they include a rollup, it must be that of the segment.
+ * @param names The names of all files. If they include a rollup (sums), it must be that of the segment.
  */
 async function assertArchived(
   disk: SimulatedDisk,
@@ -155,7 +155,7 @@ Deno.test("archiveSegment() removes the segment after its archive and manifest l
 
 Deno.test("archiveSegment() syncs the name of the segment before it publishes the archive", async () => {
   const disk = diskWith({ [files.active]: CONTENT });
-  // The process that sealed the segment died before it synced the directory.
+  // The process that renamed the active file to this segment died before it synced the directory.
   disk.process().rename(files.active, SEALED);
   const process = new LogProcess(disk);
   let pendingAtLink: string[] = [];
@@ -348,7 +348,7 @@ Deno.test("archiveSegment() removes an empty segment without an archive", async 
   assertEquals([disk.snapshot(), process.system.openHandles], [{}, 0]);
 });
 
-Deno.test("archiveSegment() keeps a segment that is empty because another process has reserved its name but not yet sealed the file", async () => {
+Deno.test("archiveSegment() keeps a segment that is empty because another process has reserved its name for a rotation", async () => {
   const disk = diskWith({ [SEALED]: "", [files.active]: CONTENT });
   const sealer = disk.process();
   const process = new LogProcess(disk);
@@ -356,7 +356,7 @@ Deno.test("archiveSegment() keeps a segment that is empty because another proces
     ...process.archiving,
     underLock: async (section) => {
       await Promise.resolve();
-      // Up to this point, the sealing process held the append lock, and had only reserved the name of the segment.
+      // Up to this point, the other process has only reserved the name of the segment. It now renames the active file.
       sealer.rename(files.active, SEALED);
       return section();
     },
@@ -430,7 +430,8 @@ for (const name of ["open", "append", "syncData", "link", "syncDirectory", "read
           continue;
         }
         assertEquals([outcome, process.told], [error().message, []], at);
-        // The last sync of the directory follows the removal of the segment.
+        // The last sync of the directory follows the removal of the segment, so if only that sync fails, the segment is
+        // gone.
         const isKept = disk.snapshot()[SEALED] === CONTENT;
         assert(isKept || (name === "syncDirectory" && nth === 2), at);
         assertEquals(await archive(process), isKept ? "archived" : "gone", at);
@@ -471,8 +472,8 @@ Deno.test("archiveSegment() only warns if any call on the rollup (the sums of th
         assertEquals(readRollup(logOn(disk.process()), STAMP, DIGEST), null);
         disk.process().remove(ROLLUP);
       }
-      // If a call fails before the new rollup file is created, the unfinished rollup of a killed process may stay.
-      // Recovery removes it.
+      // If a call fails before the new rollup file (sums) is created, the unfinished rollup of a killed process may
+      // stay. Recovery removes it.
       const isLeft = disk.process().status(ROLLUP_TEMP) !== null;
       if (isLeft) assertEquals([disk.snapshot()[ROLLUP_TEMP], index <= removed], ["half", true]);
       await assertOnlyWarned(disk, process, isLeft ? [basename(ROLLUP_TEMP)] : []);
@@ -624,8 +625,8 @@ Deno.test("archiveSegment() loses no line if the power fails at any file system 
         assertEquals(await archive(new LogProcess(left)), "archived");
       }
       assertEquals(await textOfArchive(left, STAMP), CONTENT, `call ${index}`);
-      // The power loss may also have undone the creation of the rollup, the line in the manifest, or the removal of the
-      // segment.
+      // The power loss may also have undone the creation of the rollup (sums), the line in the manifest, or the removal
+      // of the segment.
       await new LogProcess(left).recover();
       await assertArchived(left);
       const last = new LogProcess(left);

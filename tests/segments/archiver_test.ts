@@ -25,7 +25,7 @@ const [FIRST, SECOND, THIRD] = STAMPS;
 const LATE = "20260213_143024";
 const TEXTS = STAMPS.map((_, index) => linesFrom(10 * index)) as [string, string, string];
 
-/** Returns a disk with three sealed segments and further files. */
+/** Returns a disk with three segments (closed parts of the log) that are not archived yet, and with further files. */
 function diskWithSegments(more: Record<string, string | Uint8Array> = {}): SimulatedDisk {
   const sealed = STAMPS.map((stamp, index) => [files.sealed(stamp), TEXTS[index]!]);
   return diskWith({ ...Object.fromEntries(sealed), ...more });

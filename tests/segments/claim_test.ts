@@ -50,7 +50,8 @@ Deno.test("Claim.isAtPath() returns false after another program removed or repla
   assertEquals(claim?.isAtPath(), false);
   using other = tryClaim(logOn(disk.process()), CLAIM);
   assertEquals([claim?.isAtPath(), other?.isAtPath()], [false, true]);
-  // The first process has lost its claim, so `release()` does not remove the claim file of the other process.
+  // Another process has claimed the file in the meantime, so `release()` must not remove the claim file of that
+  // process.
   claim?.release();
   assertEquals(other?.isAtPath(), true);
 });
@@ -70,7 +71,7 @@ Deno.test("tryClaim() refuses a file of another user, because that user could ch
   }
 });
 
-Deno.test("tryClaim() by root creates a claim that belongs to the owner of the log", () => {
+Deno.test("tryClaim() by root creates a claim file that belongs to the owner of the log", () => {
   const disk = sharedDirectory();
   using claim = tryClaim(logOn(disk.process(ROOT_USER)), CLAIM);
   assert(claim !== null);

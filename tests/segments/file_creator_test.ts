@@ -318,7 +318,7 @@ Deno.test("LogDirectory.openForAppend() completes an interrupted creation by rem
   assertEquals(namesOn(disk), ["audit.jsonl"]);
 });
 
-Deno.test("LogDirectory opens a file whose temporary name it may not remove, even after the file is sealed", () => {
+Deno.test("LogDirectory opens a file whose temporary name it may not remove, even after a rotation has renamed the file", () => {
   const disk = diskWith({ [files.active]: "a\n" });
   disk.process().link(files.active, TEMPORARY);
   const process = disk.process();

@@ -68,7 +68,8 @@ export function namesOn(disk: SimulatedDisk): string[] {
 }
 
 /**
- * Checks that each archive has the rollup whose digest its manifest line states, and that no other rollup exists.
+ * Checks that each archive has the rollup (file with its sums) whose digest the manifest states, and that no other
+ * rollup exists.
  *
  * @param place The place in the test, for the message of a failure.
  */
@@ -116,7 +117,7 @@ const CHANGES: ReadonlySet<Call["name"]> = new Set([
   "truncate",
 ]);
 
-/** One process that maintains the segments of the log. */
+/** A process that archives and recovers the segments (closed parts) of the log. */
 export class LogProcess {
   readonly system: SimulatedProcess;
   readonly clock = new SimulatedClock();
@@ -125,7 +126,7 @@ export class LogProcess {
   readonly manifest: Manifest;
   readonly archiver: Archiver;
   readonly archiving: Archiving;
-  /** Its signal aborts the archiving. */
+  /** Aborts the archiving through its signal. */
   readonly ending = new AbortController();
   readonly #logger = {
     debug() {},
@@ -134,7 +135,7 @@ export class LogProcess {
     error: (...data: unknown[]) => void this.told.push(data.join(" ")),
   };
 
-  /** Starts a process on the disk. `rollupFields` are the declared fields, by which its rollups group events. */
+  /** Starts a process on the disk. Its rollups (sums of archives) group events by the fields `rollupFields`. */
   constructor(disk: SimulatedDisk, rollupFields: readonly string[] = []) {
     this.system = disk.process();
     const log = new LogDirectory(this.system, files.active, this.#logger);

@@ -186,7 +186,8 @@ Deno.test("Manifest.add() keeps a damaged line as evidence, and appends new line
   for (const index of [1, 2, 3, 4]) await manifest.add(facts(index));
   const { count, byArchive, faults } = open(disk).manifest.read();
   assert(String(manifestOn(disk)).startsWith(damaged));
-  // The third line carries the digest of the original second line, so it is not trusted.
+  // The third line carries the digest of the original second line, which was damaged. So the third line is not trusted
+  // either.
   assertEquals([count, byArchive.size, faults.map(({ line }) => line)], [6, 4, [2, 3]]);
   assertEquals(warnings, []);
 });

@@ -16,8 +16,8 @@ function oneOf<T>(random: SeededRandom, choices: readonly T[]): T {
 }
 
 /**
- * Returns the time of the newest event, found by parsing every line. Ignores times that cannot be the stamp in the
- * name of a segment.
+ * Returns the time of the newest event, found by parsing every line. Ignores times that cannot be in the name of a
+ * segment, such as times after the year 9999.
  */
 function newestOf(text: string): number {
   const times = text.split("\n").map(timeOf)
@@ -55,7 +55,7 @@ function randomTs(random: SeededRandom): string {
     iso.replace("Z", "456"),
     iso.replace("Z", "456Z"),
     iso.replace("Z", "+02:00"),
-    // This time has the same length as a time that this library writes, but no Z at the end.
+    // A time in this form has the same length as a time that this library writes, but no Z at the end.
     iso.replace(/\.\d+Z/, "+0200"),
     iso.slice(0, 10),
     "2026-02-30T14:30:22.123Z",

@@ -50,7 +50,7 @@ async function diskWithRemains(): Promise<SimulatedDisk> {
   });
 }
 
-/** Checks that there are three archives, their rollups, their manifest, the active file, and no other files. */
+/** Checks that there are three archives, their rollups (sums), their manifest, the active file, and no other files. */
 async function assertInOrder(disk: SimulatedDisk): Promise<void> {
   const names = [files.manifest, files.active];
   for (const stamp of STAMPS) names.push(files.archive(stamp), files.rollup(stamp));
@@ -393,7 +393,7 @@ Deno.test("recoverSegments() adds no line for an archive that retention removes 
   assertEquals([...byArchive.keys()], [nameOf(SECOND), nameOf(THIRD)]);
   assertEquals([...pruned.keys()], [name]);
   assertEquals(process.told, []);
-  // Recovery wrote the rollup after the removal, so the next recovery removes it.
+  // Recovery wrote the rollup (sums) after retention had removed the archive, so the next recovery removes the rollup.
   const { recovery } = await recovered(disk);
   assertEquals(recovery, { ...NOTHING, removed: [nameOf(FIRST, ".jsonl.rollup")] });
   await assertRollups(disk);

@@ -32,7 +32,7 @@ for (const [policy, count, reason] of CASES) {
 }
 
 Deno.test("dueArchives() keeps every archive that follows the first one that it keeps, even if it is too old", () => {
-  // The first archive was sealed while the clock was far ahead.
+  // The clock was years ahead when the first archive was created, so its name has a time in the future.
   const archives = [{ stamp: "20300101_000000", gzip_bytes: 1 }, ...ARCHIVES];
   assertEquals(dueArchives(archives, { maxAgeSec: 60 }, NOW_MS), []);
 });
@@ -48,16 +48,18 @@ const WAITING: [
   limits: RetentionPolicy,
   due: number,
 ][] = [
-  // No fleet has received an archive, and `untilShipped` lets all five wait: no archive is due.
+  // No fleet has received an archive, and `untilShipped` allows all five archives to wait. So no archive is due for
+  // deletion.
   [{ maxBytes: 500 }, null, { maxArchives: 1 }, 0],
   [{ maxAgeSec: 300 }, null, { maxArchives: 1 }, 0],
-  // The archives that every fleet has received are due, if the other limits are exceeded.
+  // The archives that every fleet has received are due for deletion, if they exceed the other limits.
   [{ maxBytes: 500 }, 0, { maxArchives: 1 }, 1],
   [{ maxBytes: 500 }, 2, { maxArchives: 1 }, 3],
   [{ maxBytes: 500 }, 4, { maxArchives: 1 }, 4],
   [{ maxBytes: 500 }, 4, { maxArchives: 3 }, 2],
   [{ maxBytes: 500 }, 4, { maxAgeSec: 0 }, 5],
-  // The waiting archives exceed a limit of `untilShipped`: the oldest are due even if no fleet has received them.
+  // The waiting archives exceed a limit of `untilShipped`. So the oldest are due for deletion, even if no fleet has
+  // received them.
   [{ maxBytes: 499 }, null, { maxArchives: 1 }, 1],
   [{ maxBytes: 250 }, null, { maxArchives: 1 }, 3],
   [{ maxBytes: 0 }, null, { maxArchives: 1 }, 4],
@@ -68,7 +70,7 @@ const WAITING: [
   [{ maxAgeSec: 0 }, null, { maxAgeSec: 0 }, 5],
   [{ maxBytes: 500, maxAgeSec: 200 }, null, { maxArchives: 1 }, 2],
   [{ maxBytes: 300, maxAgeSec: 1e9 }, null, { maxArchives: 1 }, 2],
-  // The waiting archives exceed `untilShipped`, but `maxArchives` is not exceeded: no archive is due.
+  // The waiting archives exceed `untilShipped`, but `maxArchives` is not exceeded. So no archive is due for deletion.
   [{ maxBytes: 0, maxAgeSec: 0 }, null, { maxArchives: 5 }, 0],
 ];
 for (const [untilShipped, received, limits, count] of WAITING) {

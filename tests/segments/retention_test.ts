@@ -157,7 +157,7 @@ Deno.test("AuditReader.prunedUntil() returns the time up to which retention has 
 Deno.test("AuditLog does not prune modified archives, segments without an archive, or files that it has not written", async () => {
   const foreign = new Uint8Array(gzipSync(linesFrom(50)));
   const disk = await diskWithLog(4, {
-    // This archive was created by another program; recovery adds a line for it to the manifest.
+    // Another program has created this archive. Recovery adds a line for it to the manifest, and marks it as rebuilt.
     [files.archive("20250101_000000")]: foreign,
     [`${files.directory}/other_20250101_000000.jsonl.gz`]: foreign,
     [`${files.directory}/audit_2025.jsonl.gz`]: foreign,
@@ -172,7 +172,7 @@ Deno.test("AuditLog does not prune modified archives, segments without an archiv
   const changed = disk.readFile(path).slice();
   changed[4]! ^= 1;
   disk.writeFile(path, changed);
-  // This segment cannot be archived, because a directory has the name of its archive.
+  // The log cannot archive this segment, because a directory has the name of its archive.
   const sealed = files.sealed("20250601_000000");
   disk.writeFile(sealed, linesFrom(70));
   disk.plant(files.archive("20250601_000000"), "directory");

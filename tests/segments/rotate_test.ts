@@ -163,7 +163,7 @@ Deno.test("sealActive() names segments with times in the order of their content 
   const stamps: string[] = [];
   for (let index = 0; index < 200; index++) {
     disk.writeFile(files.active, `${index}\n`);
-    // Seal 100 segments within one second, then segments with a clock that jumps back and forth by up to an hour.
+    // First, 100 segments are created within one second. Then the clock jumps back and forth by up to an hour.
     const nowMs = TIMES.nowMs + (index < 100 ? 5 * index : random.below(7_200_000) - 3_600_000);
     const newestEventMs = index % 10 === 0 ? nowMs + random.below(10_000) : -Infinity;
     stamps.push(seal(disk.process(), { ...TIMES, nowMs, newestEventMs }));

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { LogFiles, stampEpochMs, stampOf } from "../../src/segments/segment_name.ts";
 
-Deno.test("LogFiles names a segment like the log, with the time of sealing before the extension", () => {
+Deno.test("LogFiles names a segment like the log, with the time of the rotation before the extension", () => {
   const stamp = "20260213_143022";
   const names: [log: string, sealed: string][] = [
     ["audit.jsonl", "audit_20260213_143022.jsonl"],

@@ -69,7 +69,7 @@ function objectOf(line: string): Record<string, unknown> | undefined {
     const value = JSON.parse(line.replaceAll(/-?\b(NaN|Infinity)\b/g, "null"));
     return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
   } catch {
-    // This line is not JSON.
+    // The line is not JSON, so it has no event.
     return undefined;
   }
 }

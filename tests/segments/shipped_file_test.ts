@@ -197,8 +197,8 @@ Deno.test("recordReceived() leaves the old lines or the new ones if it is killed
         const text = String(state.snapshot()[files.shipped]);
         seen.add(text);
         assert(text === before || text === after, `${when} call ${at}: ${text}`);
-        // The next shipper can record its line despite the files that the killed shipper left, and recovery removes
-        // those files.
+        // The files of the killed shipper do not prevent the next shipper from recording its line, and recovery removes
+        // them.
         const copy = state.afterKill();
         await record(copy.process(), received("f", 3));
         assertEquals(copy.snapshot()[files.shipped], after);

@@ -58,7 +58,7 @@ Deno.test("AuditLog opens audit.jsonl next to a log named Audit.jsonl if the dis
   assertEquals(process.calls.filter(({ name }) => name === "list").length, listings);
 });
 
-Deno.test("AuditReader opens a log on a disk that ignores case even if another process seals the log at any file system call", async () => {
+Deno.test("AuditReader opens a log on a disk that ignores case even if another process rotates the log during any file system call", async () => {
   for (let call = 0, isReached = true; isReached; call++) {
     const disk = diskWith(
       { "/log/audit.jsonl": '{"event":"nav"}\n', "/log/audit.jsonl.lock": "" },

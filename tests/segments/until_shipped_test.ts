@@ -184,7 +184,7 @@ for (const [what, content, reason] of UNKNOWN) {
     });
     assertEquals(pruned, before.slice(0, 3));
     assert(warnings.at(-1)!.includes(reason), `${warnings}`);
-    // One warning reports the deleted archives. If the file is damaged, another warning reports the damage.
+    // One warning reports the deleted archives. If audit.shipped.jsonl is damaged, another warning reports the damage.
     assertEquals(warnings.length, content === "" ? 1 : 2);
   });
 }

@@ -586,14 +586,15 @@ Deno.test("LogSink leaves it to another writer to write marks to the lock file, 
     marks[index] += marksOf(path).length - before;
   };
   for (let n = 0; n < 12; n++) for (const index of [0, 1] as const) await write(index);
-  // Only one writer places marks, which are at least 256 KiB apart. It places a mark only after its own batches, which
-  // are every second batch of 100 KiB. So a mark follows every fourth batch.
+  // A mark is a place in the lock file at which readers may start. Only one writer places marks, at least 256 KiB apart
+  // and only after its own batches. Its batches are every second batch of 100 KiB, so a mark follows every fourth
+  // batch.
   assertEquals(marks.toSorted(), [0, 6], "both writers placed marks");
   const [maker, other] = marks[0] > 0 ? [0, 1] as const : [1, 0] as const;
   await writers[maker].close();
   for (let n = 0; n < 16; n++) await write(other);
-  // The second writer places its first mark at least 768 KiB after the last mark of the first writer, and its second
-  // mark another 768 KiB later.
+  // After the first writer has closed, the second writer places its first mark at least 768 KiB after the last mark of
+  // the first writer. Its second mark follows another 768 KiB later.
   assert(marks[other] >= 2 && marks[other] <= 4, `${marks[other]} marks`);
   await writers[other].close();
 });
