@@ -89,9 +89,9 @@ interface World {
 const MAX_OUTPUT_TOKENS = 420;
 
 /**
- * Holds the maximum cost of the next call of an agent. Resolves with a function that makes the call and logs it, or with
- * null if the budget has no room for it. Draws all random numbers before the first await, so that the seed determines
- * them.
+ * Reserves (holds) the maximum cost of the next call of an agent. Resolves with a function that makes the call and logs
+ * it, or with null if the budget has no room for the call. Draws all random numbers before the first await, so that the
+ * seed determines them.
  */
 async function startCall(
   { logger, budget }: Agent,

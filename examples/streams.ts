@@ -10,7 +10,7 @@ const dir = `.demo/streams/${Date.now()}`;
 await using source = await AuditLog.open(`${dir}/all.jsonl`);
 await using target = await AuditLog.open(`${dir}/expensive.jsonl`);
 
-// Any stream of records can be piped into a log. The promise resolves when every record is durable.
+// Any stream of records can be piped into a log. pipeTo() resolves when every record is durable.
 const records: AuditRecordInput[] = Array.from({ length: 1_000 }, (_, n) => ({
   event: "nav",
   cost: n % 100 === 0 ? 0.5 : 0.001,

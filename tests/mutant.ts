@@ -40,8 +40,9 @@ function sourceWith({ file, from, to }: Fault, source: string): string {
 }
 
 /**
- * Registers the tests that find planted faults. The long suite plants each fault and runs the tests that must find it. The
- * quick suite only checks that each fault has its place in the source, so that a change of the source is noticed early.
+ * Registers the tests that find planted faults. The long suite plants each fault and runs the tests that must find it.
+ * The quick suite only checks that the source contains the text that each fault replaces, so that a change of the
+ * source is noticed early.
  *
  * @param name The name of the long test.
  * @param faults The faults.
@@ -60,7 +61,7 @@ export async function testPlantedFaults(name: string, faults: readonly Fault[]):
       await t.step(fault.name, async () => {
         const { code, stdout } = await mutant.run(fault);
         assertEquals(code, 1, stdout);
-        // If a file did not even load, no test would have passed.
+        // At least one test must pass, which proves that the changed source can be loaded.
         assertMatch(stdout, /FAILED \| [1-9]\d* passed/);
       });
     }

@@ -19,7 +19,7 @@ export interface SystemCall {
 /** Parses a trace made with `-f -qq -y`. Returns the calls in the order in which they began. */
 export function systemCalls(trace: string): SystemCall[] {
   const calls: SystemCall[] = [];
-  // A call that is interrupted by another thread's call takes two lines.
+  // If a call is interrupted by another thread's call, the trace has two lines for it.
   const unfinished = new Map<string, SystemCall>();
   for (const [line, text] of trace.split("\n").entries()) {
     const [, thread = "", rest = ""] = /^(\d+)\s+(.*)$/.exec(text) ?? [];

@@ -11,7 +11,7 @@ import { auditedFetch } from "@vivarium/scout/llm";
 import { startProvider } from "../llm/provider.ts";
 import prices from "../prices.json" with { type: "json" };
 
-// Stands in for api.anthropic.com.
+// This local server stands in for api.anthropic.com, so the example needs no API key.
 await using provider = startProvider();
 await using log = await AuditLog.open(".demo/sdks/anthropic/audit.jsonl");
 const anthropic = new Anthropic({ apiKey: "none", baseURL: provider.origin });

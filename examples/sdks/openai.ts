@@ -10,7 +10,7 @@ import { auditedFetch } from "@vivarium/scout/llm";
 import { startProvider } from "../llm/provider.ts";
 import prices from "../prices.json" with { type: "json" };
 
-// Stands in for api.openai.com.
+// This local server stands in for api.openai.com, so the example needs no API key.
 await using provider = startProvider();
 await using log = await AuditLog.open(".demo/sdks/openai/audit.jsonl");
 const budget = await log.budget({ name: "hour", limit: { usd: 1 }, hours: 1 });

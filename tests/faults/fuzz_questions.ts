@@ -53,7 +53,7 @@ export const questions: fc.Arbitrary<Questions> = fc.record({
 
 /** The facts about a log that are known before it is queried. */
 export interface Known {
-  /** Every event, in the order of appending. */
+  /** Every event of the log, in the order of appending. */
   readonly events: readonly AuditEvent[];
   /** Is true if all files are intact and the manifest is true. Then the exact results of the queries are known. */
   readonly isCertain: boolean;

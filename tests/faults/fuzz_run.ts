@@ -15,7 +15,7 @@ export interface Fuzz<T> {
   readonly inputs: fc.Arbitrary<T>;
   /** Number of cases in one input. The property is checked for each case. */
   readonly casesPerInput: number;
-  /** Number of cases at scale 1. */
+  /** Number of cases that a campaign at scale 1 runs. */
   readonly cases: number;
   /** Checks the property for an input. Throws a description if the property does not hold. */
   readonly check: (input: T) => Promise<void>;
@@ -60,7 +60,7 @@ export function harnessOf(name: string, fuzzes: readonly AnyFuzz[]): Harness {
 
 /** A {@linkcode Fuzz} whose type of input is unknown, so that fuzzers can be listed together. */
 export interface AnyFuzz {
-  /** Returns the number of cases at the scale. */
+  /** Returns the number of cases that a campaign at this scale runs. */
   casesAt(scale: number): number;
   /** Runs the cases and records the findings. */
   run(assignment: Assignment, findings: Findings): Promise<void>;

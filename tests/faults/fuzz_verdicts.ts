@@ -37,7 +37,7 @@ export function read(object: object, name: string): { value: unknown } | null {
   try {
     return { value: (object as Record<string, unknown>)[name] };
   } catch {
-    // The getter threw. Its error does not matter here.
+    // Reading the value threw, for example because of a getter. Only this fact matters, not the error.
     return null;
   }
 }

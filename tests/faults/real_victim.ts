@@ -21,7 +21,10 @@ import { ACTIVE } from "./real_oracle.ts";
 
 const PROGRAM = fromFileUrl(new URL("../programs/killed_writer.ts", import.meta.url));
 
-/** The calls at which to kill. The prefix "?" is added, because not every machine has all of them. */
+/**
+ * The system calls at which a writer is killed. Not every machine has all of them, so strace gets each name with the
+ * prefix "?", which makes strace ignore missing ones.
+ */
 const CALLS = [
   "write",
   "pwrite64",
@@ -174,7 +177,7 @@ async function direct(victim: Deno.ChildProcess, strace: readonly string[]): Pro
   await ready.promise;
   const begin = victim.stdin.getWriter();
   if (told === "") {
-    // The process ended before it was ready. The caller checks its exit status.
+    // The writer ended before it was ready. The caller of this function checks the exit status of the writer.
     await Promise.all([begin.close(), telling]);
     return told;
   }

@@ -1,6 +1,7 @@
 /**
- * Makes random calls, many at a time. Servers fail or split responses at random; callers read, cancel or abort at random.
- * Each call must leave exactly one event with the right status, tokens and cost, and the total charged must be exact.
+ * Makes random calls, many at a time. Servers fail or split responses at random, and callers read, cancel or abort at
+ * random. Each call must leave exactly one event with the right status, tokens and cost, and the total charged must be
+ * exact.
  *
  * @module
  */

@@ -39,7 +39,7 @@ class Checked {
   giveUp(): void {
     this.#doubtful += this.#acknowledged - this.#settled;
     this.#settled = this.#written;
-    // The result of a sync that ran concurrently with the failed sync does not count.
+    // A sync that ran concurrently with the failed sync may have missed the error, so its result does not count.
     this.#begun = [];
     this.#cadence.gaveUp();
     this.#check();

@@ -300,7 +300,7 @@ Deno.test("LogSink leaves no timer if it is aborted during a sync", async () => 
   assertEquals([fileSystem.openHandles, clock.timerDelaysMs, messages], [0, [], []]);
 });
 
-Deno.test("LogSink closes its files if a failed write errors the stream", async () => {
+Deno.test("LogSink closes its files if a failed write makes the stream fail", async () => {
   using dir = tempDir();
   const { fileSystem, clock, writer } = setUp(dir.path("a.jsonl"));
   const closed = assertRejects(() => writer.closed, AuditWriteError);

@@ -372,8 +372,8 @@ export interface RefusedCall {
 }
 
 /**
- * Asserts that a spent budget refuses a call without an HTTP call. With the default refusal, the error of the SDK has the
- * {@linkcode BudgetError} as a cause. With `refusal: "respond"`, the SDK throws the error of its API with the message of the
+ * Asserts that a spent budget refuses a call without an HTTP call. By default, the error of the SDK has the {@linkcode
+ * BudgetError} as a cause. With `refusal: "respond"`, the SDK throws the error of its API with the message of the
  * budget, and does not retry.
  */
 export async function assertSpentBudgetRefuses({ run, apiError }: RefusedCall): Promise<void> {
