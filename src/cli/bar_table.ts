@@ -7,11 +7,11 @@ import stringWidth from "string-width";
 import { cut } from "./fit.ts";
 import { styled } from "./terminal.ts";
 
-/** A row of a table. The length of the bar is proportional to `value`. */
+/** A row of a table. The length of the row's bar is proportional to `value`. */
 export interface BarRow {
   readonly label: string;
   readonly value: number;
-  /** The cells between the label and the bar. */
+  /** The texts of the cells between the label and the bar of the row. */
   readonly cells: readonly string[];
 }
 
@@ -21,7 +21,7 @@ const BAR_WIDTH_MAX = 40;
 const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 const LABEL_WIDTH_MAX = 40;
 const LABEL_WIDTH_MIN = 8;
-/** Minimum width of the widest bar in columns. If there is less space, long labels are cut. */
+/** Minimum width of the widest bar in columns. If there is less space for the bars, long labels are cut. */
 const BAR_WIDTH_WANTED = 10;
 
 /**
@@ -71,7 +71,10 @@ export function barTable(
   ];
 }
 
-/** Returns the widths of the first cells that fit the columns, each with a gap before it. */
+/**
+ * Returns the widths of the first cells that fit into the columns together, each with a gap before it. The other cells
+ * are left out.
+ */
 function fitting(widths: readonly number[], columns: number): readonly number[] {
   let left = columns;
   const first = widths.findIndex((width) => (left -= GAP.length + width) < 0);

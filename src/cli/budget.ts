@@ -1,5 +1,6 @@
 /**
- * `scout budget`: lists the budgets of a log and their open holds.
+ * `scout budget`: lists the budgets of a log and their open holds. A hold is an amount that a program reserves on a
+ * budget before a call.
  *
  * @module
  */
@@ -84,7 +85,7 @@ function cellsOf(budget: ShownBudget, timeZone: string): string[] {
   ];
 }
 
-/** Returns the rows as lines below a header line. Each column is as wide as its widest cell. */
+/** Returns the rows of the budgets as lines below a header line. Each column is as wide as its widest cell. */
 function table(rows: readonly string[][]): string[] {
   const all = [COLUMNS, ...rows];
   const widths = COLUMNS.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
@@ -102,7 +103,7 @@ function holdLine(
   return shownText(`hold ${id}  ${amountsOn({ amounts, budgets })} ${state} ${until}`);
 }
 
-/** Returns the line for a hold that waits for room in its budgets. */
+/** Returns the line for a hold that waits until it fits its budgets. */
 function ticketLine({ id, amounts, budgets }: Hold): string {
   return shownText(`wait ${id}  ${amountsOn({ amounts, budgets })}`);
 }

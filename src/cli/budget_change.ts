@@ -1,5 +1,5 @@
 /**
- * `scout budget set` and `end`: set the limit of a budget, and remove a budget.
+ * `scout budget set` and `scout budget end`: set the limit of a budget, and remove a budget.
  *
  * @module
  */

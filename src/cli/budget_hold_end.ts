@@ -1,5 +1,6 @@
 /**
- * `scout budget release` and `settle`: end a hold whose process died.
+ * `scout budget release` and `scout budget settle`: end a hold (an amount reserved for a call) by hand, for example
+ * because its process died.
  *
  * @module
  */
@@ -36,7 +37,10 @@ const hold = argument(idOf("HOLD", { kind: "hold", command: "scout budget" }), {
   description: message`The ID of the hold, or a prefix that matches only one open hold`,
 });
 
-/** The fields that are not copied from the line of a hold to the event of the call. */
+/**
+ * The fields that are not copied from the line of a hold to the event of its call, because the event has its own or
+ * must not have them.
+ */
 const NOT_COPIED = new Set(["ts", "event", "seq", "hash", ...BUDGET_FIELDS]);
 
 const tokens = countOf("N", { min: 0 });
@@ -118,8 +122,8 @@ function parseType(text: string): string {
 }
 
 /**
- * Ends a hold by logging the line that `lineOf` returns. `lineOf` receives the fields of the hold's line, because
- * `scout budget settle` copies these fields to the event of the call.
+ * Ends a hold by logging the line that `lineOf` returns. `lineOf` receives the fields of the line that began the hold,
+ * because `scout budget settle` copies them to the event of the call.
  */
 async function endHold(
   options: HoldCommandOptions,
@@ -148,7 +152,10 @@ async function endHold(
   return 0;
 }
 
-/** Resolves with the fields to copy from the line of a hold; with no fields if retention has removed the line. */
+/**
+ * Resolves with the fields to copy from the line that began a hold. If retention has removed the line, resolves with no
+ * fields.
+ */
 async function fieldsOf(log: AuditLog, id: string): Promise<LineFields> {
   const where = ({ hold }: AuditEvent) => hold === id;
   const lines = log.query({ eventType: BUDGET_LINE.hold, where, order: "desc", limit: 1 });
@@ -159,7 +166,7 @@ async function fieldsOf(log: AuditLog, id: string): Promise<LineFields> {
 
 /**
  * Returns the open hold whose ID equals `text`. If there is none, returns the only open hold whose ID begins with
- * `text`.
+ * `text`, because a user may type only the first characters.
  *
  * @throws {CommandError} If no open hold or several open holds match.
  */

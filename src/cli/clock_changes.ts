@@ -1,5 +1,6 @@
 /**
- * Counts local times that a change of clocks made unclear: times that occurred twice, and times that never occurred.
+ * Counts imported times that a change of clocks (such as daylight saving time) makes unclear: local times that occurred
+ * twice, and local times that never occurred.
  *
  * @module
  */
@@ -12,22 +13,24 @@ export class ClockChanges {
   #skipped = 0;
 
   /**
-   * Number of local times that occurred twice, because clocks were set back. The first of the two instants was used.
+   * Number of local times that occurred twice, because clocks were set back. The import used the first of the two
+   * instants.
    */
   get repeated(): number {
     return this.#repeated;
   }
 
   /**
-   * Number of local times that never occurred, because clocks were set forward. Each time was moved forward by the same
-   * amount as the clocks.
+   * Number of local times that never occurred, because clocks were set forward. The import moved each of these times
+   * forward by the same amount as the clocks.
    */
   get skipped(): number {
     return this.#skipped;
   }
 
   /**
-   * Counts the time in `text` if it occurred twice or never in the time zone. Ignores a time with a UTC offset.
+   * Counts the time in `text` if it occurred twice or never in the time zone. Ignores a time with a UTC offset, because
+   * such a time is always clear.
    *
    * @param instant The instant to which the caller has converted the time
    */
@@ -42,7 +45,10 @@ export class ClockChanges {
     }
   }
 
-  /** Returns a message about the times that occurred twice, and one about the times that never occurred, if any. */
+  /**
+   * Returns the messages for the user: one about the times that occurred twice, and one about the times that never
+   * occurred. A message is left out if there are no such times.
+   */
   messages(timeZone: string): string[] {
     return [
       ...this.#repeated === 0 ? [] : [

@@ -1,5 +1,5 @@
 /**
- * The shared base of the commands: their type, and functions that open the log of a command.
+ * Code that all commands share: the type of a command, and functions that open the log on which a command works.
  *
  * @module
  */
@@ -37,7 +37,7 @@ export function withLog<T>(
   }, logger);
 }
 
-/** Opens a log and calls `work` like {@linkcode withLog}, but the log need not exist yet. */
+/** Opens a log and calls `work` like {@linkcode withLog}, but does not require that the log exists already. */
 export async function withReader<T>(
   options: LogOptions,
   work: (reader: AuditReader, log: LocatedLog) => Promise<T>,
@@ -51,13 +51,13 @@ export async function withReader<T>(
 }
 
 /**
- * Opens a log that the command changes. Other programs write the log too, so every new file must belong to the owner of
- * the log.
+ * Opens a log that the command changes. Other programs write the log too. So every new file must belong to the owner of
+ * the log, or these programs could not write it.
  *
  * @param options The options of the log; its path must be absolute.
  * @throws {Deno.errors.PermissionDenied} If the process may not assign files to the owner of the log. In this case,
  *   nothing is changed.
- * @throws {CommandError} If the path is unsuitable.
+ * @throws {CommandError} If the path is unsuitable, for example because it is a directory.
  */
 export function openToChange(options: AuditLogOptions & { path: string }): Promise<AuditLog> {
   const { path } = options;
@@ -73,7 +73,8 @@ export function openToChange(options: AuditLogOptions & { path: string }): Promi
 }
 
 /**
- * Checks whether the log at a path has a chain of lines. If so, a command that appends lines must continue the chain.
+ * Checks whether the lines of the log at a path form a chain, in which each line has the hash of the line before it. If
+ * so, a command that appends lines must continue the chain, because `verify` would report a fault otherwise.
  */
 export async function isChained(path: string): Promise<boolean> {
   await using reader = await AuditReader.open({ path, logger: stderrLogger });
@@ -83,7 +84,8 @@ export async function isChained(path: string): Promise<boolean> {
 /**
  * Calls a function that opens a log or a file, and resolves with the result of the function.
  *
- * @throws {CommandError} If the function throws a `TypeError`, which means that the path or the file is unsuitable.
+ * @throws {CommandError} If the function throws a `TypeError`, which means that the path or the file is unsuitable for
+ *   its purpose.
  */
 export async function opened<T>(open: () => T | Promise<T>): Promise<T> {
   try {

@@ -25,10 +25,14 @@ export class CommandError extends Error {
   }
 }
 
-/** Returns a thrown error as an error that the user can fix, or null if the error shows a bug in the program. */
+/**
+ * Returns a thrown error as an error that the user can fix. Returns null if the error shows a bug in the program, which
+ * needs a stack trace.
+ */
 export function asCommandError(error: unknown): CommandError | null {
   if (error instanceof CommandError) return error;
-  // The command failed, and then closing the log failed as well. Only the error of the command is shown.
+  // If the command failed and then closing the log failed as well, only the error of the command is shown, because it
+  // came first.
   if (error instanceof SuppressedError) return asCommandError(error.suppressed);
   if (error instanceof AuditWriteError) return new CommandError(error.message, 1);
   if (!(error instanceof Error)) return null;
@@ -40,8 +44,9 @@ export function asCommandError(error: unknown): CommandError | null {
 }
 
 /**
- * Matches the start of every error message of this library: `Cannot ACTION: `. Messages of the JavaScript engine have
- * no colon after the action. The action may contain a colon without a blank after it, as in the Windows path `C:\log`.
+ * Matches the start of every error message of this library: `Cannot ACTION: `. Messages of the JavaScript engine, which
+ * show a bug, have no colon after the action. The action may contain a colon without a blank after it, as in the
+ * Windows path `C:\log`.
  */
 const ACTION = /^Cannot [a-z](?:[^:\n]|:(?! ))*: /;
 const SYSTEM_ERRORS: readonly unknown[] = Object.values(Deno.errors);

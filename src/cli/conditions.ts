@@ -1,6 +1,6 @@
 /**
- * Conditions on the fields of events, as the command line takes them: `model=large`, `cost>0.5`, `error~time.?out`.
- * Pure.
+ * Parses conditions on the fields of events, as users write them on the command line: `model=large`, `cost>0.5`,
+ * `error~time.?out`. Pure.
  *
  * @module
  */
@@ -53,8 +53,8 @@ export function parseCondition(input: string): Condition {
 }
 
 /**
- * Rejects conditions that would silently match nothing or everything: with the operators of other languages, and
- * comparisons with a number in another notation, which would be compared as text.
+ * Rejects conditions that would silently match nothing or everything. These are conditions with an operator of another
+ * language, such as `==`, and comparisons with a number in another notation, which would be compared as text.
  *
  * @throws {RangeError} The message says what to write.
  */
@@ -76,7 +76,7 @@ function checkValue(
   }
 }
 
-/** Operators of other languages, and the ones to use instead. */
+/** Operators of other languages, and the operators of conditions to use instead. */
 const OTHER_OPERATORS: Readonly<Record<string, string>> = {
   "==": "=",
   "=~": "~",
@@ -84,7 +84,10 @@ const OTHER_OPERATORS: Readonly<Record<string, string>> = {
   "=<": "<=",
   "<>": "!=",
 };
-/** Matches a number with a currency, a unit, a decimal comma or no digit before the point; but no time. */
+/**
+ * Matches a number that JSON does not allow: with a currency, a unit, a decimal comma, or no digit before the point.
+ * Does not match a time, because times are compared as text.
+ */
 const NEARLY_NUMBER = /^[-+]?(?:[$€£]\s*[\d.]|\.\d|\d+(?:[.,]\d+)*\s*(?:[a-zµ%€]{0,3})$)/i;
 
 function testOf(operator: Operator, value: string): (found: unknown) => boolean {
@@ -102,7 +105,10 @@ function testOf(operator: Operator, value: string): (found: unknown) => boolean 
     );
 }
 
-/** For each operator, whether it accepts a field that is less than (-1), equal to (0) or greater than (1) the value. */
+/**
+ * For each operator, a function that checks whether the operator accepts a field. The sign is -1, 0 or 1 if the field
+ * is less than, equal to or greater than the value of the condition.
+ */
 const SIGNS: Readonly<Record<Exclude<Operator, "~">, (sign: number) => boolean>> = {
   "=": (sign) => sign === 0,
   "!=": (sign) => sign !== 0,

@@ -1,5 +1,6 @@
 /**
- * A command that lists items by default and has subcommands, such as `scout inflight` with `scout inflight end`.
+ * Parses a command that lists items by default and also has subcommands. An example is `scout inflight`, with the
+ * subcommand `scout inflight end`.
  *
  * @module
  */
@@ -14,7 +15,7 @@ export function orByDefault(
   commands: Parser<"sync", Run, unknown>,
   list: Parser<"sync", Run, unknown>,
 ): Parser<"sync", Run, unknown> {
-  // Without any argument neither alternative matches, so the list is the default.
+  // If there are no arguments, or() matches neither the subcommands nor the list, so withDefault() chooses the list.
   return withDefault(or(commands, list, { errors: { unexpectedInput } }), () => {
     const parsed = parse(list, []);
     if (!parsed.success) throw new Error("a list needs no arguments", { cause: parsed.error });

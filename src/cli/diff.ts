@@ -46,7 +46,7 @@ interface DiffCommandOptions extends ReadingOptions, SourceOptions {
   readonly failIf: readonly FailCondition[];
 }
 
-/** The readers of A and B. Two parts of one log have the same reader. */
+/** The readers of the two sources A and B. If A and B are parts of the same log, both readers are the same object. */
 type Readers = readonly [a: AuditReader, b: AuditReader];
 
 const DEFAULT_BY = "model";
@@ -101,7 +101,7 @@ export const diffCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Compares two logs, sessions or time ranges`,
     description:
-      message`Compares A and B: calls, errors, durations, tokens and costs, and the models and failure reasons that are new or gone. A 95 % interval that leaves out 0 is marked; one of twenty does so by chance. A CONDITION is a figure, > or <, and a number: +10% is the change of B relative to A, +0.5 is the difference, and 0.5 is the value of B. Figures: ${
+      message`Compares A and B: calls, errors, durations, tokens and costs, and the models and failure reasons that are new or gone. A difference whose 95 % interval leaves out 0 is marked; without any real change, about one of twenty is marked by chance. A CONDITION is a figure, > or <, and a number: +10% is the change of B relative to A, +0.5 is the difference, and 0.5 is the value of B. Figures: ${
         text(FIGURE_WORDS.join(", "))
       }. Costs are in USD, durations in ms, and rates in percent. Exits with 1 if a condition of --fail-if holds or cannot be decided, or a log is missing.`,
     footer: message`Example: scout diff logs/before logs/after --fail-if ${"cost>+10%"}`,
@@ -146,7 +146,7 @@ function checkOutcome({ outcome, failIf }: DiffCommandOptions): void {
   );
 }
 
-/** Opens the log or the two logs, and calls `work` with a reader for A and one for B. */
+/** Opens the log or the two logs that are compared, and calls `work` with a reader for A and a reader for B. */
 function withReaders<T>(
   options: DiffCommandOptions,
   work: (readers: Readers) => Promise<T>,
@@ -202,7 +202,10 @@ function textLines(
   return [...headLines(readers, sources), ...diffLines(comparison, format)];
 }
 
-/** Returns a line for A and a line for B. Two logs are shown with their paths, two parts of a log without it. */
+/**
+ * Returns the first two lines of the output, which name A and B. If A and B are two logs, the lines have their paths;
+ * if they are parts of one log, only the parts.
+ */
 function headLines([a, b]: Readers, sources: readonly Source[]): string[] {
   return [a, b].map(({ path }, n) => {
     const { part } = sources[n]!;
@@ -211,17 +214,18 @@ function headLines([a, b]: Readers, sources: readonly Source[]): string[] {
   });
 }
 
-/** Writes the output. */
+/** Writes the output, even if no process reads it any more. */
 async function flushed(output: Output): Promise<void> {
   try {
     await output.flush();
   } catch (error) {
-    // The process that reads standard output has closed it. The conditions must still be reported, and fail.
+    // If the process that reads standard output has closed it, as `| head` does, the command continues. The conditions
+    // of --fail-if must still be reported, and must still decide the exit code.
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
   }
 }
 
-/** Reports on standard error which events the statistics of a source do not include. */
+/** Reports on standard error which events the statistics of a source (A or B) do not include. */
 async function tellGaps({ name, reader, source, stats, now }: {
   readonly name: string;
   readonly reader: AuditReader;
@@ -238,7 +242,10 @@ async function tellGaps({ name, reader, source, stats, now }: {
   tell(`${name}: ${await nothingFoundIn(reader, source.question, now)}`);
 }
 
-/** Reports on standard error that the lists of new and gone groups or reasons may contain too much. */
+/**
+ * Reports on standard error if the lists of new and gone groups or failure reasons may contain too many items, because
+ * A or B has more than can be counted.
+ */
 function tellIncomplete({ areGroupsComplete, areFailuresComplete }: StatsComparison): void {
   const lists = [
     ...areGroupsComplete ? [] : ["groups"],

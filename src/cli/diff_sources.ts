@@ -11,7 +11,10 @@ import type { Condition } from "./conditions.ts";
 import { fieldsToQuery, type TimeOptions } from "./options.ts";
 import { parseWhen } from "./when.ts";
 
-/** The options that select the two sources. A type alias, because the parsers do not accept an interface. */
+/**
+ * The options that select the two sources of `scout diff`. The type is an alias, because the types of the parsers do
+ * not accept an interface.
+ */
 export type SourceOptions = TimeOptions & {
   readonly other: string | undefined;
   readonly session: readonly string[];
@@ -19,17 +22,17 @@ export type SourceOptions = TimeOptions & {
   readonly where: readonly Condition[];
 };
 
-/** A source: the events of a log that a query selects. */
+/** A source of `scout diff`: the events of a log that a query selects. */
 export interface Source {
-  /** The part of the log, such as a session; null for a whole log. */
+  /** The part of the log in words, such as "session 1"; null if the source is a whole log. */
   readonly part: string | null;
   readonly query: QueryOptions;
-  /** The facts about the query for the message that it found nothing. */
+  /** The facts about the query that the message needs if the query finds nothing. */
   readonly question: Question;
 }
 
 /**
- * Parses a time range `FROM..TO`. Either side may be left out.
+ * Parses a time range `FROM..TO`. If a side is left out, the range is open at this side.
  *
  * @throws {RangeError} If the text is not a time range.
  */
@@ -46,7 +49,8 @@ export function parseRange(text: string): TimeOptions {
 }
 
 /**
- * Returns the two sources. Relative times, such as 3h ago, count back from `now`.
+ * Returns the two sources that `scout diff` compares. Relative times, such as `3h` for 3 hours ago, count back from
+ * `now`.
  *
  * @throws {CommandError} If the options do not select two sources.
  */

@@ -1,5 +1,5 @@
 /**
- * Formats the comparison of two sources for a terminal.
+ * Formats the comparison of two sources (A and B of `scout diff`) as lines for a terminal.
  *
  * @module
  */
@@ -20,16 +20,19 @@ import { styled } from "./terminal.ts";
 
 /** Options of {@linkcode diffLines}. */
 export interface DiffFormat {
-  /** Whether outcomes were counted. If not, their figures are not shown. */
+  /** Whether outcomes were counted, which needs the option `--outcome`. If not, their figures are not shown. */
   readonly hasOutcomes: boolean;
-  /** Whether to show a table of the groups that both sources have. */
+  /** Whether to show a table of the groups (such as models) that both sources have. */
   readonly hasGroups: boolean;
   readonly timeZone: string;
   /** Maximum width of a line in columns. */
   readonly columns: number;
 }
 
-/** Number of values of a side below which a rate and the interval of a difference are not shown. */
+/**
+ * Minimum number of values on each side. With fewer, a rate and the interval of a difference say too little and are not
+ * shown.
+ */
 const COUNT_MIN = 20;
 /** Maximum number of groups, and of failure reasons, in a list. */
 const LISTED_MAX = 10;
@@ -58,7 +61,7 @@ const LABELS: Readonly<Record<FigureName, string>> = {
 };
 const OUTCOME_FIGURES: readonly FigureName[] = ["outcomes", "usdPerOutcome"];
 
-/** Returns the comparison as lines that are at most `columns` wide. */
+/** Returns the comparison of two sources as lines that are at most `columns` wide. */
 export function diffLines(comparison: StatsComparison, format: DiffFormat): string[] {
   const { columns } = format;
   const { figures, groups, newGroups, goneGroups, newFailures, goneFailures } = comparison;
@@ -81,7 +84,10 @@ export function diffLines(comparison: StatsComparison, format: DiffFormat): stri
   ];
 }
 
-/** Checks whether the interval of a difference is shown and leaves out 0. */
+/**
+ * Checks whether a figure gets a mark: its interval is shown and leaves out 0, so the difference is unlikely to be
+ * chance.
+ */
 function isMarked(figure: ComparedFigure): boolean {
   const { interval } = figure;
   return interval !== null && !hasTooFew(figure) && (interval.low > 0 || interval.high < 0);
@@ -103,16 +109,16 @@ interface Precision {
   readonly gap: number;
 }
 
-/** Number of significant digits from which totals are shown exactly. */
+/** Number of significant digits of a number in a table. With at least this many, totals are shown exactly. */
 const EXACT_DIGITS = 6;
-/** The precisions to try until a table is narrow enough. */
+/** The precisions to try, one after the other, until a table is narrow enough for the terminal. */
 const PRECISIONS: readonly Precision[] = [
   { digits: EXACT_DIGITS, gap: 2 },
   { digits: EXACT_DIGITS, gap: 1 },
   { digits: 4, gap: 1 },
   { digits: 3, gap: 1 },
 ];
-/** Minimum width of the first column, if its cells are wider. */
+/** Minimum width in columns to which the first column of a table is narrowed, if its cells are wider. */
 const LABEL_WIDTH_MIN = 14;
 
 function figureTable(figures: readonly ComparedFigure[], columns: number): string[] {
@@ -178,7 +184,7 @@ function groupTable(by: string, groups: readonly ComparedGroup[], columns: numbe
   return [...lines, ...moreLines(groups.length, "groups").map((line) => cut(line, columns))];
 }
 
-/** The figures in the table of groups. */
+/** The figures that the table of groups shows for each group. */
 const GROUP_FIGURES: readonly FigureName[] = ["calls", "errorPct", "p95Ms", "usd"];
 
 function isMarkedGroup({ figures }: ComparedGroup): boolean {
@@ -196,8 +202,8 @@ function groupCells(
 }
 
 /**
- * Returns a table whose lines are at most `columns` wide. If necessary, numbers are rounded, then the gaps are narrowed,
- * and at last the lines are cut.
+ * Returns a table whose lines are at most `columns` wide. If a table is too wide, tries the next precision in
+ * {@linkcode PRECISIONS}: first a narrower gap, then fewer digits. If no precision is narrow enough, cuts the lines.
  */
 function fittingTable(
   header: readonly string[],
@@ -238,7 +244,7 @@ function alignedLines(
   });
 }
 
-/** Returns lines with an empty line before them. An empty list stays empty. */
+/** Returns the lines of a section with an empty line before them. If the section has no lines, returns none. */
 function sectionOf(lines: readonly string[], columns: number): string[] {
   return lines.length === 0 ? [] : ["", ...lines.map((line) => cut(line, columns))];
 }
@@ -275,13 +281,16 @@ function failureLines(
   return [...lines, ...moreLines(failures.length, `${title} reasons`)];
 }
 
-/** Returns a line that states how many items a list leaves out; nothing if the list is complete. */
+/** Returns a line that states how many items a list leaves out; no line if the list is complete. */
 function moreLines(count: number, items: string): string[] {
   const more = count - LISTED_MAX;
   return more <= 0 ? [] : [`and ${shownNumber(more)} more ${items}; --json lists all`];
 }
 
-/** Formats a value of a figure. Totals are exact up to a million, and with {@linkcode EXACT_DIGITS} always. */
+/**
+ * Formats a value of a figure. Totals below a million are always exact. With {@linkcode EXACT_DIGITS} digits or more,
+ * all totals are.
+ */
 function shownFigure(value: number, unit: FigureUnit, digits: number): string {
   if (unit === "ms") return shownMs(value);
   if (unit === "USD") return shownMoney(value, digits);
@@ -291,7 +300,7 @@ function shownFigure(value: number, unit: FigureUnit, digits: number): string {
     : shownPlain(value, PLAIN_DIGITS);
 }
 
-/** Totals from this number on are rounded if they would make the table too wide. */
+/** A total from this number on is rounded if the table would be too wide otherwise. */
 const TOTAL_MAX = 1e6;
 /** Number of significant digits of percentages, speeds and durations. */
 const PLAIN_DIGITS = 3;
@@ -310,13 +319,13 @@ function unitOf(ms: number): [unit: string, sizeMs: number] {
   return [unit, sizeMs || 1];
 }
 
-/** Formats a duration in one unit, which takes less space than two units. */
+/** Formats a duration in one unit, such as `1.5 h`, because two units would take more space in a table. */
 function shownMs(ms: number): string {
   const [unit, sizeMs] = unitOf(ms);
   return `${shownPlain(ms / sizeMs, PLAIN_DIGITS)} ${unit}`;
 }
 
-/** Formats a number with a number of significant digits. Large numbers are shortened, such as 12.3K. */
+/** Formats a number with the given number of significant digits. Large numbers are shortened, such as 12.3K. */
 function shownPlain(value: number, digits: number): string {
   const rounded = Number(value.toPrecision(digits));
   if (!Number.isFinite(rounded)) return String(value);
@@ -325,12 +334,12 @@ function shownPlain(value: number, digits: number): string {
   return new Intl.NumberFormat("en", options).format(rounded);
 }
 
-/** Formats a number of values. Large numbers are rounded. */
+/** Formats the number of values from which a figure was computed. Large numbers are rounded. */
 function shownCount(count: number, digits: number): string {
   return count < 10_000 ? String(count) : shownPlain(count, Math.min(PLAIN_DIGITS, digits - 1));
 }
 
-/** Formats a relative change, without its sign. */
+/** Formats a relative change in percent, without its sign, such as "12.5 %". */
 function shownChange(pct: number): string {
   return `${pct < 1_000 ? pct.toFixed(1) : shownPlain(pct, PLAIN_DIGITS)} %`;
 }
@@ -341,8 +350,8 @@ function signed(value: number, format: (amount: number) => string): string {
 }
 
 /**
- * Formats an interval. Both ends have the same unit and decimals: those of the end that is farther from 0. The units of
- * amounts and percentages are left out, because other columns show them.
+ * Formats an interval, such as "-0.2 to +1.5". Both ends have the unit and the decimals of the end that is farther from
+ * 0. The units of amounts and percentages are left out, because other columns show them.
  */
 function shownInterval({ low, high }: Interval, unit: FigureUnit, digits: number): string {
   const farthest = Math.max(Math.abs(low), Math.abs(high));
@@ -354,11 +363,11 @@ function shownInterval({ low, high }: Interval, unit: FigureUnit, digits: number
   return `${signed(low / size, format)} to ${signed(high / size, format)} ${name}`.trimEnd();
 }
 
-/** Returns the number of decimals with which a number has this number of significant digits. */
+/** Returns the number of decimals that a number needs to show `digits` significant digits. */
 function decimalsOf(value: number, digits: number): number {
   if (value === 0) return 0;
   return Math.min(DECIMALS_MAX, Math.max(0, digits - 1 - Math.floor(Math.log10(value))));
 }
 
-/** Maximum number of decimals. More would make the table too wide. */
+/** Maximum number of decimals of the ends of an interval. More decimals would make the table too wide. */
 const DECIMALS_MAX = 12;

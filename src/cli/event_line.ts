@@ -16,14 +16,14 @@ export interface EventLineOptions {
   readonly timeZone: string;
   /** The width of the terminal in columns; with `Infinity` no field is cut. */
   readonly columns: number;
-  /** Whether a header is shown. If so, each column is at least as wide as its name. */
+  /** Whether a header line is shown. If so, each column is at least as wide as its name in the header. */
   readonly hasHeader: boolean;
 }
 
 const GAP = "  ";
 const COLUMN_NAMES = ["type", "cost", "model", "tokens"] as const;
 type Column = typeof COLUMN_NAMES[number];
-/** The minimum widths of the columns. */
+/** The minimum widths of the columns, in columns of the terminal. */
 export type Widths = Readonly<Record<Column, number>>;
 
 const NO_WIDTHS: Widths = { type: 0, cost: 0, model: 0, tokens: 0 };
@@ -59,8 +59,8 @@ const PLACED = new Set(["ts", "event", "session_id", "cost", "model", "input_t",
 const EXPLAINING: readonly string[] = ["error", "reason"];
 
 /**
- * The forms of a time. On a terminal with at least `fromColumns` columns, the characters from `start` to `end` of the
- * time are shown.
+ * The forms in which a time is shown, widest first. A terminal with at least `fromColumns` columns shows the characters
+ * of the time from `start` to `end`.
  */
 const TIME_FORMS = [
   { fromColumns: 100, start: 0, end: "2026-02-13 14:30:22.123".length },
@@ -74,20 +74,20 @@ const FAILURE_TYPE = /(?:^|_)(?:fail|failed|failure|error)(?:$|_)/;
 const WARNING_TYPES: ReadonlySet<unknown> = new Set(["gate_escalate"]);
 const WARNING_STATUSES: ReadonlySet<unknown> = new Set(["aborted", "unfinished"]);
 
-/** A formatter of event lines. Its columns widen when a wider cell arrives. */
+/** Formats events as lines with aligned columns. A column widens when a wider cell arrives. */
 export class EventLines {
   readonly #options: EventLineOptions;
   readonly #time: typeof TIME_FORMS[number];
   readonly #widths: Record<Column, number>;
 
-  /** Creates a formatter whose columns have at least these widths. */
+  /** Creates a formatter whose columns are at least as wide as `widths`. */
   constructor(options: EventLineOptions, widths: Widths = NO_WIDTHS) {
     this.#options = options;
     this.#time = TIME_FORMS.find(({ fromColumns }) => options.columns >= fromColumns)!;
     this.#widths = { ...widths };
   }
 
-  /** Widens the columns in advance for events that will be shown later. */
+  /** Widens the columns in advance for events that will be shown later, so that all of their lines are aligned. */
   measure(events: Iterable<AuditEvent>): void {
     for (const event of events) this.#widen(this.#cellsOf(event));
   }
@@ -108,7 +108,8 @@ export class EventLines {
     this.#widen(cells);
     const aligned = this.#pieces(event, cells, COLUMN_NAMES);
     const isTooWide = aligned.reduce((sum, { text }) => sum + stringWidth(text), 0) > columns;
-    // If the line is too wide and all columns after the type are empty, the fields follow the type directly.
+    // If the line is too wide and all columns after the type are empty, these columns are left out. The other fields
+    // then follow the type directly, so that more of them is visible.
     const isBare = COLUMN_NAMES.every((name) => name === "type" || cells[name] === "");
     return joinPieces(
       isTooWide && isBare ? this.#pieces(event, cells, ["type"]) : aligned,
@@ -202,7 +203,7 @@ function isFailure({ event, status, error }: AuditEvent): boolean {
   return hasError || status === "error" || (typeof event === "string" && FAILURE_TYPE.test(event));
 }
 
-/** Yields the fields of an event that have no column. The fields that explain a failure come first. */
+/** Yields the fields of an event that have no column of their own. The fields that explain a failure come first. */
 function* otherFields(event: AuditEvent): Generator<[name: string, value: unknown]> {
   const { seq, hash } = event;
   for (const name of EXPLAINING) {

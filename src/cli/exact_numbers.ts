@@ -1,19 +1,23 @@
 /**
- * Preserves numbers in JSON text that JavaScript cannot represent, such as IDs of 64 bits and `1e400`. Pure.
+ * Preserves numbers in imported JSON text that JavaScript cannot represent, such as IDs of 64 bits and `1e400`. Pure.
  *
  * @module
  */
 import { mapOutsideStrings } from "../line/parse_line.ts";
 
-/** Matches JSON text with a number that could lose digits, overflow or become zero. */
+/**
+ * Matches JSON text with a number that could lose digits, overflow or become zero when JavaScript parses it. Other text
+ * needs no closer look.
+ */
 const SUSPECT = /\d[\d.]{15}|\d[eE]/;
-// A number before a colon is not matched. In JSON a name must be in quotes, so adding quotes to the number would turn
-// invalid text into valid JSON.
+// The expression does not match a number before a colon. In JSON a name must be in quotes, so adding quotes to such a
+// number would turn invalid text into valid JSON.
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\d.eE]|\s*:)/g;
 
 /**
  * Returns JSON text in which each number that JavaScript cannot represent is in quotes, so that parsing yields the
- * digits as a string. Fractions are not put in quotes, although parsing may round them.
+ * digits as a string. Fractions are not put in quotes, although parsing may round them, because a rounded fraction is
+ * still useful as a number.
  */
 export function exactNumbers(json: string): string {
   if (!SUSPECT.test(json)) return json;

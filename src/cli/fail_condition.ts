@@ -15,7 +15,10 @@ import {
   sumOf,
 } from "./fraction.ts";
 
-/** The words for figures in a condition, and the names of these figures in a comparison. */
+/**
+ * The words for figures that a user writes in a condition, such as "p95", and the names of these figures in a
+ * comparison.
+ */
 const FIGURES = {
   "cost": "usd",
   "calls": "calls",
@@ -34,30 +37,36 @@ const FIGURES = {
   "outcomes": "outcomes",
 } as const satisfies Readonly<Record<string, FigureName>>;
 
-/** A word for a figure in a condition. */
+/** A word for a figure in a condition of --fail-if, such as "cost" or "p95". */
 export type FigureWord = keyof typeof FIGURES;
 
-/** The words for figures in a condition. */
+/** All words for figures in a condition of --fail-if. */
 export const FIGURE_WORDS = Object.keys(FIGURES) as readonly FigureWord[];
 
 /** The figures that are percentages, so that a limit without a sign may have a percent sign. */
 const PERCENTAGES: readonly FigureWord[] = ["error-rate", "cache-hit"];
 
-/** A condition such as `cost>+10%`. */
+/**
+ * A parsed condition of --fail-if. For example, `cost>+10%` holds if the cost of B is more than 10 % above the cost of
+ * A.
+ */
 export interface FailCondition {
   /** The condition as the user wrote it. */
   readonly text: string;
-  /** The word for the figure. */
+  /** The word for the figure that is compared, such as "cost". */
   readonly figure: FigureWord;
-  /** The quantity that is compared with the limit. A change is relative to A, in percent; a value is that of B. */
+  /**
+   * The quantity that is compared with the limit: the change of B relative to A in percent, the difference of B and A,
+   * or the value of B.
+   */
   readonly quantity: "change" | "difference" | "value";
   /** Whether the condition holds above the limit; otherwise it holds below the limit. */
   readonly isAbove: boolean;
-  /** The limit, exactly as the user wrote it. */
+  /** The limit, as an exact fraction of the number that the user wrote. */
   readonly limit: Fraction;
 }
 
-/** The decision about a condition. */
+/** The decision whether a condition of --fail-if holds. */
 export interface Decision {
   /** The condition as the user wrote it. */
   readonly condition: string;
@@ -67,9 +76,9 @@ export interface Decision {
   readonly a: number | null;
   /** The value of the figure in B; null if nothing was measured. */
   readonly b: number | null;
-  /** The unit of the values. */
+  /** The unit of the values `a` and `b`. */
   readonly unit: FigureUnit;
-  /** A remark, such as the reason for which the condition cannot be decided; null without a remark. */
+  /** A remark for the user, such as the reason why the condition cannot be decided; null without a remark. */
   readonly remark: string | null;
 }
 
@@ -150,7 +159,7 @@ export function decide(
   return { ...decision, holds, remark: null };
 }
 
-/** Returns the value of B at which the change or difference is equal to the limit. */
+/** Returns the value that B would have if its change or difference were equal to the limit. */
 function thresholdOf(quantity: "change" | "difference", limit: Fraction, a: Fraction): Fraction {
   const difference = quantity === "difference"
     ? limit
@@ -158,7 +167,10 @@ function thresholdOf(quantity: "change" | "difference", limit: Fraction, a: Frac
   return sumOf(a, difference);
 }
 
-/** Returns the value of a figure that was measured. The rate of errors is not rounded. */
+/**
+ * Returns the exact value of a figure that was measured. The rate of errors is computed again from its counts, because
+ * the rate in the figure is rounded.
+ */
 function exactValue(
   name: FigureName,
   side: "a" | "b",
@@ -187,7 +199,7 @@ export function decisionMessage(
   return remark === null ? null : `${condition} does not hold: ${values}${reason}`;
 }
 
-/** Returns a value with all its digits, because rounded values could contradict the decision. */
+/** Returns a value with all its digits, because rounded values could seem to contradict the decision. */
 function shownValue(value: number | null, unit: FigureUnit): string {
   if (value === null) return "not measured";
   return unit === "count" ? `${value}` : `${value} ${unit}`;

@@ -8,8 +8,8 @@ import { shownText } from "../shown.ts";
 
 const ELLIPSIS = "…";
 /**
- * Maximum number of UTF-16 code units to process per column. Without the limit, a character with millions of combining
- * marks would be processed in full.
+ * Maximum number of UTF-16 code units to process per column of the terminal. Without the limit, a character with
+ * millions of combining marks would be processed in full.
  */
 const UNITS_PER_COLUMN = 8;
 
@@ -55,7 +55,10 @@ export function wrapped(text: string, columns: number): string[] {
   return [...lines, line];
 }
 
-/** Returns the start of a text, escaped and long enough to fill the columns, and whether it is the whole text. */
+/**
+ * Returns the start of a text, escaped and long enough to fill the columns. Also returns whether the start is the whole
+ * text.
+ */
 function bounded(text: string, columns: number): [shown: string, isWhole: boolean] {
   if (text.length <= UNITS_PER_COLUMN * columns) return [shownText(text), true];
   const head = text.slice(0, UNITS_PER_COLUMN * columns).replace(/[\uD800-\uDBFF]$/, "");

@@ -143,7 +143,7 @@ async function runStatus(
   }
   if (json) output.json({ fleet, stream, logs });
   else {
-    // If standard output is not a terminal, the width of the table is not limited.
+    // If standard output is not a terminal, the width of the table is not limited, because another program may read it.
     const width = output.isTerminal ? columns() : Infinity;
     for (const line of fleetStatusLines(logs, timeZone, width)) output.line(line);
   }
@@ -207,8 +207,8 @@ function runReport(options: FleetOptions & ReportFileOptions, output: Output): P
 }
 
 /**
- * Calls `work` with the events of a fleet, and resolves with the result of `work`. Reports unreadable lines and gaps on
- * standard error.
+ * Calls `work` with the events of a fleet, and resolves with the result of `work`. Then reports unreadable lines and
+ * gaps (bytes of logs that are missing in the stream) on standard error.
  */
 async function withFleet<T>(
   options: FleetOptions,

@@ -14,7 +14,10 @@ import { messageOf, withFlags } from "../errors.ts";
 import { CommandError } from "./command_error.ts";
 import { readSmallFile, readSmallFileBytes } from "./small_file.ts";
 
-/** The options for a fleet, its server and the login. A type alias, because the parsers do not accept an interface. */
+/**
+ * The options for a fleet, its server and the login. The type is an alias, because the types of the parsers do not
+ * accept an interface.
+ */
 export type ServerOptions = {
   readonly server: string;
   readonly fleet: string;
@@ -90,11 +93,12 @@ async function connected({ server, ...options }: ServerOptions): Promise<NatsCon
     servers: addresses.map((address) => address.replace(TLS, "")),
     name: "scout",
     maxReconnectAttempts: -1,
-    // Without this option, the client records a stack trace for each request, which costs a tenth of the run time.
+    // Without `noAsyncTraces`, the client records a stack trace for each request, which costs a tenth of the run time.
     noAsyncTraces: true,
   };
   try {
-    // A WebSocket connection does not need the transport package, so the package is not loaded for it.
+    // A WebSocket connection does not need the package `@nats-io/transport-node`, so the package is loaded only for
+    // other connections.
     const connect = addresses.every((address) => WEB_SOCKET.test(address))
       ? (await import("@nats-io/nats-core")).wsconnect
       : (await import("@nats-io/transport-node")).connect;
@@ -140,13 +144,16 @@ function tlsOf(
   return { tls: ca === undefined ? {} : { ca: readSmallFile(ca, "certificates") } };
 }
 
-/** The names of the errors from fleet operations that users can fix. */
+/**
+ * The names of the errors from fleet operations that users can fix. The command shows only their message, without a
+ * stack trace.
+ */
 const FOR_USER = [
   "FleetMismatchError",
   "FleetConflictError",
   "FleetServerError",
   "FleetTimeoutError",
-  // Errors of the NATS client: the server forbids a request, or the connection is closed.
+  // These two are errors of the NATS client: the server forbids a request, or the connection is closed.
   "RequestError",
   "ClosedConnectionError",
 ];

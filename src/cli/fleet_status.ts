@@ -19,7 +19,7 @@ const LOG_WIDTH_MAX = 40;
 
 /**
  * Yields a table with one line per log. If the table is wider than `columns`, yields several short lines per log
- * instead. The last lines describe the gaps in the logs.
+ * instead. The last lines describe the gaps: the bytes of logs that are missing in the stream.
  */
 export function* fleetStatusLines(
   logs: readonly FleetLogStatus[],

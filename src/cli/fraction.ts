@@ -1,10 +1,10 @@
 /**
- * Exact arithmetic with fractions, so that a comparison with a limit is not changed by rounding. Pure.
+ * Exact arithmetic with fractions, so that rounding cannot change the comparison of a figure with a limit. Pure.
  *
  * @module
  */
 
-/** A fraction. The denominator is above 0. */
+/** A fraction of two integers. The denominator is always above 0, so the sign is that of the numerator. */
 export interface Fraction {
   readonly numerator: bigint;
   readonly denominator: bigint;
@@ -13,8 +13,8 @@ export interface Fraction {
 const DECIMAL = /^(-?)(\d*)\.?(\d*)(?:e([+-]?\d+))?$/;
 
 /**
- * Returns a decimal number as a fraction. Of a number, the shortest decimal that identifies the number is used, which
- * is the decimal that JSON shows.
+ * Returns a decimal number as a fraction. If `decimal` is a number, uses the shortest decimal that identifies the
+ * number, which is the decimal that JSON shows.
  *
  * @throws {RangeError} If the number is not finite, or the text is not a decimal number.
  */
@@ -52,7 +52,7 @@ export function dividedBy({ numerator, denominator }: Fraction, divisor: number)
   return { numerator, denominator: denominator * BigInt(divisor) };
 }
 
-/** Returns the fraction without its sign. */
+/** Returns the absolute value of a fraction. */
 export function absoluteOf({ numerator, denominator }: Fraction): Fraction {
   return { numerator: numerator < 0n ? -numerator : numerator, denominator };
 }

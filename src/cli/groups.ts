@@ -1,5 +1,5 @@
 /**
- * The option `--by`, and the groups in tables.
+ * The option `--by`, by which `scout spend` and `scout stats` group calls, and the texts of groups in tables.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type { Condition } from "./conditions.ts";
 import { tell } from "./messages.ts";
 import { valueOf } from "./options.ts";
 
-/** Names to suggest for `--by`. */
+/** Names of fields to suggest for `--by`, in shell completions and for mistyped names. */
 const USUAL_NAMES = [
   ...TIME_KEYS,
   "session",
@@ -48,17 +48,20 @@ function parseFields(input: string): readonly string[] {
   throw new RangeError("not one or two names of fields; use model or agent,model");
 }
 
-/** The label of the groups that are combined because there are too many. */
+/** The label of the row that combines the remaining groups, if there are too many groups. */
 export const OTHERS_LABEL = "(others)";
 /** The label of the row with the sums of all groups. */
 export const TOTAL_LABEL = "total";
 
-/** Returns the text that names a group in a table. A dash means that the events have no value. */
+/** Returns the text that names a group in a table. A dash means that the events of the group do not have the field. */
 export function labelOf(key: GroupKey): string {
   return key.map((value) => value ?? "-").join(", ");
 }
 
-/** Reports on standard error each field in `by` that none of the groups has, and suggests a similar name. */
+/**
+ * Reports on standard error each field in `by` that no event has, because its name may be mistyped, and suggests a
+ * similar name.
+ */
 export function tellMissingFields(
   by: readonly string[],
   groups: readonly { readonly key: GroupKey }[],
@@ -72,7 +75,10 @@ export function tellMissingFields(
   }
 }
 
-/** Reports on standard error that no event meets the condition of `--outcome`, if it is set. */
+/**
+ * Reports on standard error if `--outcome` is used and no event meets its condition, because the condition may be
+ * mistyped.
+ */
 export function tellMissingOutcomes(
   outcome: Condition | undefined,
   found: readonly Pick<Stats, "total">[],

@@ -1,5 +1,6 @@
 /**
- * `scout head`: prints the chain head, which can be stored elsewhere as an anchor.
+ * `scout head`: prints the chain head, which states where the log ends now. If it is stored elsewhere as an anchor,
+ * `scout verify` can later detect that events were removed from the end of the log.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * The IDs of calls and holds on the command line. A user may type only the first characters of an ID.
+ * Parses the IDs of calls and of holds (amounts reserved on a budget) on the command line. A user may type only the
+ * first characters of an ID.
  *
  * @module
  */

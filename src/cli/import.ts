@@ -192,7 +192,8 @@ function shownFile({ file: { name }, events, newEvents }: CheckedFile) {
 }
 
 /**
- * Checks that not all files were imported before. A file without a valid record does not count as imported before.
+ * Rejects the import if every file was imported before, because nothing would be imported. A file without a valid
+ * record does not count as imported before.
  *
  * @throws {CommandError} If every file has valid records, and all of them were imported before.
  */

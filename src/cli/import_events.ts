@@ -29,25 +29,28 @@ type PlacedEvent =
   & { readonly place: string; readonly number: number }
   & (
     | { readonly event: TimedEvent }
-    /** `isRest` means that the records after this one cannot be read either. */
+    /** `isRest` means that the records after the invalid one cannot be read either. */
     | { readonly problem: string; readonly isRest?: true }
   );
 
-/** The log that the events are appended to. */
+/** The log to which the imported events are appended. */
 export interface TargetLog {
   readonly path: string;
-  /** Whether the log has a chain of lines. If so, the imported lines continue the chain. */
+  /**
+   * Whether the lines of the log form a chain, in which each line has the hash of the line before it. If so, the
+   * imported lines continue the chain.
+   */
   readonly chain: boolean;
   readonly sessionId: string | undefined;
 }
 
-/** A file whose records were checked. */
+/** An imported file whose records were checked. */
 export interface CheckedFile {
   readonly file: SourceFile;
   readonly ids: RecordIds;
-  /** Number of valid records. */
+  /** Number of valid records in the file. */
   readonly events: number;
-  /** Number of valid records that are not in the log yet. */
+  /** Number of valid records in the file that are not in the log yet. */
   readonly newEvents: number;
   /** 1 for each record that is to be imported, and 0 for each other record. The index is the number of the record. */
   readonly isWanted: Uint8Array;
@@ -61,7 +64,7 @@ export interface Appended {
   readonly stoppedBefore: string | null;
 }
 
-/** The result of checking all files. */
+/** The result of checking all files that are to be imported. */
 export interface Checked {
   readonly files: readonly CheckedFile[];
   readonly invalid: Problems;
@@ -133,7 +136,7 @@ export async function checkEvents(
   }
   const checked = found.map(({ file, ids, valid }, n) => {
     // If two files have the same records up to the end of the shorter one, these records are new only in the first
-    // file.
+    // file. So they are imported once.
     for (const before of found.slice(0, n)) earlier.addAll(before.ids, ids);
     const isWanted = new Uint8Array(ids.count + 1);
     let newEvents = 0;
@@ -205,7 +208,7 @@ export async function appendEvents(
       if (batch.length === 0) continue;
       if (interrupt.signal.aborted) return { imported, stoppedBefore: batch[0]!.place };
       const problems = new Problems();
-      // All events of a batch are logged in one turn of the event loop, so that they share writes and syncs.
+      // All events of a batch are logged without waiting in between, so that they share writes and syncs to the disk.
       await Promise.all(batch.map((found) => {
         if ("problem" in found) return problems.add(found.place, found.problem);
         epochMs = found.event.epochMs;
@@ -216,7 +219,7 @@ export async function appendEvents(
       }));
       const last = batch.at(-1)!.place;
       problems.throwIfAny(
-        `Cannot continue import after ${last}: ${imported} events were imported, but not these records`,
+        `Cannot continue import after ${last}: ${imported} events were imported, but the records below were not`,
       );
     }
   }
@@ -224,8 +227,8 @@ export async function appendEvents(
 }
 
 /**
- * Yields the events of a file in batches. If `isFirst`, the file is read for the first time, and its records are added
- * to `ids`.
+ * Yields the events of a file in batches. If `isFirst` is true, the file is read for the first time, and the contents
+ * of its records are added to `ids`.
  */
 async function* placedEvents(
   file: SourceFile,
@@ -242,7 +245,9 @@ async function* placedEvents(
     const place = `${file.name}:${record.line}`;
     number++;
     if (isFirst) ids.add(record.content);
-    else if (number > ids.count) return { place, number, problem: "not there when it was checked" };
+    else if (number > ids.count) {
+      return { place, number, problem: "the file did not have this record when it was checked" };
+    }
     if ("problem" in record) {
       const { problem, isRest } = record;
       return { place, number, problem, ...isRest ? { isRest } : {} };
@@ -267,21 +272,21 @@ export class Problems {
   readonly #shown: string[] = [];
   #count = 0;
 
-  /** Number of problems. */
+  /** Number of problems that were added, listed or not. */
   get count(): number {
     return this.#count;
   }
 
-  /** Adds the problem of the record at a position. */
+  /** Adds the problem of an invalid record. `place` is the position of the record (`FILE:LINE`). */
   add(place: string, problem: string): void {
     this.#count++;
     if (this.#count <= PROBLEMS_SHOWN) this.#shown.push(`${place}: ${problem}`);
   }
 
   /**
-   * Throws an error that lists the problems, if a problem was added.
+   * Throws an error that lists the problems. Does nothing if no problem was added.
    *
-   * @throws {CommandError} If a problem was added.
+   * @throws {CommandError} If a problem was added; the message is `introduction`.
    */
   throwIfAny(introduction: string, hint: string | null = null): void {
     if (this.#count === 0) return;
@@ -289,7 +294,7 @@ export class Problems {
     throw new CommandError(introduction, 1, details);
   }
 
-  /** Returns one line for each of the first problems. If there are more, the last line has the number of the others. */
+  /** Returns one line for each of the first problems. If there are more problems, the last line states their number. */
   list(): string[] {
     const further = this.#count - this.#shown.length;
     return [...this.#shown, ...further > 0 ? [`and ${shownNumber(further)} more`] : []];

@@ -19,7 +19,8 @@ import { LogDirectory } from "../segments/log_directory.ts";
 import { CommandError } from "./command_error.ts";
 
 /**
- * The part of the file that stores the input from one pipe. It begins at the offset `from` and ends at `byteLength`.
+ * The part of the temporary file that stores the input from one pipe. It begins at the offset `from` and ends at the
+ * offset `byteLength`.
  */
 export interface SpooledPart {
   readonly handle: FileHandle;
@@ -27,13 +28,13 @@ export interface SpooledPart {
   readonly byteLength: number;
 }
 
-/** The open temporary file. Disposal removes it. */
+/** The open temporary file of an import. Its disposal removes the file. */
 export class ImportFile implements Disposable {
   readonly #path: string;
   readonly #claim: Claim;
 
   /**
-   * Creates and locks the file in the directory of the log. `path` is the path of the log.
+   * Creates and locks the temporary file in the directory of the log. `path` is the path of the log.
    *
    * @throws {CommandError} If another import into the log is running.
    */
@@ -64,7 +65,7 @@ export class ImportFile implements Disposable {
     return { handle, from, byteLength: handle.status().byteLength };
   }
 
-  /** Removes the file, and lets another import begin. */
+  /** Removes the temporary file, so that another import into the log can begin. */
   [Symbol.dispose](): void {
     this.#claim.release();
   }

@@ -8,7 +8,8 @@
  * - If records were added at the end of a source, the records before them keep their IDs.
  * - If an import was interrupted, a second run of it continues with the first record whose ID is not in the log.
  * - If a record was changed, that record and all later records of the source get new IDs.
- * - If two sources begin with the same records, their IDs differ from the first different record on.
+ * - If two sources begin with the same records, the IDs of these records are the same, and the IDs differ from the
+ *   first different record on.
  *
  * @module
  */
@@ -18,14 +19,14 @@ import type { AuditEvent } from "../event.ts";
 const ID = /^([0-9a-f]{16})-([0-9a-f]{16})-([1-9]\d{0,9})$/;
 const DIGEST_DIGITS = 16;
 
-/** The IDs of the records of one source, in their order. */
+/** The IDs of the records of one source (an imported file or pipe), in their order. */
 export class RecordIds {
   #first = "";
   #last = "";
   #sums: BigUint64Array = new BigUint64Array(1024);
   #count = 0;
 
-  /** Number of records. */
+  /** Number of records of the source that were added. */
   get count(): number {
     return this.#count;
   }
@@ -35,7 +36,7 @@ export class RecordIds {
     return this.#first;
   }
 
-  /** Adds the content of the next record. */
+  /** Adds the next record of the source. Its ID is computed from its content and all records before it. */
   add(content: string | Uint8Array): void {
     this.#last = createHash("sha256").update(this.#last).update(content).digest("hex")
       .slice(0, DIGEST_DIGITS);
@@ -48,29 +49,32 @@ export class RecordIds {
     this.#sums[this.#count++] = BigInt(`0x${this.#last}`);
   }
 
-  /** Returns the digest of the first `number` records. */
+  /** Returns the digest of the first `number` records, which the ID of the last of them contains. */
   sumAt(number: number): bigint {
     return this.#sums[number - 1]!;
   }
 
-  /** Returns the ID of the record with this number. The first record has the number 1. */
+  /** Returns the ID of the record with the number `number`. The first record has the number 1. */
   idOf(number: number): string {
     const sum = this.sumAt(number).toString(16).padStart(DIGEST_DIGITS, "0");
     return `${this.#first}-${sum}-${number}`;
   }
 }
 
-/** Collects the records of a log, to find out which records of some sources the log already contains. */
+/**
+ * Collects the records that were imported into a log before, to find out which records of some sources the log already
+ * contains.
+ */
 export class EarlierImports {
   /**
-   * The records that were imported before, by FIRST, the digest of the first record of their source. SUM, the digest of
-   * all records up to a record, identifies the record. `byNumber` has at most one SUM for each record number. Different
-   * sources may begin with the same record, so a number can have more than one SUM; `others` has the further ones, as
-   * `SUM-NUMBER`. FIRST, SUM and NUMBER are the parts of the field `import_id`.
+   * The records that were imported before. FIRST, SUM and NUMBER are the parts of their field `import_id`. The key of
+   * the map is FIRST, the digest of the first record of the source. SUM, the digest of all records up to a record,
+   * identifies the record. `byNumber` has at most one SUM for each record number. Different sources may begin with the
+   * same record, so a number can have several SUMs; `others` has the remaining ones as `SUM-NUMBER`.
    */
   readonly #sums = new Map<string, { byNumber: BigUint64Array; others: Set<string> }>();
 
-  /** Prepares the search for records of these sources. */
+  /** Prepares the search for the records of `sources`, the files that are to be imported now. */
   constructor(sources: Iterable<RecordIds>) {
     for (const { first, count } of sources) {
       const length = Math.max(count + 1, this.#sums.get(first)?.byNumber.length ?? 0);
@@ -89,7 +93,7 @@ export class EarlierImports {
 
   /**
    * If `source` and `next` have the same records up to the end of the shorter one, treats all records of `source` as if
-   * the log contained them.
+   * the log contained them. So the records that both sources have are imported only once.
    */
   addAll(source: RecordIds, next: RecordIds): void {
     const common = Math.min(source.count, next.count);
@@ -121,8 +125,8 @@ export class EarlierImports {
 
   #add(first: string, sum: bigint, number: number): void {
     const { byNumber, others } = this.#sums.get(first)!;
-    // If the number is larger than the number of records of each source, the record is from a longer source, and has()
-    // never asks for it.
+    // If the number is larger than the number of records of every source, the record comes from a longer file of an
+    // earlier import. It is not needed, because has() never asks for such a number.
     if (number >= byNumber.length || byNumber[number] === sum) return;
     if (byNumber[number] === 0n) byNumber[number] = sum;
     else others.add(`${sum}-${number}`);

@@ -1,5 +1,6 @@
 /**
- * `scout inflight`: lists the calls that have a begin event and no end event.
+ * `scout inflight`: lists the calls that have a begin event and no end event, because they still run or their process
+ * died.
  *
  * @module
  */
@@ -85,8 +86,8 @@ async function tellJson(spans: AsyncIterable<UnfinishedSpan>, output: Output): P
 }
 
 /**
- * Yields the spans as events, so that they are shown like the events of `scout query`. If `isShort`, the IDs are cut to
- * fit on a terminal. `scout inflight end` accepts the cut IDs.
+ * Yields the unfinished calls as events, so that they are shown like the events of `scout query`. If `isShort` is true,
+ * the IDs are cut to fit on a terminal. `scout inflight end` accepts the cut IDs.
  */
 async function* rows(
   spans: AsyncIterable<UnfinishedSpan>,

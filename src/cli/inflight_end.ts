@@ -32,7 +32,10 @@ interface InflightEndOptions extends ReadingOptions {
   readonly reason: string | undefined;
 }
 
-/** The value of the field `ended_by`, which names the program that logged the end. */
+/**
+ * The value of the field `ended_by` of an end event, which names the program that logged the event in place of the
+ * process of the call.
+ */
 const COMMAND = "scout inflight end";
 
 /** The `scout inflight end` command. */
@@ -58,7 +61,7 @@ export const inflightEndCommand: Parser<"sync", Run, unknown> = command(
           description: message`The cost to log, in USD, if the call was charged`,
         })),
         reason: optional(option("--reason", string({ metavar: "TEXT" }), {
-          description: message`The field reason of the end`,
+          description: message`The text of the field reason in the end event`,
         })),
       }),
       readingOptions,
@@ -104,8 +107,9 @@ async function runInflightEnd(options: InflightEndOptions, output: Output): Prom
 }
 
 /**
- * Resolves with a set that collects the key (type and span ID) of each call that ends from now on. When the keeper
- * makes a decision under the append lock, the set has every end that precedes the decision in the log.
+ * Resolves with a set that collects the key (type and span ID) of each call that ends from now on. So the command does
+ * not log an end that the process of the call has logged meanwhile. When the keeper makes a decision under the append
+ * lock, the set has every end that precedes the decision in the log.
  */
 async function watchEnds(keeper: BudgetKeeper): Promise<ReadonlySet<string>> {
   const ended = new Set<string>();
@@ -129,8 +133,8 @@ function unknownCall(text: string): CommandError {
 }
 
 /**
- * Age of the last event of a session, in milliseconds. If the event is younger, the process of the session probably
- * still runs.
+ * Maximum age in milliseconds at which the last event of a session counts as recent. If it is recent, the process of
+ * the session probably still runs.
  */
 const RECENT_MS = 60_000;
 
@@ -147,7 +151,7 @@ function warnIfRecent({ lastSeen }: UnfinishedSpan): void {
   );
 }
 
-/** Maximum number of calls that are listed if the ID is ambiguous. */
+/** Maximum number of calls that an error message lists if the ID of a call is ambiguous. */
 const LISTED_MAX = 10;
 
 /**

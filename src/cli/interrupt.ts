@@ -9,7 +9,7 @@ const SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT"]
   : ["SIGINT", "SIGTERM"];
 
-/** A listener for Ctrl-C. Until the listener is disposed of, Ctrl-C does not end the process. */
+/** A listener for Ctrl-C. Until the listener is disposed of, Ctrl-C aborts its signal and does not end the process. */
 export class Interrupt implements Disposable {
   readonly #controller = new AbortController();
   readonly #listener = () => this.#controller.abort();

@@ -1,6 +1,6 @@
 /**
- * Reports events that the figures of a command do not include: their time or cost is unreadable, or retention has removed
- * them.
+ * Reports events that the figures of a command do not include, because their time or cost is unreadable or retention
+ * has removed them.
  *
  * @module
  */
@@ -14,23 +14,24 @@ import { statusLogger, tell } from "./messages.ts";
 /** The numbers of events that the figures of a command do not include. */
 export interface LeftOut {
   /**
-   * Events without a readable time. They are counted in the whole log, because they do not belong to any time range.
+   * Number of events without a readable time. They are counted in the whole log, because they do not belong to any time
+   * range.
    */
   readonly untimed: number;
-  /** Events whose cost is not a number, in the time range of the command. */
+  /** Number of events whose cost is not a number, in the time range of the command. */
   readonly badCosts?: number;
-  /** The name of the source that the figures are from, if the command reads several sources. */
+  /** The name of the source of the figures, such as "A", if the command reads several sources. */
   readonly source?: string;
-  /** Calls that state tokens but no cost, in the time range of the command. */
+  /** Number of calls that state tokens but no cost, in the time range of the command. */
   readonly unknownCosts?: number;
 }
 
 /**
- * Resolves with the number of events of a log that have no readable time. If a file has a usable manifest line, the
- * number is taken from the line, and the file is not read.
+ * Resolves with the number of events of a log that have no readable time. If the manifest has a usable line about an
+ * archive, the number is taken from this line, and the archive is not read.
  */
 export async function untimedEvents(reader: AuditReader): Promise<number> {
-  // Damage that is found here is not reported, because the command itself reports the damage of the log.
+  // Damage of the files is not reported here, because the command reports it when it reads the log for its figures.
   const damage = new DamageReport(statusLogger);
   let count = 0;
   for (const { line, events } of listedFiles(reader)) {
@@ -63,9 +64,11 @@ export function tellLeftOut(
 }
 
 /**
- * Reports on standard error that retention has removed events since a time. Writes nothing if it has removed none.
+ * Reports on standard error if retention has removed events of the time range of a command: those since `since`.
+ * Otherwise writes nothing.
  *
- * @param beginning The beginning of the message: which figures leave the events out.
+ * @param beginning The beginning of the message, which names the figures that leave out the events, such as "the costs
+ *   leave out".
  */
 export async function tellRemoved(
   reader: AuditReader,

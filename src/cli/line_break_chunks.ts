@@ -1,5 +1,5 @@
 /**
- * Determines the line break of an imported file.
+ * Finds out which line break an imported file has, because files of old spreadsheets have CR alone.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Bytes } from "./source_content.ts";
 const LF = 0x0a;
 const CR = 0x0d;
 
-/** The chunks of a file, and the line break that ends its lines. */
+/** The chunks of an imported file, and the line break that ends its lines. */
 export class LineBreakChunks {
   /** LF if the lines of the file end in LF or CR LF; CR if they end in CR alone, as in files of old spreadsheets. */
   readonly lineBreak: "\n" | "\r";
@@ -21,7 +21,7 @@ export class LineBreakChunks {
     this.#rest = rest;
   }
 
-  /** Reads the first chunk, and determines the line break from it. */
+  /** Reads the first chunk of a file, and finds out from it which line break the file has. */
   static async of(chunks: AsyncIterable<Bytes>): Promise<LineBreakChunks> {
     const rest = chunks[Symbol.asyncIterator]();
     const { value: first = new Uint8Array() } = await rest.next();
@@ -30,7 +30,7 @@ export class LineBreakChunks {
     return new LineBreakChunks(isOld ? "\r" : "\n", first, rest);
   }
 
-  /** Yields the chunks unchanged. */
+  /** Yields all chunks of the file unchanged, including the first. */
   async *chunks(): AsyncGenerator<Bytes> {
     try {
       yield this.#first;
@@ -42,7 +42,10 @@ export class LineBreakChunks {
     }
   }
 
-  /** Returns the chunk with LF at the end of every line. If the lines of the file end in CR alone, replaces each CR. */
+  /**
+   * Returns the chunk with LF at the end of every line. If the lines of the file end in CR alone, replaces each CR by
+   * LF.
+   */
   withLf(chunk: Bytes): Bytes {
     return this.lineBreak === "\n" ? chunk : chunk.map((byte) => byte === CR ? LF : byte);
   }

@@ -1,6 +1,6 @@
 /**
- * Lists the files of a log with their manifest lines. A command does not have to read a file whose manifest line
- * already has the figures.
+ * Lists the files of a log with their manifest lines. The manifest line of an archive has figures about its events. So
+ * a command need not read an archive if the figures are enough.
  *
  * @module
  */
@@ -17,14 +17,18 @@ import { LogDirectory } from "../segments/log_directory.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
 import { statusLogger } from "./messages.ts";
 
-/** A file of a log. */
+/** A file of a log, with the line about it in the manifest and a way to read its events. */
 export interface ListedFile {
   readonly file: SnapshotFile;
-  /** The manifest line of the file; undefined if the file is not an archive, or no usable line describes it. */
+  /**
+   * The manifest line of the file; undefined if the file is not an archive, or if the manifest has no usable line about
+   * it.
+   */
   readonly line: ArchiveLine | undefined;
   /**
-   * Reads the events of the file in batches, oldest first. If `lineTest` is set, skips the lines that do not pass it.
-   * Must be called before {@linkcode listedFiles} yields the next file.
+   * Reads the events of the file in batches, oldest first. If `lineTest` is set, skips the lines that do not pass the
+   * test. The events must be read before {@linkcode listedFiles} yields the next file, because it closes all files at
+   * its end.
    */
   readonly events: (damage: DamageReport, lineTest?: LineTest) => AsyncGenerator<AuditEvent[]>;
 }

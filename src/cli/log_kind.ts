@@ -15,7 +15,7 @@ import { tell } from "./messages.ts";
 import { CommandError } from "./command_error.ts";
 import { type LocatedLog, shownSource } from "./log_path.ts";
 
-/** Maximum number of bytes to search for an event at the start of a file. The same number is searched at its end. */
+/** Maximum number of bytes to search for an event at the start of a file, and also at its end. */
 const PART_BYTES = 64 * 1024;
 const LINE_BREAK = 0x0a;
 const BRACE = 0x7b;
@@ -31,7 +31,8 @@ const SIGNATURES: readonly (readonly [start: readonly number[], kind: string])[]
 ];
 
 /**
- * Checks that the file at the path of a log may be a log. A path that does not exist is accepted.
+ * Checks that the file at the path of a log may be a log. If the path does not exist, it is accepted, because the log
+ * may be created later.
  *
  * @throws {CommandError} If the path is not a regular file, or the file is not a log; the message states the reason.
  */
@@ -78,8 +79,8 @@ function refusal(log: LocatedLog, reason: string): CommandError {
 }
 
 /**
- * Checks whether a lock, a manifest or a segment lies next to a file. If so, the file is a log, even if all of
- * its lines are damaged.
+ * Checks whether a lock file, a manifest or a segment (an older part of a log) lies next to a file. If so, the file is
+ * a log, even if all of its lines are damaged.
  */
 function isKnownByFiles(path: string): boolean {
   const log = new LogDirectory(denoFileSystem, path);
@@ -89,7 +90,9 @@ function isKnownByFiles(path: string): boolean {
     log.segments().length > 0;
 }
 
-/** Returns the reason why a file is not a log, or null if the file is empty or one of its lines may be an event. */
+/**
+ * Returns the reason why a file is not a log. Returns null if the file is empty or one of its lines may be an event.
+ */
 function reasonAgainst(path: string): string | null {
   let handle: FileHandle | null;
   try {
@@ -118,7 +121,7 @@ function partOf(handle: FileHandle, position: number): Uint8Array {
   return bytes.subarray(0, handle.readSync(bytes, position));
 }
 
-/** Checks whether a line in these bytes of a file is an event, or may be the start of an event. */
+/** Checks whether a line in `bytes`, a part of a file, is an event or may be the start of an event. */
 function mayHoldEvent(bytes: Uint8Array): boolean {
   for (let start = 0; start < bytes.byteLength;) {
     const lineBreak = bytes.indexOf(LINE_BREAK, start);
@@ -131,7 +134,7 @@ function mayHoldEvent(bytes: Uint8Array): boolean {
   return false;
 }
 
-/** Returns the kind of a file by its first bytes and its name, or null if the kind is unknown. */
+/** Returns the kind of a file by its first bytes and its name, such as "a PNG image"; null if the kind is unknown. */
 function kindOf(start: Uint8Array, name: string): string | null {
   const known = SIGNATURES.find(([bytes]) => bytes.every((byte, n) => start[n] === byte));
   if (known !== undefined) return known[1];

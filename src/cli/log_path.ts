@@ -20,28 +20,30 @@ export interface NamedLog {
   readonly path: string | undefined;
 }
 
-/** The source of a log's path: the command line, an environment variable, or the default. */
+/** The source of a log's path: the command line, the environment variable SCOUT_PATH, or the default path. */
 export type PathSource = "command line" | "SCOUT_PATH" | "default";
 
-/** The path of a log, and its source. */
+/**
+ * The path of a log, and the source of the path. Messages name the source, so that a user sees why a log was chosen.
+ */
 export interface LocatedLog {
   /** The absolute path of the active file. */
   readonly path: string;
   readonly source: PathSource;
 }
 
-/** The environment variable that names the log if the command line does not. */
+/** The environment variable that names the log if the command line does not name one. */
 export const PATH_VARIABLE = "SCOUT_PATH";
-/** The flag that permits reading {@linkcode PATH_VARIABLE}. */
+/** The permission flag that lets the program read the variable SCOUT_PATH. */
 export const PATH_FLAG: string = `--allow-env=${PATH_VARIABLE}`;
 
 const DEFAULT_NAME = basename(DEFAULT_AUDIT_PATH);
 const STAMP_LENGTH = "_20260213_143022".length;
 
 /**
- * Finds the log of a command. The path is the argument LOG or the value of `--path`. Without them, it is the value of
- * SCOUT_PATH, if the program may read the variable, or else the default path. If the path is a directory, the log is
- * the one in the directory, or `audit.jsonl` if the directory does not contain a log yet.
+ * Finds the log of a command. The path is the argument LOG or the value of `--path`. If neither is used, the path is
+ * the value of SCOUT_PATH, if the program may read the variable, or else the default path. If the path is a directory,
+ * the log is the one in the directory, or `audit.jsonl` if the directory does not contain a log yet.
  *
  * @throws {CommandError} If both LOG and `--path` are used, a path is invalid, or a directory contains several logs but
  *   no `audit.jsonl`.
@@ -63,7 +65,10 @@ export function locateLog({ file, path }: NamedLog): LocatedLog {
   return { path: defaultPath(), source: "default" };
 }
 
-/** Returns the path of a log for a message. If the path is not from the command line, its source follows. */
+/**
+ * Returns the path of a log as text for a message. If the path is not from the command line, the text also names the
+ * source of the path.
+ */
 export function shownSource({ path, source }: LocatedLog): string {
   if (source === "command line") return shownText(path);
   if (source === PATH_VARIABLE) return `${shownText(path)} (from ${PATH_VARIABLE})`;
@@ -72,8 +77,8 @@ export function shownSource({ path, source }: LocatedLog): string {
 }
 
 /**
- * Returns the value of SCOUT_PATH, or undefined if the variable is empty or the program may not read it. Does not
- * prompt for a permission.
+ * Returns the value of SCOUT_PATH; undefined if the variable is empty or the program may not read it. Never prompts for
+ * the permission, because the variable is optional.
  */
 function pathVariable(): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: PATH_VARIABLE });
@@ -100,7 +105,8 @@ function defaultPath(): string {
 }
 
 /**
- * Returns the path of the active file of a log. `name` is the path of that file, or of a directory that contains it.
+ * Returns the path of the active file of a log. `name` is the path of the active file, or of a directory that contains
+ * the log.
  *
  * @throws {CommandError} If the path is invalid, or a directory contains several logs but no `audit.jsonl`.
  */
@@ -135,11 +141,12 @@ function isDirectory(path: string): boolean {
     if (kind === "symlink") denoFileSystem.list(path);
     return kind === "directory" || kind === "symlink";
   } catch (error) {
-    // The symbolic link leads to a file or to nothing. A later check of the log reports the error.
+    // If the symbolic link leads to a file or to nothing, it is not a directory. A later check of the log reports the
+    // error.
     if (error instanceof Deno.errors.NotADirectory) return false;
     if (error instanceof Deno.errors.NotFound) return false;
-    // The flag must name a directory. A path without an extension is most likely a directory. For any other path, the
-    // flag names the parent directory.
+    // The flag in the error message must name a directory. If the path has no extension, it is most likely a directory
+    // itself. Otherwise the flag names its parent directory.
     const directory = basename(path).includes(".") ? dirname(path) : path;
     throw withFlags(error, [pathFlag("read", directory)]);
   }
@@ -151,7 +158,8 @@ function holdsLog(path: string): boolean {
 }
 
 /**
- * Returns the names of the logs in a directory. Each log has a `.jsonl` file, an archive, or a file with a lock file.
+ * Returns the names of the logs in a directory. A log is recognized by a `.jsonl` file, an archive, or a file that has
+ * a lock file.
  */
 function logsIn(directory: string): string[] {
   const names = new Set(denoFileSystem.list(directory));
@@ -171,7 +179,8 @@ function addIf(names: Set<string>, name: string | undefined): void {
 }
 
 /**
- * Returns the name of the log to which a segment with this file name belongs; undefined if the file is not a segment.
+ * Returns the name of the log to which a segment with this file name belongs, such as `audit.jsonl` for
+ * `audit_20260213_143022.jsonl`. Returns undefined if the file is not a segment (a sealed or archived part of a log).
  */
 function unstamped(name: string): string | undefined {
   const [, stem = "", extension = ""] = /^(.+?)(\.[^.]*)?$/.exec(name) ?? [];

@@ -10,8 +10,8 @@
  * - `report` and `fleet report` need `--allow-read` and `--allow-write` for the file that they write.
  * - `serve` needs `--allow-net=127.0.0.1:8788`, and `ship` needs `--allow-net` for its server.
  *
- * `fleet` needs `--allow-net` for its server, and `prices` needs `--allow-read` for its file. Neither command needs the
- * directory of a log.
+ * `fleet` needs `--allow-net` for its server, and `prices` needs `--allow-read` for its file. These two commands do not
+ * need permissions for the directory of a log.
  *
  *     deno run --allow-read=DIR jsr:@vivarium/scout/cli query DIR/audit.jsonl --since 3h
  *
@@ -51,7 +51,7 @@ import { columns, Output } from "./terminal.ts";
 import { parserMessage, unexpectedInput } from "./usage_error.ts";
 import { verifyCommand } from "./verify.ts";
 
-/** The error that callbacks of the parser throw to end the program, after they have shown a help text or a message. */
+/** Thrown by the callbacks of the option parser to end the program, after they have shown a help text or a message. */
 class Exit extends Error {
   constructor(readonly code: number) {
     super();
@@ -72,7 +72,7 @@ const reading: Parser<"sync", Run, unknown> = or(
   serveCommand,
   { errors: { unexpectedInput } },
 );
-// or() takes at most 15 parsers, so the commands are in two groups.
+// or() accepts at most 15 parsers, and there are more commands, so the commands are in two groups.
 const commands: Parser<"sync", Run, unknown> = or(
   reading,
   rotateCommand,
@@ -130,7 +130,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return await parse(args)(new Output());
   } catch (error) {
     if (error instanceof Exit) return error.code;
-    // The process that reads standard output has closed it, as `| head` does. This is not an error.
+    // If the process that reads standard output has closed it, as `| head` does, the command ends without an error.
     if (error instanceof Deno.errors.BrokenPipe) return 0;
     const expected = asCommandError(error);
     if (expected === null) throw error;

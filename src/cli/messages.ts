@@ -20,5 +20,5 @@ function tellAll(...data: readonly unknown[]): void {
 /** A logger that writes the warnings and errors of the library to standard error. */
 export const stderrLogger: Logger = { debug() {}, info() {}, warn: tellAll, error: tellAll };
 
-/** A logger that drops all messages. For commands that report the damage of a log in another way. */
+/** A logger that drops all messages, for commands that report the damage of a log in another way. */
 export const statusLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };

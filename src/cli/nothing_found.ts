@@ -1,5 +1,6 @@
 /**
- * Reports on standard error which events a log contains, if a query finds nothing.
+ * If a query finds nothing, reports on standard error which events the log contains, so that the user can correct the
+ * query.
  *
  * @module
  */
@@ -15,7 +16,7 @@ import { statusLogger, tell } from "./messages.ts";
 import { cut } from "./fit.ts";
 import { nearestName } from "../options/nearest_name.ts";
 
-/** A query that found nothing. */
+/** The facts about a query that found nothing. */
 export interface Question {
   /** The words for the events that were searched, such as "events with a cost"; by default "events". */
   readonly kind?: string;
@@ -36,7 +37,10 @@ export interface LogFacts {
   readonly now: Temporal.ZonedDateTime;
 }
 
-/** Maximum number of newest events whose types are collected. The manifest names the types of older events. */
+/**
+ * Maximum number of newest events whose types are collected. The manifest names the types of the older events, so their
+ * archives need not be read.
+ */
 const EVENTS_MAX = 10_000;
 const TYPES_SHOWN = 8;
 const VALUE_COLUMNS = 40;
@@ -56,7 +60,7 @@ export async function nothingFoundIn(
   question: Question,
   now: Temporal.ZonedDateTime,
 ): Promise<string> {
-  // The reader logs no warnings, because the query has already reported the damage.
+  // The new reader logs no warnings, because the query of the command has already reported the damage of the log.
   await using reader = await AuditReader.open({ path, logger: statusLogger });
   const [oldest] = await reader.query({ limit: 1 }).toArray();
   const [newest] = await reader.lastEvents(1);
@@ -143,7 +147,7 @@ function instantOf(event: AuditEvent | undefined): Temporal.Instant | undefined 
   return Number.isNaN(epochMs) ? undefined : Temporal.Instant.fromEpochMilliseconds(epochMs);
 }
 
-/** Resolves with the event types that the manifest names, and the types of the newest events. */
+/** Resolves with the event types in a log: those that the manifest names, and those of the newest events. */
 async function typesIn(reader: AuditReader): Promise<Set<string>> {
   const types = new Set<string>();
   for await (const { event } of reader.query({ order: "desc", limit: EVENTS_MAX })) {

@@ -8,7 +8,7 @@ import { CommandError } from "./command_error.ts";
 /** The command that opens a file or a URL in the user's default program, by operating system. */
 const OPENERS: Partial<Record<typeof Deno.build.os, readonly string[]>> = {
   darwin: ["open"],
-  // The command `start` may take its first argument as the title of a window, so a title precedes the target.
+  // The command `start` may take its first argument as the title of a window. So the title "scout" precedes the target.
   windows: ["cmd", "/c", "start", "scout"],
 };
 const DEFAULT_OPENER = ["xdg-open"];

@@ -1,5 +1,5 @@
 /**
- * The options that commands share, and the parsers of their values.
+ * The options that several commands share, and the parsers of their values.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import type { Question } from "./nothing_found.ts";
 import type { ColorMode } from "./terminal.ts";
 import { parseWhen, type When } from "./when.ts";
 
-/** Options of every command. A type alias, because the parsers do not accept an interface. */
+/** Options of every command. The type is an alias, because the types of the parsers do not accept an interface. */
 export type OutputOptions = {
   readonly json: boolean;
   readonly color: ColorMode;
@@ -122,14 +122,14 @@ export function amountOf(
   return valueOf(metavar, read, 1);
 }
 
-/** The parser of `--reason`. The command logs a line, and writes the text to the field `reason` of this line. */
+/** The parser of `--reason`. The text becomes the field `reason` of the line that the command logs. */
 export const reasonOption: Parser<"sync", string | undefined, unknown> = optional(
   option("--reason", string({ metavar: "TEXT" }), {
     description: message`The reason to record in the log`,
   }),
 );
 
-/** The parser of a time. */
+/** The parser of a time, such as `3h`, `yesterday` or `2026-02-13T14:30`. */
 export const when: ValueParser<"sync", When> = valueOf(
   "TIME",
   parseWhen,
@@ -137,7 +137,7 @@ export const when: ValueParser<"sync", When> = valueOf(
 );
 /** The parser of the name of a time zone. */
 export const timeZone: ValueParser<"sync", string> = valueOf("ZONE", checkTimeZone, "UTC");
-/** The parser of a condition on a field. */
+/** The parser of a condition on a field of events, such as `cost>0.5`. */
 export const condition: ValueParser<"sync", Condition> = valueOf(
   "CONDITION",
   parseCondition,
@@ -241,7 +241,7 @@ export const timeOptions: Parser<"sync", TimeOptions, unknown> = object("Time ra
   until: optional(option("--until", when, { description: message`Events before this time` })),
 });
 
-/** Returns the query options for the field options of a command. */
+/** Converts the options of a command that select events by their fields to options of a query. */
 export function fieldsToQuery(
   { event, session, where }: FieldOptions,
 ): Pick<QueryOptions, "eventType" | "sessionId" | "where"> {
@@ -252,7 +252,10 @@ export function fieldsToQuery(
   };
 }
 
-/** Returns the query options for the options of a command. Relative times, such as 3h ago, count back from `now`. */
+/**
+ * Converts the options of a command that select events by their fields and times to options of a query. Relative times,
+ * such as `3h` for 3 hours ago, count back from `now`.
+ */
 export function optionsToQuery(
   { since, until, ...fields }: FieldOptions & TimeOptions,
   now: Temporal.ZonedDateTime,
@@ -264,7 +267,7 @@ export function optionsToQuery(
   };
 }
 
-/** Returns the facts about a query for the message that the query found nothing. */
+/** Returns the facts about a query that the message needs if the query finds nothing. */
 export function questionOf(
   { event, session, where, since, until }: FieldOptions & Partial<TimeOptions>,
   now: Temporal.ZonedDateTime,

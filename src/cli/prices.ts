@@ -61,9 +61,9 @@ export const pricesCommand: Parser<"sync", Run, unknown> = command(
   { brief: message`Checks a table of prices of models` },
 );
 
-/** Maximum length of a table of prices in bytes. The table of LiteLLM has 1.6 MB. */
+/** Maximum length of a file of prices in bytes, which protects the memory. The table of LiteLLM has 1.6 MB. */
 const BYTES_MAX = 64 * 1024 * 1024;
-/** Maximum number of faults to list. */
+/** Maximum number of faults in prices to list. Other faults are only counted. */
 const FAULTS_SHOWN = 20;
 
 async function runCheck({ file, models }: PricesOptions, output: Output): Promise<number> {
@@ -118,7 +118,7 @@ function modelLine(model: string, name: string, prices: ModelPrices): string {
   return `${shownText(model)}${entry}: ${per}`;
 }
 
-/** The prices to show, each with its label in the output. */
+/** The prices that `--model` shows, each with its label in the output. */
 const SHOWN: readonly (readonly [price: string, label: string])[] = [
   ["input_cost_per_token", "input"],
   ["output_cost_per_token", "output"],
@@ -127,7 +127,7 @@ const SHOWN: readonly (readonly [price: string, label: string])[] = [
   ["cache_creation_input_token_cost_above_1hr", "cache write for an hour"],
 ];
 
-/** Returns the reason why the calls of a model would not have a cost; `null` if they would have a cost. */
+/** Returns the reason why calls of a model would not have a cost; `null` if they would have a cost. */
 function modelFault(table: PriceTable, model: string, name: string | undefined): string | null {
   if (name === undefined) {
     const near = nearestName(model, Object.keys(table));

@@ -13,7 +13,7 @@ const CLEAR_LINE = "\r\x1b[K";
 
 const encoder = new TextEncoder();
 
-/** A progress bar that is shown until it is disposed of. */
+/** A progress bar that stays on standard error until it is disposed of. */
 export class ProgressBar implements Disposable {
   readonly #label: string;
   readonly #total: number;
@@ -31,7 +31,7 @@ export class ProgressBar implements Disposable {
   advance(amount: number): void {
     this.#done += amount;
     const now = performance.now();
-    // The total is 0 if it is unknown, as for a pipe. Then no bar is drawn.
+    // If the total is unknown, as for a pipe, it is 0, and no bar is drawn.
     if (!this.#isShown || this.#total === 0 || now < this.#drawnAt + DRAW_EVERY_MS) return;
     this.#drawnAt = now;
     // The total may be an estimate, so the completed work can exceed the total.

@@ -1,14 +1,15 @@
 /**
- * Finds out which lines of a log are protected by a chain or a digest.
+ * Finds out which lines of a log are protected by a chain or a digest, so that `scout verify` can detect changes to
+ * them.
  *
  * A line is protected if one of these holds:
  *
- * - It is in the chain of lines.
+ * - It is in the chain of lines, in which each line has the hash of the line before it.
  * - It precedes the first chained line in the same file. The hash of the chained line also covers the lines before it.
- * - It is in an archive whose digest is in the manifest.
+ * - It is in an archive (a compressed older part of the log) whose digest is in the manifest.
  *
- * A log without a chained line does not count as protected, even if all of its lines are archived, because new
- * lines are not archived at first.
+ * A log without a chained line does not count as protected, even if all of its lines are in archives, because new lines
+ * are not in an archive at first.
  *
  * @module
  */
@@ -24,16 +25,21 @@ import { statusLogger } from "./messages.ts";
 
 /** The protection of a log against undetected changes. */
 export interface Protection {
-  /** The number of lines in the chain, including lines of removed archives; 0 without a chain. */
+  /**
+   * The number of lines in the chain, including the lines of archives that retention has removed; 0 without a chain.
+   */
   readonly chainedLines: number;
-  /** The names of the files that have unprotected lines. */
+  /** The names of the files of the log that have unprotected lines. */
   readonly unprotected: readonly string[];
 }
 
 /** The result of `scout verify`. */
 export type Outcome = "ok" | "not protected" | "faults";
 
-/** Returns the protection of the log at a path. The second argument is the chain head of the log. */
+/**
+ * Returns the protection of the log at a path. The second argument is the chain head of the log; its `seq` is null if
+ * the log has no chain.
+ */
 export function protectionOf(path: string, { seq }: ChainHead): Protection {
   const log = new LogDirectory(denoFileSystem, path);
   const { byArchive: recorded } = linesOf(new ManifestReader(log), statusLogger);
@@ -59,8 +65,8 @@ export function outcomeOf(
 }
 
 /**
- * Checks whether at least one line of a file is in the chain. The other lines need no check: if an unchained line
- * follows a chained one, the report lists a fault.
+ * Checks whether at least one line of a file is in the chain. Then all lines are protected: the hash of the first
+ * chained line covers the lines before it, and `verify` reports an unchained line after it as a fault.
  */
 function mayBeInChain({ handle, byteLength }: SnapshotFile): boolean {
   return handle !== null && chainTail(handle, byteLength) !== null;

@@ -1,5 +1,5 @@
 /**
- * `scout prune`: removes the oldest archives of a log until the rest is within the limits.
+ * `scout prune`: removes the oldest archives of a log until the remaining ones are within the limits.
  *
  * @module
  */
@@ -83,7 +83,7 @@ function parseSize(text: string): number {
 
 type PrunableArchive = { readonly name: string; readonly gzip_bytes: number };
 
-/** An archive that exceeds a limit. */
+/** An archive that exceeds a limit, so that it is removed, and the limit that it exceeds. */
 interface Pruned {
   readonly archive: string;
   readonly bytes: number;
@@ -136,9 +136,9 @@ function retentionOf({ maxArchives, maxBytes, maxAgeMs }: PruneCommandOptions): 
 }
 
 /**
- * Resolves with the archives to remove, as `due`. The newest archive is removed because of its age, but never because
- * of the number or the total size of the archives. If it exceeds such a limit, `kept` is the newest archive; otherwise
- * `kept` is null.
+ * Resolves with the archives to remove, as `due`. The newest archive is removed if it is too old, but never because of
+ * the number or the total size of the archives. If it exceeds a limit on the number or the size, `kept` is the newest
+ * archive, so that the output can mention it; otherwise `kept` is null.
  */
 async function dueIn(
   path: string,
@@ -150,8 +150,9 @@ async function dueIn(
   const due = dueArchives(own, retention, nowMs).map(prunedOf);
   const newest = own.at(-1);
   if (newest === undefined || due.length === own.length) return { due, kept: null };
-  // dueArchives() checks only the age of the newest archive. So an empty archive is added as the newest one, and the
-  // real newest archive is checked for all limits.
+  // dueArchives() checks the newest archive only for its age. So an empty archive is added as the newest one, and the
+  // real newest archive is checked for all limits. The limit on the number is raised by 1, because of the added
+  // archive.
   const { maxArchives = Infinity, ...limits } = retention;
   const judged = [...own, { ...newest, gzip_bytes: 0 }];
   const over = dueArchives(judged, { ...limits, maxArchives: maxArchives + 1 }, nowMs);
@@ -165,8 +166,8 @@ function prunedOf(
 }
 
 /**
- * Opens the log with the retention policy, so that the writer removes the archives that exceed a limit. Resolves with
- * the archives in `due` that were removed.
+ * Opens the log with the retention policy, so that the log itself removes the archives that exceed a limit. Resolves
+ * with the archives in `due` that were removed.
  */
 async function prune(
   path: string,

@@ -31,7 +31,7 @@ import { parseFields, pickedJson, pickedText } from "./shown_fields.ts";
 import { shownRows, SPANS_KIND, spansIn, spansOption } from "./spans.ts";
 import { columns, type Output } from "./terminal.ts";
 
-/** Options that select the events to show and the order of the events. */
+/** Options that select the events to show and their order. */
 export type QuestionOptions = FieldOptions & TimeOptions & {
   readonly limit: number | undefined;
   readonly desc: boolean;
@@ -42,7 +42,7 @@ interface QueryCommandOptions extends ReadingOptions, QuestionOptions {
   readonly fields: readonly string[] | undefined;
 }
 
-/** The parser of `--fields`. */
+/** The parser of `--fields`, which names the fields to show. */
 const fieldsOption = optional(
   option("--fields", valueOf("FIELD[,FIELD...]", parseFields, []), {
     description:
@@ -107,11 +107,13 @@ async function tellEventsOf(
   return await tellEvents(events, { ...options, texts }, output);
 }
 
-/** Maximum number of events that are measured before the first event is shown, so that columns rarely widen later. */
+/**
+ * Maximum number of events whose widths are measured before the first event is shown. So columns rarely widen later.
+ */
 const MEASURED_MAX = 200;
 /**
- * Total length of the events as JSON, in UTF-16 code units, after which measuring stops. Events stay in memory until
- * then, so the limit bounds the memory.
+ * Total length of the measured events as JSON, in UTF-16 code units, after which measuring stops and the events are
+ * shown. Until then they stay in memory, so the limit bounds the memory.
  */
 const MEASURED_LENGTH_MAX = 1024 * 1024;
 

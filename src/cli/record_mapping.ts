@@ -22,28 +22,28 @@ import { ClockChanges } from "./clock_changes.ts";
 import type { Values } from "./source_file.ts";
 import { parseIsoTime } from "./when.ts";
 
-/** A field, and the column of a CSV file or the member of a JSON object from which it is read. */
+/** A field of events, and the column of a CSV file or the member of a JSON object from which the field is read. */
 export type FieldSource = { readonly field: string; readonly column: string };
 
-/** The options of a {@linkcode RecordMapping}. */
+/** The options of `scout import` that decide how records become events. */
 export type MappingOptions = {
   readonly map: readonly FieldSource[];
   /** The event type of records without a type. */
   readonly event: string | undefined;
   /** The CSV columns whose cells stay text, even if a cell looks like a number. */
   readonly text: readonly string[];
-  /** The time zone of times without a UTC offset. */
+  /** The time zone that applies to times without a UTC offset. */
   readonly timeZone: string;
   /**
    * The unit of times that are numbers. If undefined, numbers below 1e11 are seconds and others are milliseconds; with
-   * `timeStart`, all are seconds.
+   * `timeStart`, all numbers are seconds.
    */
   readonly timeUnit: TimeUnit | undefined;
   /** The instant from which times that are numbers are counted; undefined for the start of 1970. */
   readonly timeStart: ((timeZone: string) => Temporal.Instant) | undefined;
 };
 
-/** A unit of times that are numbers. */
+/** A unit of times that records state as numbers: seconds, milliseconds, microseconds or nanoseconds. */
 export type TimeUnit = keyof typeof UNIT_MS;
 
 const UNIT_MS = { s: 1_000, ms: 1, us: 1e-3, ns: 1e-6 } as const;
@@ -59,10 +59,13 @@ export interface TimedEvent {
 const TEXT_FIELDS: ReadonlySet<string> = new Set(TEXT_FIELD_NAMES);
 const JSON_FIELDS: ReadonlySet<string> = new Set(KNOWN_FIELD_NAMES).difference(TEXT_FIELDS);
 
-/** The known fields that an import renames, for example `cost` to `cost_raw`, if their value in a record is invalid. */
+/**
+ * The fields that an import renames if their value in a record is invalid, for example `cost` to `cost_raw`. So the
+ * record is kept, and sums do not count the value.
+ */
 const KNOWN_FIELDS = ["session_id", ...KNOWN_FIELD_NAMES];
 
-/** The invalid values of one known field in the records: the first such value, and their number. */
+/** The invalid values of one field in the imported records: the first of these values, and their number. */
 interface UnfitValues {
   /** The valid values of the field in words, such as "an object". */
   readonly must: string;
@@ -73,13 +76,16 @@ interface UnfitValues {
 /** Maximum number of member names that are stored for hints, and maximum number that a message lists. */
 const [MEMBERS_MAX, MEMBERS_SHOWN] = [1_000, 20];
 
-/** A mapping that converts records to events. */
+/** Converts imported records to events, as the options of `scout import` state. */
 export class RecordMapping {
   readonly #options: MappingOptions;
   readonly #fieldsByColumn = new Map<string, string[]>();
   /** The columns of the CSV files, and the mapped members of the JSON objects, that were found so far. */
   readonly #found = new Set<string>();
-  /** The names of members of JSON objects, for hints in messages. */
+  /**
+   * The names of the members of JSON objects that were found so far, to suggest a similar name if a mapped member is
+   * missing.
+   */
   readonly #members = new Set<string>();
   #renamed = 0;
   readonly #unfit = new Map<string, UnfitValues>();
@@ -185,7 +191,7 @@ export class RecordMapping {
     return `no record has the member ${shown(column)} of --map ${field}=${column}${hint}`;
   }
 
-  /** Returns messages about the fields and event types that have got the suffix `_raw` so far. */
+  /** Returns messages about the fields and event types that were imported with the suffix `_raw` so far. */
   rawMessages(): string[] {
     const reserved = this.#renamed === 0
       ? []
@@ -214,7 +220,8 @@ export class RecordMapping {
       }
     }
     const { ts, event: named, ...rest } = Object.fromEntries(fields);
-    // Fields with these two names are renamed, because the import itself sets `import_id`, and budgets reserve `hold`.
+    // The import itself sets the field `import_id`, and budgets reserve the field `hold`. So fields of a record with
+    // these names are renamed.
     for (const name of ["import_id", RESERVED_FIELD]) {
       if (!Object.hasOwn(rest, name)) continue;
       renameToRaw(rest, name);
@@ -236,7 +243,7 @@ export class RecordMapping {
 
   /**
    * Renames a known field whose value is invalid. If `--map` names the field, the field keeps its name, so that the
-   * record is rejected later. The user has asked for this field, so the record must not be imported without it.
+   * record is rejected later. The user has asked for the field, so the record must not be imported without it.
    */
   #keepUnfit(fields: Record<string, unknown>, field: string): void {
     const value = fields[field];
@@ -247,16 +254,16 @@ export class RecordMapping {
     this.#unfit.set(field, { ...unfit, count: unfit.count + 1 });
   }
 
-  /** Returns the fields that a column is mapped to; without a mapping, the field of the same name. */
+  /** Returns the fields to which a column is mapped. If the column is not mapped, returns its own name. */
   #fieldsOf(column: string): readonly string[] {
     return this.#fieldsByColumn.get(column) ?? [column];
   }
 }
 
 /**
- * Returns the value of a CSV cell. In a known field, the cell may be any JSON. In other fields, it becomes a number
- * only if JavaScript writes the number as the same text, because `1.10`, `007` and `12e45` may be a version, a code and
- * an ID.
+ * Returns the value of a CSV cell. In a known field, the cell may be any JSON. In other fields, the cell becomes a
+ * number only if JavaScript writes the number as the same text. So `1.10`, `007` and `12e45`, which may be a version, a
+ * code and an ID, stay text.
  */
 function cellValue(field: string, cell: string): unknown {
   if (cell === "true" || cell === "false") return cell === "true";
@@ -266,12 +273,16 @@ function cellValue(field: string, cell: string): unknown {
   try {
     return JSON.parse(exactNumbers(cell));
   } catch {
-    // The text is not JSON. If the field does not take text, the field is renamed later, or the event is refused.
+    // If the text is not JSON, it stays text. If the field does not accept text, the field is renamed later, or the
+    // record is rejected.
     return cell;
   }
 }
 
-/** Returns the member with this name, or the nested member at this path; undefined if neither exists. */
+/**
+ * Returns the member of an object that has the name `path`. If there is none, returns the nested member at this path,
+ * such as `message.usage`; undefined if neither exists.
+ */
 function valueAt(object: Values, path: string): unknown {
   if (Object.hasOwn(object, path)) return object[path];
   let value: unknown = object;
@@ -285,11 +296,15 @@ function valueAt(object: Values, path: string): unknown {
 }
 
 /**
- * If a time is a number below this limit, the number is in seconds, which reach the year 5138. Otherwise the number is
- * in milliseconds; as milliseconds, the limit is in March 1973.
+ * Limit that decides the unit of a time that is a number without a known unit. A number below the limit is in seconds;
+ * in seconds, the limit is in the year 5138. Any other number is in milliseconds; in milliseconds, the limit is in
+ * March 1973.
  */
 const EPOCH_SECONDS_MAX = 1e11;
-/** If the time of a number is before 2000, or more than a day in the future, the number likely has a different unit. */
+/**
+ * If a number is read as a time before 2000, or more than a day in the future, the number is likely in another unit, so
+ * the record is rejected.
+ */
 const PLAUSIBLE_MIN_MS = Date.UTC(2000);
 const DAY_MS = 86_400_000;
 
@@ -332,7 +347,7 @@ function textEpochMs(
     if (timeZone !== "UTC") changes.note(text, instant, timeZone);
     return instant.epochMilliseconds;
   } catch {
-    // The caller rejects NaN with an error that names the field.
+    // The text is not a time. The caller rejects NaN with an error that names the field.
     return NaN;
   }
 }

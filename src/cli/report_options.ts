@@ -1,5 +1,5 @@
 /**
- * The options of the commands that show a report.
+ * The options that `scout report`, `scout serve` and `scout fleet report` share.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { string } from "@optique/core/valueparser";
 import type { ReportOptions } from "../report/options.ts";
 import { amountOf, type FieldOptions, type ShownOptions, type TimeOptions } from "./options.ts";
 
-/** Options of the look of a report, and the option to open the report in the browser. */
+/** Options for the heading and the chart of a report, and the option to open the report in the browser. */
 export type ReportLookOptions = {
   readonly title: string | undefined;
   readonly budget: number | undefined;
@@ -35,7 +35,7 @@ export const reportLookOptions: Parser<"sync", ReportLookOptions, unknown> = obj
   }),
 });
 
-/** Returns the report options for the options of the command line. */
+/** Converts the options of the command line to the options of a report. */
 export function optionsToReport(
   options: ShownOptions & TimeOptions & ReportLookOptions & Partial<FieldOptions>,
 ): ReportOptions {
@@ -50,7 +50,10 @@ export function optionsToReport(
   };
 }
 
-/** Returns a heading that names the filter, so that the report is not read as one on the whole log. */
+/**
+ * Returns a heading that names the filters of a report, so that a reader does not take it for a report on the whole
+ * log. Returns undefined without filters.
+ */
 function titleOf(
   { event = [], session, where = [] }: Partial<FieldOptions>,
 ): string | undefined {

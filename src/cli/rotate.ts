@@ -29,7 +29,8 @@ export const rotateCommand: Parser<"sync", Run, unknown> = command(
 );
 
 async function runRotate(options: LogOptions, output: Output): Promise<number> {
-  // The log must exist, because opening a log for writing would create a log at a mistyped path.
+  // The log is first opened for reading, because the command must fail if the path is mistyped. Opening the log for
+  // writing would create a new log there.
   const path = await withLog(options, (reader) => Promise.resolve(reader.path));
   const before = archivesOf(path);
   {

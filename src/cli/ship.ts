@@ -64,7 +64,7 @@ export const shipCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Copies the log into the stream of a fleet, exactly once`,
     description:
-      message`Ships the log, and then new events of every process. Needs --allow-net for the server. With --allow-write for the directory of the log, records what the server has, if retention waits for shippers (untilShipped). Exits with 1 if a part of the log was removed before it was shipped, or if the stream holds a different log with the same name.`,
+      message`Ships the log, and then new events of every process. Needs --allow-net for the server. With --allow-write for the directory of the log, also records which archives the server has received; retention with the option untilShipped needs this record. Exits with 1 if a part of the log was removed before it was shipped, or if the stream holds a different log with the same name.`,
     footer:
       message`Example: scout ship logs --server 127.0.0.1:4222 --fleet mine --log machine-1 --once`,
   },
@@ -102,7 +102,7 @@ async function runShip(options: ShipCommandOptions, output: Output): Promise<num
   return missing === 0 ? 0 : 1;
 }
 
-/** A progress bar that starts again at 0 when the log has grown, because the total is then larger. */
+/** A progress bar that is drawn anew when the log has grown, because the total is then larger. */
 class Progress implements Disposable {
   #bar: ProgressBar | undefined;
   #end = 0;

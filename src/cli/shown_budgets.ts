@@ -1,5 +1,5 @@
 /**
- * Budgets as the command line shows them.
+ * Converts the budgets of a log to the form in which the command line shows them.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { type BudgetUnit, fromAmount } from "../budget/amount.ts";
 import { type BudgetStatus, statusOf } from "../budget/budget_status.ts";
 import type { BudgetLedger } from "../budget/ledger.ts";
 
-/** A budget as it appears in JSON output. */
+/** A budget with its current amounts, as `scout budget --json` prints it. */
 export interface ShownBudget extends BudgetStatus {
   readonly budget: string;
   readonly unit: BudgetUnit;
@@ -18,7 +18,10 @@ export interface ShownBudget extends BudgetStatus {
   readonly where: Readonly<Record<string, unknown>>;
 }
 
-/** Returns the budgets of a ledger with their status at `nowMs` (epoch milliseconds), sorted by name. */
+/**
+ * Returns the budgets of a log, sorted by name, with the amounts that they have spent and hold at `nowMs` (epoch
+ * milliseconds).
+ */
 export function budgetsIn(ledger: BudgetLedger, nowMs: number): ShownBudget[] {
   return [...ledger.names].sort().map((name) => shownBudget(ledger, name, nowMs));
 }

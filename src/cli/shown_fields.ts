@@ -1,5 +1,6 @@
 /**
- * The option `--fields` of `scout query`: some fields of each event, each with the text that it has in the log. Pure.
+ * The option `--fields` of `scout query`: shows some fields of each event, each with the text that its value has in the
+ * log. Pure.
  *
  * @module
  */
@@ -13,9 +14,9 @@ export function parseFields(input: string): readonly string[] {
 }
 
 /**
- * Returns the named fields of an event, in the order of the names, as JSON text; undefined for a missing field. The text
- * of each value is that in `line`, so numbers with many digits stay exact. A name with dots, such as `config.mode`, is first
- * looked up as it is, and else as a path of members of objects.
+ * Returns the values of the named fields of an event as JSON text, in the order of the names; undefined for a missing
+ * field. The text of a value is taken from `line` unchanged, so numbers with many digits stay exact. A name with dots,
+ * such as `config.mode`, is first looked up as the name of a field, and then as a path of members of objects.
  *
  * @param line The line of the event, which is valid JSON apart from the words NaN and Infinity that Python writes.
  */
@@ -46,13 +47,16 @@ export function pickedJson(line: string, names: readonly string[]): string {
 export function pickedText(line: string, names: readonly string[]): string {
   return fieldTexts(line, names)
     .map((text) => text?.startsWith('"') ? JSON.parse(text) as string : text ?? "")
-    // shownText() also escapes tabs and line breaks in a value, so the tabs between the values stay unambiguous.
+    // shownText() also escapes tabs and line breaks in a value, so that the tabs between the values stay unambiguous.
     .map(shownText).join("\t");
 }
 
 const MEMBER_END = /[,}]/;
 
-/** Returns the text of each member of a JSON object. Of members with the same name, the last one counts. */
+/**
+ * Returns the text of each member of a JSON object. If several members have the same name, returns the last one, as
+ * JSON.parse() does.
+ */
 function membersOf(object: string): Map<string, string> {
   const members = new Map<string, string>();
   let depth = 0;

@@ -1,5 +1,5 @@
 /**
- * Reads a small file that an option names, such as an anchor or a password.
+ * Reads a small file that an option names, such as a file with an anchor or a password.
  *
  * @module
  */
@@ -16,7 +16,7 @@ const BYTES_MAX = 1024 * 1024;
  * Returns the bytes of a small file.
  *
  * @param path The path of the file
- * @param what The name of the content, for messages
+ * @param what The name of the content that messages use, such as "password"
  * @param bytesMax Maximum length of the file in bytes; 1 MiB by default
  * @throws {CommandError} If the file does not exist, is not a regular file, or is too long.
  * @throws {Deno.errors.NotCapable} If reading is not permitted; the message names the flag.
@@ -60,7 +60,7 @@ export function readSmallFileBytes(
   }
 }
 
-/** Returns the text of a small file. The parameters and errors are those of {@linkcode readSmallFileBytes}. */
+/** Returns the text of a small file. Has the same parameters and errors as {@linkcode readSmallFileBytes}. */
 export function readSmallFile(path: string, what: string, bytesMax = BYTES_MAX): string {
   return new TextDecoder().decode(readSmallFileBytes(path, what, bytesMax));
 }

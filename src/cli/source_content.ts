@@ -10,17 +10,17 @@ import type { FileStatus } from "../platform/file_system.ts";
 import { CommandError } from "./command_error.ts";
 import type { SpooledPart } from "./import_file.ts";
 
-/** A chunk of the bytes of a source. */
+/** A chunk of the bytes of an imported source. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-/** A function that stores the bytes from a pipe, so that they can be read several times. */
+/** A function that stores the bytes from a pipe in a temporary file, so that they can be read several times. */
 export type Spool = (chunks: AsyncIterable<Bytes>) => Promise<SpooledPart>;
 
-/** The bytes of a source. */
+/** The bytes of an imported source: a file, a pipe or standard input. */
 export interface SourceContent extends Disposable {
   /** The status of a file when it was opened; null for a pipe. */
   readonly status: FileStatus | null;
-  /** Number of bytes to read; 0 if it is unknown. Bytes that are appended to a file later are not read. */
+  /** Number of bytes to read; 0 if the number is unknown. Bytes that are appended to a file later are not read. */
   readonly byteLength: number;
   /** Whether the bytes are compressed with gzip. */
   readonly isCompressed: boolean;
@@ -28,12 +28,13 @@ export interface SourceContent extends Disposable {
   read(): AsyncIterable<Bytes>;
 }
 
-/** The argument FILE that means standard input. */
+/** The argument FILE that means standard input and not a file. */
 export const STANDARD_INPUT = "-";
 const GZIP_SIGNATURE: readonly number[] = [0x1f, 0x8b];
 
 /**
- * Opens a source. The bytes from a pipe are stored with `spool`; without `spool`, they can be read only once.
+ * Opens a source that is to be imported. The bytes from a pipe are stored with `spool`; without `spool`, they can be
+ * read only once.
  *
  * @throws {CommandError} If the file does not exist, or is a directory.
  */
@@ -83,7 +84,7 @@ async function contentOfPipe(
     byteLength: byteLength - from,
     isCompressed: isGzip(start),
     read: () => readChunks(handle, byteLength, { from }),
-    // The bytes are in a file that the caller closes, so there is nothing to close here.
+    // The bytes are in the temporary file of the import, which the caller closes. So disposal has nothing to close.
     [Symbol.dispose]() {},
   };
 }

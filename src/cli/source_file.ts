@@ -21,10 +21,10 @@ import {
   STANDARD_INPUT,
 } from "./source_content.ts";
 
-/** The format of the records in a file. */
+/** The format of the records in an imported file: lines of JSON, or rows of CSV. */
 export type SourceFormat = "jsonl" | "csv";
 
-/** The format of a file. If a member is undefined, it is derived from the name of the file. */
+/** The format of an imported file. If a member is undefined, it is derived from the name of the file. */
 export type SourceOptions = {
   readonly format: SourceFormat | undefined;
   readonly delimiter: string | undefined;
@@ -45,15 +45,15 @@ export type SourceRecord =
   }
   & (
     | { readonly values: Values }
-    /** `isRest` is set if the records after this unreadable one cannot be read either. */
+    /** `isRest` is set if the records after the unreadable one cannot be read either. */
     | { readonly problem: string; readonly isRest?: true }
   );
 
-/** The callbacks that are called while a file is read. */
+/** The callbacks that are called while the records of a file are read. */
 export interface SourceListener {
-  /** Called after bytes were read, with the number of bytes since the last call. */
+  /** Called after bytes were read, with the number of bytes since the last call, to show the progress. */
   onRead(byteLength: number): void;
-  /** Called with the columns of a CSV file, before its first record. */
+  /** Called with the columns of a CSV file before its first record is yielded. May throw to reject the file. */
   onColumns(columns: readonly string[]): void;
 }
 
@@ -126,14 +126,14 @@ export class SourceFile implements Disposable {
     return this.#content.status;
   }
 
-  /** Number of bytes to read; 0 if it is unknown. */
+  /** Number of bytes to read; 0 if the number is unknown, as for a pipe that is not stored. */
   get byteLength(): number {
     return this.#content.byteLength;
   }
 
   /**
-   * Yields the records in batches. If the remainder of the file is unreadable, the last record has `isRest` and the
-   * reason.
+   * Yields the records of the file in batches. If the remainder of the file is unreadable, the last record has `isRest`
+   * and the reason.
    */
   async *records(listener: SourceListener): AsyncGenerator<readonly SourceRecord[]> {
     const position = { line: 0 };
@@ -153,7 +153,7 @@ export class SourceFile implements Disposable {
     }
   }
 
-  /** Closes the file. */
+  /** Closes the imported file. */
   [Symbol.dispose](): void {
     this.#content[Symbol.dispose]();
   }
@@ -230,18 +230,19 @@ async function* csvRecords(
     record_delimiter: source.lineBreak === "\r" ? ["\r"] : ["\r\n", "\n"],
     // A row with a wrong number of cells must not end the parsing, because the rows after it may be valid.
     relax_column_count: true,
-    // Rows are collected here, because the output stream of the parser drops the last rows before an error.
+    // Rows are collected by this callback, because the output stream of the parser drops the last rows before an error.
     on_record: (row: string[]) => void take(row),
   });
   const writer = parser.writable.getWriter();
-  // Without this handler, an error of the parser would be an unhandled rejection. write() or close() below also reports
-  // the error.
+  // Without this handler, an error of the parser would be an unhandled rejection and end the process. The error is not
+  // lost, because write() or close() reports it too.
   writer.closed.catch(() => {});
   for await (const chunk of checkedText(source)) {
     await writer.write(chunk);
     yield records.splice(0);
   }
-  // If the parser has failed, close() rejects without the reason; `closed` rejects with the reason.
+  // If the parser has failed, close() rejects without the reason. So `closed`, which rejects with the reason, is
+  // awaited then.
   await writer.close().catch(() => writer.closed);
   yield records.splice(0);
 }

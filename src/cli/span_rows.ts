@@ -1,5 +1,5 @@
 /**
- * Joins the begin event and the end event of each call to one row. Pure.
+ * Joins the begin event and the end event of each call, as begin() and end() log them, to one row. Pure.
  *
  * @module
  */
@@ -12,7 +12,7 @@ export const UNFINISHED = "unfinished";
 /** The status of a call that has ended, if its end event was not added to the {@linkcode SpanRows}. */
 const ENDED = "ended";
 
-/** Maximum number of end events that wait for their begin events, if the newest events come first. */
+/** Maximum number of end events that wait in memory for their begin events, if the newest events come first. */
 const WAITING_MAX = 100_000;
 
 /**
@@ -25,7 +25,10 @@ const WAITING_MAX = 100_000;
  */
 export class SpanRows {
   readonly #isNewestFirst: boolean;
-  /** The events that wait for the other event of their call. */
+  /**
+   * The begin events whose end event was not added yet. If the newest events come first, the end events whose begin
+   * event was not added yet.
+   */
   readonly #waiting = new SpanLedger<AuditEvent>();
   /** The begin events of the calls that `scout inflight end` has ended. Their processes may log an end too. */
   readonly #endedByHand = new SpanLedger<AuditEvent>();
@@ -35,7 +38,7 @@ export class SpanRows {
   /**
    * Creates an instance without events.
    *
-   * @param open The keys of the calls without an end in the log, see {@linkcode keyOf}.
+   * @param open The keys of the calls that have no end event in the log, from {@linkcode keyOf}.
    */
   constructor(open: ReadonlySet<string>, { isNewestFirst = false } = {}) {
     this.#open = open;
@@ -90,7 +93,7 @@ export class SpanRows {
   }
 }
 
-/** Returns a row as an event for a table. Its duration is a text such as `1.23 s`. */
+/** Returns the row of a call as an event for a table. Its duration is a text such as `1.23 s`. */
 export function shownRow({ ts, event, session_id, ...rest }: AuditEvent): AuditEvent {
   const { end_ts: _, duration_ms, status, ...fields } = rest;
   const duration = typeof duration_ms === "number" ? shownDuration(duration_ms) : duration_ms;
@@ -107,12 +110,12 @@ export function spanTypes(types: readonly string[]): string[] {
     .flatMap((type) => [type, type + BEGIN_SUFFIX]);
 }
 
-/** Returns the members of a row that are not undefined. */
+/** Returns a copy of a row without its members that are undefined. */
 export function present(row: Readonly<Record<string, unknown>>): AuditEvent {
   return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== undefined));
 }
 
-/** Returns a key for the type and the span ID of an event. */
+/** Returns a key that identifies a call by the type and the span ID of its event. */
 export function keyOf({ event, span }: AuditEvent): string {
   return JSON.stringify([event, span]);
 }

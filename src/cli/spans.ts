@@ -1,5 +1,5 @@
 /**
- * The option `--spans`: reads the calls of a log as rows.
+ * The option `--spans`: reads each call of a log, which has a begin event and an end event, as one row.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export const spansOption: Parser<"sync", boolean, unknown> = option("--spans", {
     message`Show one row per call logged with begin() and end(): start, duration, status, and the fields of both events`,
 });
 
-/** The description of calls in the message that a query has found no calls. */
+/** The words for calls in the message that a query has found no calls. */
 export const SPANS_KIND = "calls logged with begin() and end()";
 
 /** Options that select the calls to show and their order. */
@@ -42,7 +42,8 @@ export async function* spansIn(
     ...since === undefined ? {} : { since: since(now) },
     order: desc ? "desc" : "asc",
   });
-  // A call that began before `until` may end after it, so `until` does not limit the events that are read.
+  // A call that began before `until` may end after `until`. So the time limits only the rows, and not the events that
+  // are read.
   const untilMs = until?.(now).epochMilliseconds;
   const isEarly = ({ ts }: AuditEvent) => untilMs === undefined || eventEpochMs(ts) < untilMs;
   let left = limit;
@@ -72,8 +73,9 @@ export async function* followedSpans(
 ): AsyncGenerator<AuditEvent, void> {
   const { where, ...query } = spanQuery(options);
   const events = reader.follow(query)[Symbol.asyncIterator]();
-  // After this call of `events.next()`, the iteration misses no event. It may also yield events that lastSpans() and
-  // unfinished() find below. The last loop skips these events by their keys in `known`.
+  // After the first call of `events.next()`, the iteration misses no new event. It may also yield events that
+  // lastSpans() and unfinished() find. The last loop skips these events by their keys in `known`, so that no call is
+  // shown twice.
   const first = events.next();
   const last = await lastSpans(reader, options);
   yield* last;
@@ -109,7 +111,7 @@ async function* rowsOf(
   yield* rows.unfinished();
 }
 
-/** Resolves with the keys of the calls without an end. */
+/** Resolves with the keys of the calls that have no end event in the log. */
 async function openKeys(reader: AuditReader): Promise<Set<string>> {
   const keys = new Set<string>();
   for await (const { event, span } of reader.unfinished()) keys.add(keyOf({ event, span }));
@@ -118,8 +120,8 @@ async function openKeys(reader: AuditReader): Promise<Set<string>> {
 
 /**
  * Returns the query for the events of the calls, and the condition that their rows must meet. The query reads all
- * sessions, because a call may begin in one session and end in another. The condition then selects the rows by the
- * session in which their call began.
+ * sessions, because a call may begin in one session and end in another. The condition selects the rows by the session
+ * in which their call began.
  */
 function spanQuery({ event, session, where }: FieldOptions) {
   const eventType = spanTypes(event);

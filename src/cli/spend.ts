@@ -95,7 +95,7 @@ export function spendQuery(
 
 /**
  * Writes sums of costs to the output, and resolves with the number of calls. Reports on standard error which events the
- * sums leave out: calls without a cost, costs that are not numbers, and the `untimed` events.
+ * sums leave out: calls without a cost, costs that are not numbers, and the `untimed` events without a readable time.
  */
 export async function tellSpend(
   { by, usd, calls, costs, tokens, rows, others, badCosts }: Spend,
@@ -154,7 +154,10 @@ function share(usd: number, total: number): string {
   return Number.isFinite(pct) ? `${pct.toFixed(1)} %` : "-";
 }
 
-/** Returns the labels of the rows. Hours are shown with their UTC offset only if an hour occurs twice. */
+/**
+ * Returns the labels of the rows. Hours are shown with their UTC offset only if an hour occurs twice, because clocks
+ * were set back.
+ */
 function labelsOf(by: readonly string[], rows: readonly SpendRow[]): string[] {
   const short = (key: GroupKey) =>
     key.map((value, n) => by[n] === "hour" ? value?.slice(0, HOUR_LENGTH) ?? null : value);

@@ -46,7 +46,7 @@ interface StatsCommandOptions extends ReadingOptions, FieldOptions, TimeOptions 
   readonly outcome: Condition | undefined;
 }
 
-/** Below this number of calls, a rate or a quantile of their durations is not shown. */
+/** Minimum number of calls. With fewer, a rate or a quantile of their durations says too little and is not shown. */
 const FEW = 20;
 
 /** The `scout stats` command. */
@@ -115,7 +115,7 @@ async function runStats(options: StatsCommandOptions, output: Output): Promise<n
   return 0;
 }
 
-/** A group of calls, or all calls, with the text that names it. */
+/** The figures of a group of calls, or of all calls, with the text that names the group. */
 interface LabelledFigures {
   readonly label: string;
   readonly figures: CallFigures;
@@ -205,13 +205,16 @@ function costTable(name: string, groups: readonly LabelledFigures[], columns: nu
   });
 }
 
-/** Returns the cells of a column of amounts in USD, with a dash for a missing amount. */
+/** Returns the cells of a column of amounts in USD, with a dash where an amount is missing. */
 function usdCells(amounts: readonly (number | null)[]): string[] {
   const shown = alignedUsd(amounts.filter((amount) => amount !== null));
   return amounts.map((amount) => amount === null ? MISSING : shown.shift()!);
 }
 
-/** Returns the table of the groups that have the figures which the table shows; no lines if no group has them. */
+/**
+ * Returns a table with a row for each group that has the figures of the table. Returns no lines if no group has these
+ * figures.
+ */
 function tableOf(
   groups: readonly LabelledFigures[],
   { header, columns, isShown, valueOf, cellsOf }: {
@@ -225,7 +228,7 @@ function tableOf(
   const shown = groups.filter(({ figures }) => isShown(figures));
   const rows = shown.map(({ label, figures }, n): BarRow => ({
     label,
-    // The bar of the total would make the other bars too short to compare.
+    // The row of the total gets no bar, because its bar would make all other bars too short to compare.
     value: label === TOTAL_LABEL ? 0 : valueOf(figures),
     cells: cellsOf(figures, n),
   }));

@@ -27,7 +27,7 @@ import { tellEvents, type TellOptions } from "./query.ts";
 import { followedSpans, lastSpans, shownRows, SPANS_KIND, spansOption } from "./spans.ts";
 import { columns, type Output } from "./terminal.ts";
 
-/** Options that select the last events, and the option to follow the log. */
+/** Options that select the last events, and the option `--follow`, which also shows new events. */
 export type TailOptions = FieldOptions & {
   readonly lines: number;
   readonly follow: boolean;

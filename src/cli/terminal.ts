@@ -1,5 +1,6 @@
 /**
- * Writes to standard output: whole lines, many at a time, with or without color.
+ * Collects whole lines and writes them to standard output many at a time, because one write per line would be slow.
+ * Also colors text.
  *
  * @module
  */
@@ -14,7 +15,7 @@ export type ColorMode = "auto" | "always" | "never";
 /** A style of text on a terminal. */
 export type Style = "bold" | "cyan" | "dim" | "green" | "red" | "yellow";
 
-/** A piece of a line, and the style of the piece. */
+/** A piece of a line of output, and the style in which it is shown. */
 export interface Piece {
   readonly text: string;
   readonly style?: Style;
@@ -23,7 +24,9 @@ export interface Piece {
 const FLUSH_BYTES = 64 * 1024;
 /** Width of tables in columns if standard output is not a terminal. */
 const COLUMNS = 80;
-/** Minimum width of a terminal in columns, because some terminals report 0 columns while they start. */
+/**
+ * Minimum width in columns that is assumed for a terminal, because some terminals report 0 columns while they start.
+ */
 const COLUMNS_MIN = 20;
 
 const encoder = new TextEncoder();
@@ -68,7 +71,10 @@ export class Output {
 
 let isColored = false;
 
-/** Turns color on or off. With `auto`, color is on if standard output is a terminal and NO_COLOR is not set. */
+/**
+ * Turns color on or off for all later output. With `auto`, color is on if standard output is a terminal and NO_COLOR is
+ * not set.
+ */
 export function chooseColor(mode: ColorMode): void {
   isColored = mode === "auto" ? Deno.stdout.isTerminal() && !Deno.noColor : mode === "always";
 }
@@ -90,7 +96,8 @@ export function joinPieces(pieces: readonly Piece[], columns: number): string {
   let left = total <= columns ? Infinity : columns;
   let line = "";
   for (const { text, style } of pieces.slice(0, last + 1)) {
-    // With the added blank, the text is always too wide, so cut() puts an ellipsis in the last column.
+    // A blank is added, so that the text of the last piece is always too wide and cut() puts an ellipsis in the last
+    // column.
     const isLast = stringWidth(text) >= left;
     const shown = isLast ? cut(`${text} `, left) : text;
     line += style === undefined ? shown : styled(style, shown);

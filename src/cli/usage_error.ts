@@ -1,5 +1,6 @@
 /**
- * Rewrites the messages of the option parser in the form of all other messages of the command line.
+ * Rewrites the messages of the parsing library, so that they have the form `Cannot ACTION: REASON`, as all other
+ * messages of the command line.
  *
  * @module
  */
@@ -31,8 +32,8 @@ export function unexpectedInput(token: string): Message {
 }
 
 /**
- * Returns a message of the parser as one sentence that names the action first. For a mistyped name, the sentence
- * suggests the most similar known name.
+ * Rewrites a message of the parsing library as one sentence that names the action first. If the user has mistyped a
+ * name, the sentence suggests the most similar known name.
  *
  * @param error The message of the parser
  * @param args All arguments of the command line
@@ -61,7 +62,7 @@ function optionOf(term: MessageTerm): string | undefined {
   return term.type === "optionNames" ? term.optionNames.at(-1) : undefined;
 }
 
-/** Returns the argument that a message of the parser rejects, or undefined for other messages. */
+/** Returns the argument that a message of the parser rejects; undefined if the message is about something else. */
 function unexpectedToken([first, second]: Message): string | undefined {
   if (first?.type !== "text") return undefined;
   if (first.text === UNEXPECTED && second?.type === "value") return second.value;
@@ -89,7 +90,7 @@ function asClause(sentence: string): string {
   return start.toLowerCase() + rest.join("");
 }
 
-/** Returns the names of commands at the start of the arguments, such as `fleet` and `status`. */
+/** Returns the names of the command and its subcommands at the start of the arguments, such as `fleet` and `status`. */
 function commandPath(args: readonly string[], commands: Commands): string[] {
   const path: string[] = [];
   for (const arg of args) {
@@ -99,11 +100,11 @@ function commandPath(args: readonly string[], commands: Commands): string[] {
   return path;
 }
 
-/** The names that may follow a command. */
+/** The names that may follow a command on the command line. */
 interface Known {
   readonly commands: string[];
   readonly options: string[];
-  /** Whether the command takes arguments, such as a log. */
+  /** Whether the command takes arguments other than options, such as the path of a log. */
   readonly takesArguments: boolean;
 }
 

@@ -26,7 +26,7 @@ import { columns, type Output, styled } from "./terminal.ts";
 /** Maximum number of faults that are shown; `--json` lists all faults. */
 const FAULTS_SHOWN = 20;
 
-/** Maximum number of file names in the first line of the output. Other files are only counted. */
+/** Maximum number of file names in the first line of the output. All other files are only counted. */
 const FILES_SHOWN = 3;
 const OUTCOME_STYLES = { ok: "green", "not protected": "yellow", faults: "red" } as const;
 
@@ -65,8 +65,8 @@ async function runVerify(options: VerifyCommandOptions, output: Output): Promise
   const { json, strict } = options;
   const anchor = options.anchor === undefined ? {} : { anchor: anchorOf(options.anchor) };
   const { path, report, protection } = await withLog(options, async (reader) => {
-    // The files that the chain or a digest protects are determined before the check, so that lines that are written
-    // during the check do not count.
+    // The program finds out before the check which files the chain or a digest protects. So lines that are written
+    // during the check do not count as unprotected.
     const protection = protectionOf(reader.path, await reader.head());
     using progress = new Progress();
     const report = await reader.verify({ onProgress: progress.show, ...anchor });

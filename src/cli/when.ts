@@ -5,7 +5,10 @@
  */
 import { parseTime } from "../time.ts";
 
-/** A function that returns an instant. The instant can depend on the current time and on the time zone of `now`. */
+/**
+ * A function that returns the instant of a time that a user has typed. A time such as `3h` depends on `now`, and a time
+ * such as `today` also on the time zone of `now`.
+ */
 export type When = (now: Temporal.ZonedDateTime) => Temporal.Instant;
 
 const UNIT_MS: Readonly<Record<string, number>> = {
@@ -40,7 +43,7 @@ export function parseWhen(text: string): When {
 }
 
 /**
- * Parses a duration such as `90s`, `15m`, `3h`, `2d` or `1w`, and returns its milliseconds.
+ * Parses a duration such as `90s`, `15m`, `3h`, `2d` or `1w`, and returns it in milliseconds.
  *
  * @throws {RangeError} If the text is anything else.
  */
@@ -84,5 +87,5 @@ function plainDateTimeOf(localMs: number): Temporal.PlainDateTime {
     .toPlainDateTime();
 }
 
-/** The default of `--since` for `scout spend` and `scout metrics`: 24 hours ago. */
+/** The default of `--since` for `scout spend`, `scout stats` and `scout metrics`: 24 hours ago. */
 export const DAY_AGO: When = parseWhen("24h");
