@@ -60,10 +60,10 @@ export class Account {
    */
   clockMs: number;
   readonly #sums: Map<number, number>;
-  /** The fields of `where` as JSON. */
+  /** The fields of `where`, each with its value as JSON, so that values can be compared as text. */
   readonly #where: readonly (readonly [name: string, json: string | undefined])[];
 
-  /** Creates an account that has already spent these sums. */
+  /** Creates the account of a budget that has already spent the amounts in `sums`. */
   constructor(
     terms: BudgetTerms,
     { limit, declaredLimit, clockMs, sums }: {
@@ -94,8 +94,8 @@ export class Account {
   }
 
   /**
-   * Checks whether an event counts on this budget: it must have the fields of `where`. If the budget is a total, the
-   * event must not be dated before its start.
+   * Checks whether an event without a hold counts on this budget: it must have the fields of `where`. If the budget is
+   * a total, the event must not be dated before its start.
    */
   matches(event: AuditEvent, dateMs: number): boolean {
     const { sinceMs } = this.terms;

@@ -9,7 +9,7 @@ import type { AuditEvent } from "../event.ts";
 /** The unit of a budget: USD, tokens (input and output), or calls. */
 export type BudgetUnit = "usd" | "tokens" | "calls";
 
-/** Every {@linkcode BudgetUnit}. */
+/** All units that a budget can have. */
 export const BUDGET_UNITS: readonly BudgetUnit[] = ["usd", "tokens", "calls"];
 
 /**
@@ -18,7 +18,7 @@ export const BUDGET_UNITS: readonly BudgetUnit[] = ["usd", "tokens", "calls"];
  */
 const USD_PARTS = 1_000_000_000;
 
-/** Amounts by unit. A unit may be missing. */
+/** Amounts of a call by unit. A unit for which the call has no amount is missing. */
 export type Amounts = Readonly<Partial<Record<BudgetUnit, number>>>;
 
 /**

@@ -35,7 +35,7 @@ export interface Budget {
    *
    * @param options The amount, the fields of the call, and other budgets.
    * @returns A promise of the hold. Settle the hold after the call, or declare it with `await using`. If the hold has
-   *   not ended at the end of that block, the held amount is charged.
+   *   not ended at the end of the block, the held amount is charged.
    * @throws {BudgetError} If the hold does not fit, has no amount in the unit of a budget, or cannot be written.
    * @throws {TypeError} If an option is unknown or of the wrong type, or a field contradicts `where` of a budget.
    * @throws {RangeError} If an option is out of its range.

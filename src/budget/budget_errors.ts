@@ -15,7 +15,7 @@ import { type BudgetLedger, isSame, type Refusal } from "./ledger.ts";
  */
 const OPEN_HOLDS_MAX = 10_000;
 
-/** The names of the units in error messages. */
+/** The names of the units of budgets, as error messages show them. */
 export const UNIT_NAMES = { usd: "USD", tokens: "tokens", calls: "calls" } as const;
 
 /**
@@ -53,9 +53,9 @@ export function refusalError(refusal: Refusal, ms: number): BudgetError {
 }
 
 /**
- * Checks that the log still has the budgets with these terms: each must have the same unit, window or start, and
- * `where`. Otherwise throws, so that no hold is granted without its limit. The command `scout budget end` may have
- * removed a budget, or another program may have removed files of the log.
+ * Checks that the log still has each of the budgets, with the unit, the window or start, and the `where` in `terms`.
+ * Otherwise throws, so that no hold is granted without its limit. The command `scout budget end` may have removed a
+ * budget, or another program may have removed files of the log.
  */
 export function checkThere(ledger: BudgetLedger, terms: readonly BudgetTerms[]): void {
   for (const each of terms) {

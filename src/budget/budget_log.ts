@@ -14,7 +14,7 @@ import type { WaitingHolds } from "./waiting_holds.ts";
 
 /** The parts of one open log that its budgets and holds use. */
 export interface BudgetLog extends EndRecorder {
-  /** Absolute path of the active file. */
+  /** Absolute path of the active file of the log, to which all processes append. */
   readonly path: string;
   readonly keeper: BudgetKeeper;
   readonly waiting: WaitingHolds;

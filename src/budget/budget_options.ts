@@ -38,8 +38,8 @@ export interface BudgetOptions {
   /** Name of the budget, a non-empty string. Every process that uses this name on the log shares the budget. */
   name: string;
   /**
-   * The limit. If `limit` equals the limit that a process declared last, the current limit stays, even if `scout budget
-   * set` has changed it since. Otherwise the new limit counts for every process from now on.
+   * The limit. If `limit` equals the limit that a process declared last, the current limit stays. It stays even if
+   * `scout budget set` has changed it since. Otherwise the new limit counts for every process from now on.
    */
   limit: BudgetLimit;
   /**
@@ -68,19 +68,19 @@ export interface BudgetOptions {
 /** Options of a hold. A hold needs an amount in the unit of each of its budgets, such as `usd` for a budget in USD. */
 export interface HoldOptions {
   /**
-   * Amount in USD, a number >= 0.
+   * Amount to hold in USD, a number >= 0.
    *
    * @default {undefined}
    */
   usd?: number;
   /**
-   * Amount in tokens, an integer >= 0.
+   * Amount to hold in tokens, an integer >= 0.
    *
    * @default {undefined}
    */
   tokens?: number;
   /**
-   * Amount in calls, an integer >= 0.
+   * Amount to hold in calls, an integer >= 0.
    *
    * @default {1}
    */
@@ -158,7 +158,7 @@ const NOT_IN_WHERE = ["event", "ts", ...BUDGET_FIELDS];
 /** Default number of seconds after which the amount of a hold that has not ended counts as spent. */
 const MAX_SEC = 900;
 
-/** A declared budget, after the check of its options. */
+/** A budget that a program declares, with its options checked and converted. */
 export interface Declaration {
   readonly terms: BudgetTerms;
   /** The limit as an integer amount: billionths of a USD, tokens or calls. */
@@ -203,7 +203,7 @@ export function declarationOf(options: BudgetOptions, nowMs: number): Declaratio
   };
 }
 
-/** A requested hold, after the check of its options. */
+/** A hold that a program requests, with its options checked and converted. */
 export interface CheckedHold {
   readonly amounts: Amounts;
   readonly fields: Fields;
@@ -213,8 +213,8 @@ export interface CheckedHold {
 }
 
 /**
- * Checks the options of a hold on budgets with these terms. Returns its amounts and its fields, including the fields
- * that the `where` of its budgets requires.
+ * Checks the options of a hold, whose budgets have the terms in `terms`. Returns the amounts and the fields of the
+ * hold, including the fields that the `where` of its budgets requires.
  *
  * @throws {TypeError} If an option is unknown or of the wrong type, or a field contradicts `where` of a budget.
  * @throws {RangeError} If an option is out of its range.

@@ -18,6 +18,6 @@ export interface HoldDecision extends RequestedHold {
   readonly ms: number;
   /** Time of this process's clock at the decision, epoch milliseconds. */
   readonly nowMs: number;
-  /** The reason why the hold does not fit; null if it fits. */
+  /** The reason why the hold does not fit on its budgets; null if it fits. */
   readonly refusal: Refusal | null;
 }

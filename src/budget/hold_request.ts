@@ -170,8 +170,8 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
     const { signal, fields } = this.#hold;
     const hold = new GrantedHold(this.#log, this.#terms, { id: this.#id, fields });
     try {
-      // The caller makes its paid call only after this sync. Without the sync, a power loss could remove the line of
-      // the hold although the call was already made, so the call would be missing on the budget.
+      // The caller makes its paid call only after sync() has made the line of the hold durable. Without the sync, a
+      // power loss could remove the line although the call was already made, and the budget would not count the call.
       await this.#log.sync();
       signal?.throwIfAborted();
       return hold;

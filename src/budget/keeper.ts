@@ -55,7 +55,7 @@ const LINE_BYTES = 100;
 export interface DecidedLine {
   readonly type: string;
   readonly fields: LineFields;
-  /** Time of the line, epoch milliseconds. */
+  /** Time with which the line is dated, epoch milliseconds. */
   readonly ms: number;
 }
 
@@ -65,7 +65,7 @@ export interface DecidedLine {
  */
 export type Decision = (ledger: BudgetLedger, nowMs: number) => DecidedLine | null;
 
-/** A decision that waits for its place in the log. */
+/** A decision that waits until the lines before it are written. */
 interface Queued {
   readonly decision: Decision;
   /** Number of lines of this writer that must be written before the decision is made. */
@@ -78,7 +78,7 @@ interface Queued {
 export interface KeeperOptions {
   readonly source: LineSource;
   readonly now: () => number;
-  /** Number of bytes at which a file is full. */
+  /** Number of bytes at which a file of the log is full, so that the log continues in a new file. */
   readonly rotationSizeBytes: number;
   /** Returns the number of lines that the log has accepted from this process, written or not. */
   readonly acceptedLines: () => number;
@@ -97,7 +97,7 @@ export class BudgetKeeper implements Decider {
   readonly #queue: Queued[] = [];
   /** The regions of the log that could not be read, since the keeper began its ledger. They may contain holds. */
   readonly #damage: Damage[] = [];
-  /** Receives each event that is added to the ledger. */
+  /** The functions that are called with each event that is added to the ledger. */
   readonly #listeners = new Set<(event: AuditEvent) => void>();
   #cursor: LogCursor;
   /**
@@ -122,7 +122,7 @@ export class BudgetKeeper implements Decider {
   /** The decisions that were made and whose lines are not in the file yet. They resolve when the lines are written. */
   readonly #decided: Queued[] = [];
 
-  /** Creates the keeper; does not read the log yet. */
+  /** Creates the keeper. The log is not read before the first decision. */
   constructor(options: KeeperOptions) {
     this.#options = options;
     this.#cursor = this.#newCursor();
@@ -337,7 +337,7 @@ export class BudgetKeeper implements Decider {
 
   /**
    * Returns the ledger after it has counted every event before the end of the active file. Returns null if too many
-   * bytes are unread to read them under the append lock; they must be read without it first.
+   * bytes are unread: these bytes must first be read without the append lock.
    */
   #caughtUp(end: ActiveEnd): BudgetLedger | null {
     if (this.#ledger === undefined) return null;
@@ -415,7 +415,7 @@ function stateLine(ledger: BudgetLedger, ms: number): DecidedLine {
  * the line, so a changed value would make the processes disagree.
  *
  * @throws {Error} If a field of the budgets is missing or has another value, for example because the option `redact`
- * replaced it.
+ *   replaced it.
  */
 function checkReadable(event: AuditEvent, { type, fields }: DecidedLine): void {
   if (!isReservedType(type)) return;

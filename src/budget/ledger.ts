@@ -108,17 +108,17 @@ export class BudgetLedger {
     return this.#isWhole;
   }
 
-  /** The names of the budgets. */
+  /** The names of all budgets of the log. */
   get names(): IteratorObject<string> {
     return this.#accounts.keys();
   }
 
-  /** Number of holds that have not ended. */
+  /** Number of holds (reservations on budgets) that have not ended. */
   get openCount(): number {
     return this.#holds.size;
   }
 
-  /** Number of budgets. */
+  /** Number of budgets that the log has. */
   get accountCount(): number {
     return this.#accounts.size;
   }
@@ -302,8 +302,8 @@ export class BudgetLedger {
     else if (isSame(account.terms, line.terms)) {
       account.limit = line.limit;
       if (line.isDeclared) account.declaredLimit = line.limit;
-      // `scout budget set` has written this line. The line also resets `clockMs`, because a wrong clock may have moved
-      // it ahead.
+      // If no program declared the limit, `scout budget set` has written the line. The line then also resets `clockMs`,
+      // because a wrong clock may have moved `clockMs` ahead.
       else account.clockMs = setClock(account, event);
     }
   }

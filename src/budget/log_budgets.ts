@@ -28,7 +28,7 @@ export interface LogBudgetsOptions extends KeeperOptions, EndRecorder {
   readonly observe?: ((decision: HoldDecision) => void) | undefined;
 }
 
-/** The budgets of one open log. */
+/** The budgets of one open log, with the parts that decide, wait, count refusals and signal. */
 export class LogBudgets implements BudgetLog {
   readonly path: string;
   readonly keeper: BudgetKeeper;
@@ -48,7 +48,7 @@ export class LogBudgets implements BudgetLog {
     this.keeper = new BudgetKeeper(options);
     this.waiting = new WaitingHolds(clock, changesOf(log));
     this.refusals = new RefusalLines(clock, (fields) => {
-      // No code awaits the promise of this line. If the `budget_refused` line cannot be written, the log reports the
+      // No code awaits the promise of the `budget_refused` line. If the line cannot be written, the log reports the
       // error.
       this.accept(Promise.withResolvers<void>(), BUDGET_LINE.refused, fields);
     });

@@ -7,7 +7,7 @@ import type { Account } from "./account.ts";
 import { type BudgetUnit, plus } from "./amount.ts";
 import { type Hold, withoutBudget } from "./budget_lines.ts";
 
-/** The open holds of one log. */
+/** The holds of one log that have not ended. */
 export class OpenHolds {
   readonly #unitOf: (budget: string) => BudgetUnit | undefined;
   readonly #holds = new Map<string, Hold>();
@@ -26,17 +26,17 @@ export class OpenHolds {
     this.#unitOf = unitOf;
   }
 
-  /** Number of holds. */
+  /** Number of holds that have not ended. */
   get size(): number {
     return this.#holds.size;
   }
 
-  /** Returns the hold with an ID; undefined if it is not open. */
+  /** Returns the open hold with an ID; undefined if no open hold has the ID. */
   get(id: string): Hold | undefined {
     return this.#holds.get(id);
   }
 
-  /** Returns the holds in the order in which they were granted. */
+  /** Returns the open holds in the order in which they were granted. */
   values(): IteratorObject<Hold> {
     return this.#holds.values();
   }

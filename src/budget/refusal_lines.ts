@@ -26,7 +26,7 @@ export class RefusalLines {
   readonly #tallies = new Map<string, Tally>();
   #isClosed = false;
 
-  /** @param log Logs a `budget_refused` line with these fields. */
+  /** @param log Logs a `budget_refused` line with the given fields, which count the refused holds of a budget. */
   constructor(clock: Clock, log: (fields: LineFields) => void) {
     this.#clock = clock;
     this.#log = log;

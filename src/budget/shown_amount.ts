@@ -1,5 +1,5 @@
 /**
- * Amounts of budgets as people read them. Pure.
+ * Formats the amounts of budgets as text for people. Pure.
  *
  * @module
  */

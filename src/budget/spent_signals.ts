@@ -23,7 +23,7 @@ export interface SpentSignalsOptions {
   readonly hasChanged: () => boolean;
 }
 
-/** The signals of the budgets of one log. */
+/** The signals of the budgets of one log. Each signal aborts when its budget is spent. */
 export class SpentSignals {
   readonly #options: SpentSignalsOptions;
   readonly #controllers = new Map<string, AbortController>();
@@ -56,7 +56,7 @@ export class SpentSignals {
     return controller.signal;
   }
 
-  /** Stops checking the log. */
+  /** Stops checking the log, so that no signal aborts any more. */
   close(): void {
     this.#isClosed = true;
     this.#timer?.cancel();

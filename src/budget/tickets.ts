@@ -13,7 +13,7 @@
 import type { BudgetTerms } from "./account.ts";
 import { type Hold, withoutBudget } from "./budget_lines.ts";
 
-/** Milliseconds for which a ticket is valid. */
+/** Milliseconds for which a ticket is valid. Its process renews it earlier. */
 export const TICKET_VALID_MS = 10_000;
 
 /**
@@ -24,12 +24,12 @@ export class Tickets {
   /** The tickets by the IDs of their holds, oldest first. A ticket that is renewed keeps its place in the map. */
   readonly #byId = new Map<string, Hold>();
 
-  /** Number of tickets, valid or not. */
+  /** Number of tickets of waiting holds, valid or expired. */
   get size(): number {
     return this.#byId.size;
   }
 
-  /** Returns the tickets, oldest first. */
+  /** Returns the tickets of waiting holds, valid or expired, oldest first. */
   values(): IteratorObject<Hold> {
     return this.#byId.values();
   }
@@ -39,7 +39,7 @@ export class Tickets {
     this.#byId.set(ticket.id, ticket);
   }
 
-  /** Removes a ticket, if it exists. */
+  /** Removes the ticket of a hold, if the hold has one. */
   remove(id: string): void {
     this.#byId.delete(id);
   }

@@ -21,13 +21,13 @@ export interface Turn {
   readonly waitedMs: number;
   /** Checks that no hold before this one in the queue shares a budget with it. */
   isFirst(): boolean;
-  /** Leaves the queue, because the hold is granted. */
+  /** Removes the hold from the queue, because the hold is granted. */
   leave(): void;
 }
 
-/** A hold that can wait. */
+/** A hold (a reservation on budgets) that can wait until it fits. */
 export interface WaitingHold<T> {
-  /** The names of the budgets. */
+  /** The names of the budgets on which the hold reserves an amount. */
   readonly budgets: readonly string[];
   /** The signal that ends the waiting when it aborts. */
   readonly signal: AbortSignal | undefined;
@@ -50,7 +50,7 @@ interface Place {
   call(): void;
 }
 
-/** The queue of the holds that wait. */
+/** The queue of the holds of one process that wait until they fit. */
 export class WaitingHolds {
   readonly #clock: Clock;
   readonly #hasChanged: () => boolean;

@@ -10,11 +10,11 @@ import { SHA256, sha256 } from "../line/digest.ts";
 import { decoded, type Encoding } from "./block_encoding.ts";
 import { type BlockFigures, figuresIn } from "./block_figures.ts";
 
-/** A range of bytes of a log. */
+/** A range of bytes of a log, which is sent as one NATS message. */
 export interface Block {
-  /** Position of the first byte of the block. */
+  /** Position in the log of the first byte of the block. */
   readonly from: number;
-  /** Position after the last byte of the block. */
+  /** Position in the log after the last byte of the block. */
   readonly to: number;
   readonly bytes: Uint8Array;
   /** Whether the first line of the block began in the previous block. */
@@ -23,7 +23,7 @@ export interface Block {
   readonly isCut: boolean;
 }
 
-/** The facts that the headers of a block state. */
+/** The facts about a block that the headers of its message state. */
 export interface BlockFacts {
   readonly from: number;
   readonly to: number;

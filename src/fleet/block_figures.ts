@@ -12,9 +12,11 @@ import { costOf, finite } from "../cost/spend.ts";
 import { eventEpochMs } from "../time.ts";
 import { blockEvents } from "./block_events.ts";
 
-/** Figures about the whole lines of a block. */
+/**
+ * Figures about the lines of a block, such as their number and cost. A block that ends within a line has no figures.
+ */
 export interface BlockFigures {
-  /** Number of lines that are not blank, including damaged lines. */
+  /** Number of lines of the block that are not blank, including damaged lines. */
   readonly lines: number;
   /** Time of the earliest event, epoch milliseconds; NaN if no event has a time. */
   readonly firstMs: number;

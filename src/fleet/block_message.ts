@@ -23,7 +23,7 @@ export interface Sending {
   /** Position of the end of the log when the shipper last read it. */
   readonly logEnd: number;
   readonly encoding: Encoding;
-  /** Maximum size of the data of a message, in bytes. */
+  /** Maximum size of the data of a NATS message, in bytes. Longer blocks are split. */
   readonly dataBytesMax: number;
 }
 

@@ -18,11 +18,11 @@ interface Minute {
   readonly seconds: Map<number, PreciseSum>;
 }
 
-/** Costs in USD by second. */
+/** Sums of costs in USD for each second. */
 export class CostSlots {
   readonly #minutes = new Map<number, Minute>();
 
-  /** Adds a cost at an instant in epoch milliseconds. */
+  /** Adds a cost of `usd` USD to the second of the instant `epochMs`, in epoch milliseconds. */
   add(epochMs: number, usd: number): void {
     const second = secondOf(epochMs);
     const minute = Math.floor(second / SECONDS_PER_MINUTE);

@@ -72,7 +72,7 @@ const DUPLICATE_WINDOW_SEC = 120;
  * @throws {TypeError} If an option is unknown or of the wrong type.
  * @throws {RangeError} If an option is out of its range or the name of the stream is invalid.
  * @throws {FleetServerError} If the server rejects the request, or the stream exists with other settings. The message
- * then names the settings that differ.
+ *   then names the settings that differ.
  *
  * @example
  * ```ts ignore

@@ -69,7 +69,7 @@ export interface FleetSpendOptions {
 /** The spend of a fleet, which is updated until `close()` is called. */
 export interface FleetSpend extends AsyncDisposable {
   /**
-   * Returns the cost of the events of the last hours, as far as these events are in the stream.
+   * Returns the cost of the events of the last hours. Only events that were shipped to the stream count.
    *
    * The result is never too low, but it can be slightly too high: an event may count up to two seconds longer than
    * `hours`. An event from a machine whose clock is up to 15 minutes ahead counts at once.

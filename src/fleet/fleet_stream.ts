@@ -15,7 +15,7 @@ import type { FleetConnection, FleetMessage } from "./connection.ts";
 import { type BlockFacts, factsOf } from "./block.ts";
 import type { BlockMessage } from "./block_message.ts";
 
-/** Default name of the stream. */
+/** Default name of the NATS stream of a fleet. */
 export const DEFAULT_STREAM = "AUDIT";
 /** Number of bytes of a message that are reserved for its headers. */
 const HEADERS_BYTES = 4 * 1024;
@@ -43,20 +43,20 @@ const decoder = new TextDecoder();
 export interface FleetPlace {
   readonly connection: FleetConnection;
   readonly stream: string;
-  /** Time to wait for a response, in milliseconds. */
+  /** Maximum time to wait for a response of the server, in milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** A block that is stored in the stream. */
+/** A block (a range of bytes of a log) that is stored in the NATS stream. */
 export interface StoredBlock {
   readonly seq: number;
   readonly log: string;
   readonly facts: BlockFacts;
-  /** The bytes of the block as stored, compressed or not. */
+  /** The bytes of the block as they are stored, compressed or not. */
   readonly data: Uint8Array;
 }
 
-/** The outcome of sending a block. */
+/** The outcome of sending a block (a range of bytes of a log) to the server. */
 export type Published =
   | { readonly outcome: "stored"; readonly seq: number }
   /**
@@ -281,7 +281,7 @@ function storedBlock(answer: FleetMessage): StoredBlock | null {
   return { seq: seqOf(answer), log: logIn(headers.get("Nats-Subject")), facts, data: answer.data };
 }
 
-/** Returns the name of the log in a subject. */
+/** Returns the name of the log in a subject: "LOG" of "audit.FLEET.LOG". */
 export function logIn(subject: string): string {
   return subject.slice(subject.lastIndexOf(".") + 1);
 }

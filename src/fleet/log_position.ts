@@ -26,10 +26,10 @@ import type { Clock } from "../platform/clock.ts";
 interface Part {
   /** Time stamp in the name of a segment, which is a former active file; null for the active file. */
   readonly stamp: Stamp | null;
-  /** Position of the first byte of the file in the log. */
+  /** Position in the log of the first byte of the file. */
   readonly from: number;
   readonly byteLength: number;
-  /** Whether the file exists. */
+  /** Whether the file still exists. Retention deletes old archives. */
   readonly isThere: boolean;
 }
 
@@ -56,7 +56,7 @@ export interface PositionedBytes {
 export class UnreadablePartError extends Error {
   /** The name of the class. */
   override readonly name = "UnreadablePartError";
-  /** Position after the bytes that cannot be read. */
+  /** Position in the log after the bytes that cannot be read, from which shipping continues. */
   readonly end: number;
 
   /** Creates the error. `path` is the file, `end` is the position after its last byte, and `cause` is the reason. */
@@ -85,7 +85,7 @@ export class PositionedLog {
   readonly #clock: Clock;
   readonly #manifest: ManifestReader;
   readonly #lengths = new Map<Stamp, number>();
-  /** Status of the active file at the last snapshot. */
+  /** Status of the active file when the last snapshot was taken; null if the file did not exist. */
   #lookedAt: FileStatus | null = null;
 
   /** Creates the view of the positions in a log, without opening a file. */

@@ -14,9 +14,9 @@ const LINE_BREAK = 0x0a;
 export interface FleetGap {
   /** Name of the log. */
   readonly log: string;
-  /** Position of the first missing byte. */
+  /** Position in the log of the first missing byte. */
   readonly from: number;
-  /** Position after the last missing byte. */
+  /** Position in the log after the last missing byte. */
   readonly to: number;
 }
 

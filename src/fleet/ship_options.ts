@@ -161,9 +161,9 @@ export function resolveShipOptions(options: ShipOptions): ResolvedShipOptions {
 
 /** A range of bytes of the log that could not be shipped, because the bytes were deleted or damaged. */
 export interface ShipGap {
-  /** Position of the first missing byte. */
+  /** Position in the log of the first missing byte. */
   readonly from: number;
-  /** Position after the last missing byte. */
+  /** Position in the log after the last missing byte. */
   readonly to: number;
 }
 
@@ -176,11 +176,13 @@ export interface ShipReport {
   readonly position: number;
   /** Position after the last whole line of the log, when the shipper last read the log. */
   readonly end: number;
-  /** Number of blocks that this call has sent. */
+  /** Number of blocks (ranges of bytes of the log) that this call of {@linkcode ship} has sent. */
   readonly blocks: number;
-  /** Number of bytes of the log that this call has sent. */
+  /** Number of bytes of the log that this call of {@linkcode ship} has sent. */
   readonly bytes: number;
-  /** The byte ranges of the log that this call could not send. */
+  /**
+   * The byte ranges of the log that this call of {@linkcode ship} could not send, because they were deleted or damaged.
+   */
   readonly gaps: readonly ShipGap[];
 }
 
@@ -199,7 +201,7 @@ export class FleetMismatchError extends Error {
    *
    * @param path Path of the log that was to be shipped.
    * @param facts The subject of the log in the stream, and the position of the block in the stream that differs from
-   * the log.
+   *   the log.
    */
   constructor(path: string, facts: { subject: string; position: number }) {
     const { subject, position } = facts;

@@ -56,7 +56,7 @@ export class ShipRecord {
     const { directory, shipped } = log.files;
     if (!mayWrite(directory)) {
       log.warnOnce(
-        `Cannot record what is shipped, so retention keeps archives up to its limits for shippers; run again with ${
+        `Cannot record which archives are shipped, so retention keeps them until a limit of untilShipped is exceeded; run again with ${
           pathFlag("write", directory)
         }: ${shipped}`,
       );
@@ -67,7 +67,7 @@ export class ShipRecord {
       await recordReceived(log, own, { clock, signal });
     } catch (error) {
       log.warnOnce(
-        `Cannot record what is shipped, so retention keeps archives up to its limits for shippers: ${
+        `Cannot record which archives are shipped, so retention keeps them until a limit of untilShipped is exceeded: ${
           messageOf(error)
         }: ${shipped}`,
       );

@@ -33,7 +33,7 @@ export interface Reading {
   readonly signal: AbortSignal;
   /** Time in epoch milliseconds from which blocks are read; earlier blocks may be read too. */
   readonly sinceMs: number;
-  /** Whether to continue with blocks that are stored later. */
+  /** Whether reading continues with blocks that are stored after it has reached the end of the stream. */
   readonly follow: boolean;
   /** Maximum number of milliseconds that the server may be unreachable after its first response. */
   readonly patienceMs: number;

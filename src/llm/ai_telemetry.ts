@@ -241,12 +241,12 @@ class TelemetryLog {
     }
   }
 
-  /** Logs the unfinished calls of an ended generation as aborted. */
+  /** Logs the unfinished calls of a generation that has ended or was aborted. Their status is "aborted". */
   leave(id: string): void {
     for (const call of this.#open.takeAll(id)) this.#logFailure(call, "aborted", undefined);
   }
 
-  /** Logs the unfinished calls of this integration as aborted. */
+  /** Logs the unfinished calls that the SDK has reported to this integration. Their status is "aborted". */
   leaveAll(): void {
     for (const call of this.#open.takeOf(this)) this.#logFailure(call, "aborted", undefined);
   }

@@ -142,7 +142,7 @@ const ACTION = "audit fetch";
  * @param log The log, or a logger with bound fields.
  * @param options Prices, budgets and fields; by default none.
  * @returns The function. If a call does not fit its budgets, the function does not make the call and rejects with a
- * {@linkcode BudgetError}; see the option `refusal`. It also rejects with the errors of `fetch`.
+ *   {@linkcode BudgetError}; see the option `refusal`. It also rejects with the errors of `fetch`.
  * @throws {TypeError} If `log` is not a log, an option is unknown or of the wrong type, a price is invalid, `prices`
  *   has no model with a price, a budget is of another log, or `fields` has a field that each call sets.
  * @throws {RangeError} If `maxSec` or `refusal` is out of its range.

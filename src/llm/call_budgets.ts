@@ -45,7 +45,7 @@ export class CallBudgets {
    * Holds (reserves) the estimated maximum of a call on all budgets. Resolves with `null` if there are no budgets.
    *
    * @throws {BudgetError} If the call does not fit a budget. If the estimate is unknown or large, the message also says
-   * why.
+   *   why.
    */
   async hold(sent: SentRequest, request: ModelRequest): Promise<HeldCall | null> {
     const [first, ...others] = this.#budgets;

@@ -22,7 +22,7 @@ import type { TokenUsage } from "./usage.ts";
 /** The type of the event of a model call. */
 export const LLM_CALL = "llm_call";
 
-/** The outcome of a call. */
+/** The outcome of a model call. */
 export type CallStatus = "ok" | "error" | "aborted";
 
 /** A model call that has ended. */
@@ -33,9 +33,9 @@ export interface EndedCall {
   readonly provider: string | undefined;
   /** The token usage; `undefined` if the response did not state it. */
   readonly usage: TokenUsage | undefined;
-  /** Duration in milliseconds. */
+  /** Duration of the call in milliseconds. */
   readonly durationMs: number | undefined;
-  /** Milliseconds until the first output of a stream. */
+  /** Milliseconds from the start of the call until the first output of its stream. */
   readonly ttftMs?: number | undefined;
   readonly error?: object | undefined;
   readonly responseId?: string | undefined;
@@ -49,7 +49,7 @@ export interface EndedCall {
  */
 export interface HeldCall {
   readonly hold: BudgetHold;
-  /** The amount in USD; `undefined` if no budget is in USD. */
+  /** The held amount in USD; `undefined` if no budget of the call is in USD. */
   readonly usd: number | undefined;
 }
 
@@ -57,13 +57,13 @@ export interface HeldCall {
 interface SharedState {
   readonly seen: SeenCalls;
   readonly open: OpenCalls;
-  /** Digests of the price tables that were already logged. */
+  /** The digests of price tables that were already logged in an event `prices`. */
   readonly digests: Set<string>;
   /** The messages of warnings that were already logged, so that each is logged only once. */
   readonly told: Set<string>;
 }
 
-/** The state of each log, as long as the log is in use. */
+/** The shared state of each log that is in use. When the log is garbage collected, so is its state. */
 const states = new WeakMap<object, SharedState>();
 
 /** The fields that each event of a call states itself. So a caller cannot bind them to a fixed value. */
@@ -116,7 +116,7 @@ export class CallLog {
   /** The fields that every event gets. */
   readonly bound: Fields;
   readonly prices: PriceTable | undefined;
-  /** Absolute path of the active file. */
+  /** Absolute path of the active file of the log. */
   readonly path: string;
   readonly #logger: AuditLogger;
   readonly #recorder: Recorder;
@@ -342,7 +342,7 @@ function checkPrices(prices: PriceTable, action: string): void {
   }
 }
 
-/** Returns a value for a message, with the class of an object. */
+/** Returns the description of a value for an error message. For an object, the description names its class. */
 function describedAs(value: unknown): string {
   if (typeof value !== "object" || value === null) return shown(value);
   const { name } = value.constructor ?? {};

@@ -21,14 +21,14 @@ import { StreamTail } from "./stream_tail.ts";
  */
 const READ_CHARS_MAX = 32 * 1024 * 1024;
 
-/** A call that is about to be made. */
+/** A model call that is about to be made. */
 export interface ObservedCall {
   readonly calls: CallLog;
   readonly sent: SentRequest;
   readonly request: ModelRequest;
   /** The hold of the call: an amount reserved on its budgets. `null` if the call has no budget. */
   readonly held: HeldCall | null;
-  /** If `true`, the event has the prompt and the answer. */
+  /** If `true`, the event of the call has the texts of the prompt and the answer. */
   readonly keepsText: boolean;
 }
 
@@ -42,7 +42,7 @@ export class CallObserver implements BodyObserver {
   readonly #beganMs = performance.now();
   readonly #decoder = new TextDecoder();
   #held: HeldCall | null;
-  /** Status of the response; 0 until the response arrives. */
+  /** HTTP status of the response; 0 until the response arrives. */
   #status = 0;
   readonly #seen: SeenCall;
   /**
@@ -50,7 +50,7 @@ export class CallObserver implements BodyObserver {
    * yet.
    */
   #stream: StreamTail | null | undefined;
-  /** The JSON body so far; `null` if it is too long to be read. */
+  /** The pieces of the JSON body that have arrived; `null` if the body is too long to be read. */
   #json: string[] | null = [];
   #jsonChars = 0;
   #ttftMs: number | undefined;

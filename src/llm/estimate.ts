@@ -17,7 +17,7 @@ export interface CallEstimate {
   readonly usd?: number;
   /** Number of tokens, input and output together; `undefined` if the maximum of output tokens is unknown. */
   readonly tokens?: number;
-  /** Number of calls; 1 by default. */
+  /** Number of calls to count on budgets in calls; 1 by default. */
   readonly calls?: number;
 }
 

@@ -8,7 +8,7 @@
 /** Matches the end of a line: "\r\n", "\n" or "\r". */
 const LINE_END = /\r\n|\n|\r/g;
 
-/** Splits a text into the data of its server-sent events. */
+/** Splits the text of a stream into the data of its server-sent events. */
 export class EventStreamReader {
   readonly #onData: (data: string) => void;
   readonly #maxChars: number;
@@ -34,7 +34,7 @@ export class EventStreamReader {
     this.#maxChars = maxChars;
   }
 
-  /** Reads the next piece of the text. */
+  /** Reads the next piece of the text. Pieces can begin and end anywhere, even within a line end. */
   take(piece: string): void {
     if (piece === "") return;
     const text = this.#hasCr && piece.startsWith("\n") ? piece.slice(1) : piece;

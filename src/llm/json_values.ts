@@ -14,7 +14,7 @@ export function objectOf(value: unknown): JsonObject | undefined {
     : undefined;
 }
 
-/** Returns a value if it is a text; otherwise `undefined`. */
+/** Returns a value if it is a string; otherwise `undefined`. */
 export function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }

@@ -18,13 +18,13 @@ export type ModelApi =
 export interface ModelRequest {
   /** The API that the path and the body of the request belong to. */
   readonly api: ModelApi;
-  /** The name that the provider of the API has in LiteLLM's tables. */
+  /** The name that the provider of the API has in LiteLLM's tables of prices. */
   readonly provider: string;
   /** The name of the requested model; `undefined` if the request does not name a model. */
   readonly model: string | undefined;
-  /** The parsed body; `undefined` if it is a stream. */
+  /** The parsed body of the request; `undefined` if the body is a stream. */
   readonly body: Readonly<Record<string, unknown>> | undefined;
-  /** The body as it is sent; `undefined` if it is a stream. */
+  /** The body of the request as it is sent; `undefined` if the body is a stream. */
   readonly text: string | undefined;
 }
 

@@ -15,9 +15,9 @@ export interface BodyObserver {
   take(bytes: Uint8Array): void;
   /** Called when the body has ended. */
   end(): void;
-  /** Called when the caller stops reading. */
+  /** Called when the caller stops reading the body before its end. */
   cancel(reason: unknown): void;
-  /** Called when the body cannot be read further. */
+  /** Called when reading the body has failed, for example because the connection broke. */
   fail(error: unknown): void;
   /**
    * Called when the observer will not see the end of the body, because the body was garbage collected or cannot be
@@ -149,7 +149,7 @@ class ObservedBody extends ReadableStream<Uint8Array> {
   }
 }
 
-/** Returns a byte stream of the pieces that a reader reads. */
+/** Returns a byte stream that yields the pieces that a reader reads. */
 function byteStreamOf(
   reader: ReadableStreamDefaultReader<Uint8Array>,
 ): ReadableStream<Uint8Array> {
@@ -191,7 +191,8 @@ function isByteStream(stream: ReadableStream<Uint8Array>): boolean {
     stream.getReader({ mode: "byob" }).releaseLock();
     return true;
   } catch {
-    // The stream is not locked, so this error means that the stream is not a byte stream.
+    // getReader() fails for a locked stream or for one that is not a byte stream. The caller has checked that the
+    // stream is not locked.
     return false;
   }
 }

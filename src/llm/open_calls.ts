@@ -27,7 +27,7 @@ export interface OpenCall {
   readonly event: JsonObject;
   /** Time of the start, by `performance.now()`. */
   readonly beganMs: number;
-  /** Stops listening to the abort signal of the call. */
+  /** Stops listening to the abort signal that the caller gave to the call. */
   readonly unwatch: () => void;
   /** `true` if the call runs in {@linkcode OpenCalls.within}, so that `auditedFetch()` can read its ID. */
   isWithin: boolean;

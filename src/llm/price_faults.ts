@@ -16,7 +16,7 @@ import {
   rangesIn,
 } from "./price_table.ts";
 
-/** A price that cannot be used. */
+/** A fault in a table of prices. */
 export interface PriceFault {
   /** Name of the model in the table. */
   readonly model: string;

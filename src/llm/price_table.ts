@@ -41,7 +41,7 @@ export interface ModelPrices {
   readonly provider_specific_entry?: Readonly<Record<string, unknown>>;
   /** Maximum number of output tokens of a call. */
   readonly max_output_tokens?: unknown;
-  /** Any other member. */
+  /** Any other member of LiteLLM's entry, such as a price for a service tier. */
   readonly [name: string]: unknown;
 }
 

@@ -122,7 +122,7 @@ export function tableCost(usage: TokenUsage, entry: ModelPrices): number | undef
 interface Rates {
   /** Returns a price in USD per token; `undefined` if the table does not have it. */
   readonly price: (name: PriceName) => number | undefined;
-  /** The factor by which all prices are multiplied. */
+  /** The factor of the service tier and the region, by which all prices are multiplied. */
   readonly factor: number;
 }
 

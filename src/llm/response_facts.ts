@@ -54,7 +54,7 @@ export class ResponseFacts {
     this.isComplete = true;
   }
 
-  /** Reads the data of an event of a stream. */
+  /** Reads the data of a server-sent event of a stream. */
   takeEvent(data: string): void {
     // The streams of OpenAI's chat completions end with an event that has the data "[DONE]" instead of JSON.
     if (data === "[DONE]") this.isComplete = true;

@@ -13,7 +13,7 @@ const REMEMBERED_MAX = 10_000;
 
 /** A model call that one observer has seen. An observer is an object that logs the calls that it sees. */
 export class SeenCall {
-  /** The observer that has seen the call first, and logs it. */
+  /** The observer that has seen the call first, and so logs it. */
   readonly observer: object;
   /** Kind of the observer. Only `fetch` sees a call when it is sent; telemetry sees a call when it has ended. */
   readonly source: "fetch" | "telemetry";
@@ -55,7 +55,7 @@ export interface ReportedCall {
   readonly model: string | undefined;
   /** Name of the model that was asked, if it may differ from `model`. */
   readonly askedModel?: string | undefined;
-  /** ID of the response. */
+  /** ID of the response; `undefined` if it is not known. */
   readonly id: string | undefined;
   /** ID of the call in the AI SDK; `undefined` if `fetch` cannot see this ID when it sends the requests of the call. */
   readonly callId?: string | undefined;

@@ -9,7 +9,10 @@ export interface SentRequest {
   readonly url: URL;
   readonly method: string;
   readonly signal: AbortSignal | undefined;
-  /** Returns a header; `null` if it is not set, or if the headers are an iterator, which can be read only once. */
+  /**
+   * Returns a header of the request; `null` if the header is not set. Also `null` if the headers are an iterator, which
+   * only `fetch` may read, because it can be read only once.
+   */
   readonly header: (name: string) => string | null;
   /**
    * Resolves with the body as text. Resolves with `undefined` if the body is JSON that can be read only once, such as a
@@ -29,7 +32,7 @@ export function sentRequest(
 ): SentRequest | null {
   const request = input instanceof Request ? input : undefined;
   const href = request?.url ?? String(input);
-  // A program that runs with --location may use relative URLs.
+  // A relative URL is resolved against `location`, which exists if the program runs with --location.
   const url = URL.parse(href, globalThis.location?.href);
   if (url === null) return null;
   const signal = init?.signal ?? request?.signal ?? undefined;

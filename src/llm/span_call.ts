@@ -24,9 +24,9 @@ export interface OtelSpan {
   spanContext(): { readonly traceId: string; readonly spanId: string };
   /** The parent of the span; missing if the span is the outermost of its trace. */
   readonly parentSpanContext?: { readonly spanId: string } | undefined;
-  /** Start, in seconds since the epoch and nanoseconds. */
+  /** Start of the span, in seconds since the epoch and nanoseconds. */
   readonly startTime: readonly [number, number];
-  /** End, in seconds since the epoch and nanoseconds. */
+  /** End of the span, in seconds since the epoch and nanoseconds. */
   readonly endTime: readonly [number, number];
   /** Status of the span; the code 2 means an error. */
   readonly status: { readonly code: number; readonly message?: string | undefined };
@@ -167,7 +167,7 @@ export interface SpanError {
   readonly message: string | undefined;
 }
 
-/** Returns the error of a span; `undefined` if it has none. */
+/** Returns the error that a span states; `undefined` if it states none. */
 export function errorOf({ status, attributes, events }: OtelSpan): SpanError | undefined {
   const type = textIn(attributes, ["error.type"]);
   if (status.code !== ERROR && type === undefined) return undefined;

@@ -20,7 +20,7 @@ export interface TokenUsage {
   readonly cache_write_t?: number;
   /** The part of `cache_write_t` that is cached for an hour, which Anthropic prices higher. */
   readonly cache_write_1h_t?: number;
-  /** Number of output tokens of reasoning. */
+  /** Number of output tokens that the model used for reasoning. */
   readonly reasoning_t?: number;
   /** Number of input tokens of audio. */
   readonly audio_input_t?: number;
@@ -176,7 +176,7 @@ function ofAnthropic(usage: JsonObject): TokenUsage | undefined {
   return all.reduce((sum, each) => each && sum && added(sum, each), {});
 }
 
-/** Returns the sum of two usages, count by count. */
+/** Returns the sum of two token usages, count by count. */
 function added(a: TokenUsage, b: TokenUsage): TokenUsage {
   const counts: Record<string, number> = { ...a as Record<string, number> };
   for (const [name, count] of Object.entries(b)) counts[name] = (counts[name] ?? 0) + count;
@@ -225,7 +225,10 @@ function ofAiSdk(usage: JsonObject): TokenUsage | undefined {
   });
 }
 
-/** Returns the usage with these totals and parts; `undefined` if one of the totals is missing. */
+/**
+ * Returns the usage with the given total numbers of input and output tokens, and their parts. Returns `undefined` if
+ * one of the totals is missing.
+ */
 function totals(
   stated: number | undefined,
   output: number | undefined,
