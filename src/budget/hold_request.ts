@@ -16,7 +16,7 @@ import type { BudgetLedger, Refusal } from "./ledger.ts";
 import { TICKET_VALID_MS } from "./tickets.ts";
 import type { Turn, WaitingHold } from "./waiting_holds.ts";
 
-/** Milliseconds after which a waiting hold writes a ticket: a `budget_wait` line that claims its amount. */
+/** Milliseconds after which a waiting hold writes a ticket: a `budget_wait` line that keeps its amount free for it. */
 const TICKET_AFTER_MS = 1_000;
 /** Milliseconds after which a waiting hold writes its `budget_wait` line again, so that the line stays valid. */
 const RENEW_AFTER_MS = 5_000;
@@ -89,8 +89,8 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
     if (outcome === "waits") return null;
     if (outcome === "aborted") throw signal?.reason;
     if (outcome === "granted") {
-      // The `budget_hold` line replaces the `budget_wait` line. Both have the ID of this hold, so the `budget_release`
-      // line that withdraw() writes would release the granted hold.
+      // A granted hold no longer has a ticket. Without this reset, withdraw() would write a `budget_release` line with
+      // the ID of the hold, because ticket and hold have the same ID. The line would release the granted hold.
       this.#ticketMs = undefined;
       return await this.#handOver();
     }

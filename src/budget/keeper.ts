@@ -95,7 +95,7 @@ export class BudgetKeeper implements Decider {
   readonly #options: KeeperOptions;
   readonly #closing = new AbortController();
   readonly #queue: Queued[] = [];
-  /** The regions of the log that could not be read, since the keeper began its ledger. They may contain holds. */
+  /** The regions of the log that the keeper could not read since it began its ledger. They may contain holds. */
   readonly #damage: Damage[] = [];
   /** The functions that are called with each event that is added to the ledger. */
   readonly #listeners = new Set<(event: AuditEvent) => void>();
@@ -133,9 +133,9 @@ export class BudgetKeeper implements Decider {
   }
 
   /**
-   * Makes a decision after every line that the log has accepted so far is written. An urgent decision is made before
-   * all waiting lines and decisions. Resolves when the decision is made and its line, if it has one, is written.
-   * Rejects if the decision cannot be made; the log then has no line of the decision.
+   * Makes a decision when all lines that the log has accepted so far are written. An urgent decision is made before all
+   * waiting lines and decisions. Resolves when the decision is made and its line, if it has one, is written. Rejects if
+   * the decision cannot be made; the log then has no line of the decision.
    */
   decide(decision: Decision, { isUrgent = false } = {}): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
@@ -296,8 +296,8 @@ export class BudgetKeeper implements Decider {
       const isState = (event: AuditEvent) => stateOf(event) !== null;
       const isFound = await this.#cursor.goToNewest(BUDGET_LINE.state, isState);
       this.#checkRead();
-      // If the result is null, the file at which decideSync() aimed the cursor is no longer the active file. The next
-      // decideSync() aims the cursor at the current active file.
+      // If the result is null, no search was possible, because the file at which decideSync() aimed the cursor is no
+      // longer the active file. The next decideSync() aims the cursor at the current active file.
       if (isFound === null) return;
       this.#ledger = new BudgetLedger({ isWhole: !isFound });
     }
@@ -389,8 +389,8 @@ export class BudgetKeeper implements Decider {
   }
 
   #newCursor(): LogCursor {
-    // The cursor must also read lines that are longer than this writer's `maxLineBytes`. Another writer may have a
-    // larger `maxLineBytes`, and its long lines may be holds.
+    // The cursor, which reads the log for the keeper, must also read lines that are longer than this writer's
+    // `maxLineBytes`. Another writer may have a larger `maxLineBytes`, and its long lines may be holds.
     const source = { ...this.#options.source, maxLineBytes: Number.MAX_SAFE_INTEGER };
     return new LogCursor(source, {
       filter: eventFilter({}),

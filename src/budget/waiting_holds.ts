@@ -29,7 +29,7 @@ export interface Turn {
 export interface WaitingHold<T> {
   /** The names of the budgets on which the hold reserves an amount. */
   readonly budgets: readonly string[];
-  /** The signal that ends the waiting when it aborts. */
+  /** The abort signal of the caller. If it aborts, the hold no longer waits. */
   readonly signal: AbortSignal | undefined;
   /** Requests a decision on the hold. Resolves with the granted hold; null if the hold does not fit yet. */
   ask(turn: Turn): Promise<T | null>;

@@ -153,7 +153,8 @@ const FOR_USER = [
   "FleetConflictError",
   "FleetServerError",
   "FleetTimeoutError",
-  // These two are errors of the NATS client: the server forbids a request, or the connection is closed.
+  // `RequestError` and `ClosedConnectionError` are errors of the NATS client: the server forbids a request, or the
+  // connection is closed.
   "RequestError",
   "ClosedConnectionError",
 ];

@@ -312,8 +312,8 @@ class Shipping {
     knownSeq = 0,
   ): Promise<Next> {
     const last = await this.#lastBlock(knownSeq);
-    // If the stream has no blocks of this log, shipping starts at the first byte of the log. If the stream has lost the
-    // blocks, they are sent again in this way.
+    // If the stream has no blocks of this log, shipping starts at the first byte of the log. So blocks that the stream
+    // has lost are sent again.
     if (last === null) return { position: 0, isContinued: false, seq: 0 };
     const { seq, facts } = last;
     if (knownSeq > 0 && seq > knownSeq && facts.shipper !== this.#shipper) {

@@ -193,7 +193,10 @@ export interface ShipReport {
 export class FleetMismatchError extends Error {
   /** The name of the class. */
   override readonly name = "FleetMismatchError";
-  /** Position in the log at which the block (a range of bytes) in the stream begins that differs from the log. */
+  /**
+   * Position at which the block begins that shows the difference. The block is a range of bytes that the stream has and
+   * the log does not.
+   */
   readonly position: number;
 
   /**

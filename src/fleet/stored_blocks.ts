@@ -64,7 +64,7 @@ export const PLACE_OPTION_CHECKS: OptionChecks<Omit<ReadingOptions, "since" | "s
 const TIMEOUT_MS = 5_000;
 /**
  * Maximum number of milliseconds by which the clock of a machine may be ahead of the clock of the server. If it is
- * further ahead, a reader that starts at a time may miss events of the machine.
+ * further ahead, a reader with the option `since` may miss events of the machine.
  */
 export const CLOCK_MARGIN_MS: number = 15 * 60_000;
 /** Default maximum number of milliseconds that the server may be unreachable before a reader gives up. */

@@ -34,8 +34,8 @@ const BYTES_PER_TOKEN = 4;
 /**
  * Estimates the maximum that a call may use: one input token for every four bytes of the body, and the maximum number
  * of output tokens. All input tokens get the highest price that an input token of the request may have, and all output
- * tokens the highest price of an output token. The reason is that the kinds of the tokens are not known before the
- * call.
+ * tokens the highest price of an output token. The highest prices are used because the kinds of the tokens are not
+ * known before the call.
  */
 export function estimateOf(
   { api, body, text, provider, model }: ModelRequest,

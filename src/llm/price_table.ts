@@ -48,7 +48,7 @@ export interface ModelPrices {
 /** Prices by the name of the model: the parsed content of LiteLLM's `model_prices_and_context_window.json`. */
 export type PriceTable = Readonly<Record<string, ModelPrices>>;
 
-/** The names of the prices that the cost of a call may need. Members of the table with other names are ignored. */
+/** The names of the prices that the cost of a call may need, without the suffixes for long calls and service tiers. */
 export const PRICES = [
   "input_cost_per_token",
   "output_cost_per_token",
