@@ -46,7 +46,7 @@ export interface LogCursorOptions {
   readonly signal: AbortSignal;
   /** The list to which damaged regions are added; they are also logged. */
   readonly damage: Damage[];
-  /** Decides which archives are taken as a whole, of those that exist when the first reading starts. */
+  /** Of the archives that exist when the first reading starts, decides which are taken as a whole. */
   readonly taker?: ArchiveTaker | undefined;
 }
 
@@ -266,7 +266,7 @@ export class LogCursor {
   }
 
   /**
-   * Tells the taker the files before the first reading. Resolves with the archives that it may take, by their stamps.
+   * Lists the files for the taker before the first reading. Resolves with the archives that it may take, by their stamps.
    */
   async #planned(stamps: readonly Stamp[]): Promise<Map<Stamp, KnownArchive>> {
     const { taker, filter } = this.#options;

@@ -24,7 +24,7 @@ import { type SessionFigures, type SessionSums, SessionTally } from "./session_t
 import { type Bucket, type BucketContent, TimeBuckets } from "./time_buckets.ts";
 
 const TOP_SESSIONS = 10;
-/** Number of the events that are listed with all their fields: those that were appended last. */
+/** Number of the newest events, by place in the log, that are listed with all their fields. */
 export const LAST_EVENTS = 50;
 
 /**

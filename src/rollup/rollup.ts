@@ -10,7 +10,7 @@
  * - cells: the costs and tokens of a group in a quarter of an hour. The hours and days of every time zone consist of
  *   whole quarters.
  *
- * The table of sessions has only costs and tokens, and is a part of its own, because an archive can have hundreds of
+ * The table of sessions has only costs and tokens. It is a separate part, because an archive can have hundreds of
  * sessions. Next to its tables, a rollup has the reasons of failures, the decisions of the gate, and the holds of
  * budgets.
  *

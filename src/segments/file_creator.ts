@@ -34,7 +34,7 @@ const CHECKS_MAX = 16;
 export interface CreationSite {
   readonly fileSystem: FileSystem;
   readonly files: LogFiles;
-  /** Gives a complete file its final path, by a hard link from its temporary path. The final path must not exist. */
+  /** Moves a complete file to its final path, by a hard link from its temporary path. The final path must not exist. */
   publish(temporary: string, path: string): void;
   /** Checks whether the path leads to the open file. */
   isAt(path: string, handle: FileHandle): boolean;
@@ -48,7 +48,7 @@ export interface CreationSite {
 export class FileCreator {
   readonly #site: CreationSite;
   /**
-   * The owner, group and mode that the system gives to new files of this process; null if the system has no ownership.
+   * The owner, group and mode that the system assigns to new files of this process; null if the system has no ownership.
    * Undefined while it is not known.
    */
   #own: Ownership | null | undefined;
@@ -96,7 +96,7 @@ export class FileCreator {
   }
 
   /**
-   * Checks whether the system gives this owner, group and mode to new files of this process. Always returns true for
+   * Checks whether the system assigns this owner, group and mode to new files of this process. Always returns true for
    * null, which means that the system has no ownership. Returns false for any other ownership as long as this object
    * has not created a file.
    */
@@ -122,7 +122,7 @@ export class FileCreator {
 
   /**
    * Checks that this process can create a file with this owner, group and mode at the path. For this check, creates and
-   * removes a temporary file, and stores the ownership that the system gave to this file.
+   * removes a temporary file, and stores the ownership that the system assigned to this file.
    *
    * @throws {OwnershipError} If the process may not assign files to the owner.
    */

@@ -316,7 +316,7 @@ export class LogDirectory {
   }
 
   /**
-   * Checks whether the system gives this owner, group and mode to new files of this process, see
+   * Checks whether the system assigns this owner, group and mode to new files of this process, see
    * {@linkcode FileCreator.isOwn}.
    */
   isOwn(ownership: Ownership | null): boolean {
@@ -383,7 +383,7 @@ export class LogDirectory {
   }
 
   /**
-   * Gives a complete file its final path, by a hard link from its temporary path. If the file system has no hard links,
+   * Moves a complete file to its final path, by a hard link from its temporary path. If the file system has no hard links,
    * renames the file.
    *
    * @throws {Deno.errors.AlreadyExists} If the path exists.
