@@ -61,9 +61,7 @@ export class ReportArchives implements ArchiveTaker {
     const newestMs = this.#coverWhole(files);
     const { untilMs } = this.#options;
     const dayStartMs = (untilMs === Infinity ? newestMs : untilMs) - DAY_MS;
-    const stateAt = files.findLastIndex(({ line }) => line !== undefined && mayHoldState(line));
-    // A known budget counts every event up to the next state.
-    const end = stateAt >= 0 ? stateAt : this.#aggregate.hasBudgets ? 0 : files.length;
+    const end = this.#newestStateAt(files);
     const planned = new Set<string>();
     let eventsAfter = 0;
     for (const [n, { path, line }] of [...files.entries()].reverse()) {
@@ -109,6 +107,22 @@ export class ReportArchives implements ArchiveTaker {
   }
 
   /**
+   * Returns the place of the archive with the newest state of the budgets. Archives before it do not matter for the
+   * budgets. Without such an archive, returns the place from which on the budgets may need every event.
+   */
+  #newestStateAt(files: readonly LogFile[]): number {
+    const newest = files.findLastIndex(({ line }) =>
+      Object.hasOwn(line?.events ?? {}, BUDGET_STATE)
+    );
+    if (newest >= 0) return newest;
+    // A budget that is known before the first file counts every event up to the next state.
+    if (this.#aggregate.hasBudgets) return 0;
+    // A file whose types of events are not known may have a state.
+    const unknown = files.findIndex(({ line }) => (line?.events ?? null) === null);
+    return unknown >= 0 ? unknown : files.length;
+  }
+
+  /**
    * Extends the time axis of the report to all archives that are wholly in its range, so that the width of its buckets
    * is known before the first archive is taken. Returns the time of the newest event in them in epoch milliseconds.
    */
@@ -123,11 +137,6 @@ export class ReportArchives implements ArchiveTaker {
     this.#aggregate.cover(times.lastMs);
     return times.lastMs;
   }
-}
-
-/** Checks whether an archive may hold the state of the budgets. Without its figures by type, this is not known. */
-function mayHoldState({ events }: ArchiveLine): boolean {
-  return events === null || Object.hasOwn(events, BUDGET_STATE);
 }
 
 /** Returns the number of events in an archive; 0 if its line does not state the figures by type. */

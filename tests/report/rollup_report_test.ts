@@ -4,6 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { basename } from "@std/path";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { type AuditLog, openLogOn } from "../../src/audit_log.ts";
 import { type AuditReader, openReaderOn } from "../../src/audit_reader.ts";
 import { readBudgets } from "../../src/budget/read_budgets.ts";
@@ -202,6 +203,20 @@ Deno.test("A report decodes the archives since the newest state of the budgets",
   const since = { since: FIRST_MS + 2 * DAY_MS };
   const later = await reportOn(reader, since);
   assertSamePage(later, await reportOn(withoutSums(reader), since), "");
+});
+
+Deno.test("A report decodes the archives after one that the manifest does not describe, because it may have budgets", async () => {
+  const disk = await sixDays(async (log, day) => {
+    if (day === 1) await log.budget({ name: "run", limit: { usd: 900 }, hours: 720 });
+  });
+  const path = files.archive(stampsOn(disk)[1]!);
+  disk.writeFile(path, gzipSync(`${gunzipSync(disk.readFile(path))}{"event":"nav"}\n`));
+  const counts = new CountingFileSystem(disk.process());
+  const platform = { fileSystem: counts, clock: new SimulatedClock() };
+  await using reader = await openReaderOn(platform, { path: PATH, logger: silent });
+  const report = await reportOn(reader);
+  assertEquals(new Set(counts.archivesOpened).size, 5);
+  assertSamePage(report, await reportOn(withoutSums(reader)), "");
 });
 
 Deno.test("A report with bars of less than a quarter of an hour decodes every archive", async () => {
