@@ -14,10 +14,10 @@ import { SeededRandom } from "../seeded_random.ts";
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** A line and its byte offset. The line is null if it exceeds `maxLineBytes`. */
+/** A line and its byte offset in the file. The line is null if it exceeds `maxLineBytes`. */
 type PlacedLine = [byteOffset: number, line: string | null];
 
-/** Splits a text into lines without the code under test. */
+/** Splits a text into lines without the code under test, to compute the expected result. */
 function linesOf(text: string, maxLineBytes: number): PlacedLine[] {
   const lines: PlacedLine[] = [];
   let byteOffset = 0;
@@ -30,7 +30,10 @@ function linesOf(text: string, maxLineBytes: number): PlacedLine[] {
   return lines;
 }
 
-/** Returns the lines of the blocks in order. A line that is too long is null, even within a block of many lines. */
+/**
+ * Returns the lines of the blocks (pieces of a file) in order. A line that is too long is null, even within a block of
+ * many lines.
+ */
 function linesIn(blocks: readonly Block[], maxLineBytes: number): PlacedLine[] {
   return blocks.flatMap(({ byteOffset, bytes }): PlacedLine[] =>
     bytes === null

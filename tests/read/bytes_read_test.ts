@@ -1,6 +1,6 @@
 /**
- * Counts the bytes that readers read from the disk. The number must grow with the answer and not with the history, so
- * logs of 1, 10 and 100 archives are compared.
+ * Counts the bytes that a reader reads from the disk for one query. The number must grow with the size of the answer
+ * and not with the size of the log. Therefore the tests use logs of 1, 10 and 100 archives with the same limits.
  *
  * @module
  */
@@ -20,15 +20,17 @@ import { silent } from "../loggers.ts";
 
 const LAST_EVENTS_BYTES_MAX = 1024 * 1024;
 const HOURLY_SPEND_BYTES_MAX = 1024 * 1024;
-/** Maximum number of bytes that a second call may read if nothing was written in between. */
+/**
+ * Maximum number of bytes that a second call of `hourlySpend()` may read if nothing was written after the first call.
+ */
 const HOURLY_SPEND_AGAIN_BYTES_MAX = 64 * 1024;
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const NOW_MS = Date.UTC(2026, 6, 1);
-/** Number of lines in each archive: about 200 kB. */
+/** Number of lines in each archive, which are about 200 kB before compression. */
 const LINES_PER_ARCHIVE = 1_600;
-/** Number of lines in the active file: about 3 MB. */
+/** Number of lines in the active file, which are about 3 MB. */
 const LINES_IN_ACTIVE = 24_000;
 const MAX_LINE_BYTES = 16 * 1024 * 1024;
 /** Time span of the events of an archive in milliseconds. The next archive starts at the end of this span. */
@@ -40,7 +42,7 @@ const files = new LogFiles("/log/audit.jsonl");
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Returns lines of about 125 bytes with times spread evenly over the span. */
+/** Returns `count` lines of about 125 bytes, with times spread evenly over `spanMs` milliseconds. */
 function linesOver(fromMs: number, spanMs: number, count: number): Bytes {
   const lines = Array.from({ length: count }, (_, index) => {
     const ts = new Date(fromMs + Math.floor(spanMs * index / count)).toISOString();
@@ -51,7 +53,7 @@ function linesOver(fromMs: number, spanMs: number, count: number): Bytes {
   return new TextEncoder().encode(lines.join(""));
 }
 
-/** An archive to create, and whether to list it in the manifest. */
+/** An archive that a test creates. `isListed` states whether the manifest gets a line for the archive. */
 interface Archive {
   readonly stampMs: number;
   readonly raw: Bytes;
@@ -77,7 +79,7 @@ const active = once(() => linesOver(NOW_MS - ACTIVE_MS, ACTIVE_MS, LINES_IN_ACTI
 /** Number of lines between two flushes while the active file is written. */
 const LINES_AT_ONCE = 500;
 
-/** Creates a disk that has only an active file, written line by line by a log. */
+/** Creates a disk that has only an active file, which an `AuditLog` has written line by line. */
 async function writtenDisk(): Promise<SimulatedDisk> {
   const disk = new SimulatedDisk();
   let nowMs = 0;
@@ -133,7 +135,7 @@ async function readerOf(disk: SimulatedDisk) {
   return { counts, reader, [Symbol.asyncDispose]: () => reader.close() };
 }
 
-/** Returns the sum of the costs from the instant to now, computed by parsing every line. */
+/** Returns the expected sum of the costs from `sinceMs` to now. Parses every line, without the code under test. */
 function spendSince(sinceMs: number, of: readonly Bytes[]): number {
   const costs = of.flatMap((bytes) => new TextDecoder().decode(bytes).split("\n").slice(0, -1))
     .map((line): { ts: string; cost: number } => JSON.parse(line))
@@ -150,7 +152,7 @@ for (const size of SIZES) {
   const some = once(() => allArchives().slice(-size));
   const disk = once(() => diskWith(some()));
 
-  Deno.test(`AuditReader.lastEvents() reads none of ${size} archives, and few bytes of the other files`, async () => {
+  Deno.test(`AuditReader.lastEvents() reads none of ${size} archives, and at most 1 MiB of the other files`, async () => {
     await using log = await readerOf(await disk());
     const events = await log.reader.lastEvents(20);
     assertEquals(events.length, 20);
@@ -209,14 +211,17 @@ for (const order of ["asc", "desc"] as const) {
   });
 }
 
-/** Returns archives whose names are in another order than the times of their events, as after a clock was set back. */
+/**
+ * Returns three archives whose names are in another order than the times of their events, as after a clock was set
+ * back.
+ */
 function steppedArchives(isListed: boolean): Archive[] {
   const atMs = NOW_MS - 40 * DAY_MS;
   return [
     archiveOver(atMs, DAY_MS, isListed),
-    // The name of this archive is a week later, but its events are a month earlier.
+    // The name of this archive is newer than that of the first archive, but its events are a month older.
     { ...archiveOver(atMs - 30 * DAY_MS, DAY_MS, isListed), stampMs: atMs + 7 * DAY_MS },
-    // The name of this archive is the oldest, but its events are from the last hours.
+    // The name of this archive is older than the names of the other two, but its events are from the last hours.
     { ...archiveOver(NOW_MS - 3 * HOUR_MS, HOUR_MS, isListed), stampMs: atMs - DAY_MS },
   ];
 }

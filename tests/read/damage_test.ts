@@ -11,7 +11,7 @@ import { type TempDir, tempDir } from "../temp_dir.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** A region that a query must report. The reported reason must start with this reason. */
+/** A damaged region of a file that a query must report. The reason that the query reports must start with `reason`. */
 type Region = readonly [byteOffset: number, byteLength: number, reason: string];
 
 const MAX_LINE_BYTES = 1_000;
@@ -36,22 +36,26 @@ function gzip(content: string | Uint8Array): Bytes {
   return new Uint8Array(gzipSync(content));
 }
 
-/** A log whose files each contain one event, whose type is a letter. The test must create one more file. */
+/**
+ * A log that lacks one file, at `path`; the test creates this file with unusual or damaged content. Each of the
+ * existing files contains one event, whose type is one letter.
+ */
 interface DamagedLog {
   readonly files: LogFiles;
-  /** The path of the file that the test creates. */
+  /** The path at which the test creates the damaged file. */
   readonly path: string;
-  /** The letters in the files before that file. */
+  /** The types (letters) of the events in the files that are older than the damaged file. */
   readonly before: string;
-  /** The letters in the files after that file. */
+  /** The types (letters) of the events in the files that are newer than the damaged file. */
   readonly after: string;
 }
 
 const PLACES = ["archive", "sealed segment", "active file"] as const;
 
 /**
- * Creates archives with the events a and c, sealed segments with e and g, and an active file with i. The file that the
- * test creates lies between the two archives or between the two segments, or is the active file.
+ * Creates a log that lacks one file, so that a test can create a damaged file in its place. The archives contain the
+ * events a and c, the sealed segments (complete, but not compressed) e and g, and the active file i. The lacking file
+ * lies between the two archives or between the two segments, or is the active file itself.
  */
 function makeLog(dir: TempDir, place: (typeof PLACES)[number]): DamagedLog {
   const files = new LogFiles(dir.path("log.jsonl"));
@@ -66,7 +70,10 @@ function makeLog(dir: TempDir, place: (typeof PLACES)[number]): DamagedLog {
     : { files, path: files.sealed("20260101_000006"), before: "ace", after: "gi" };
 }
 
-/** Queries the log in both orders, twice each. Resolves with the letters and the regions of the damaged file. */
+/**
+ * Queries the log twice in ascending and twice in descending order, and checks that the answers agree. Resolves with
+ * the types (letters) of the events in the damaged file, and with the damaged regions that were reported.
+ */
 async function readTwice(
   { files, path, before, after }: DamagedLog,
   fileSystem: FileSystem = denoFileSystem,
@@ -104,7 +111,7 @@ async function readTwice(
   }
 }
 
-/** Returns the letter of each event, or "-" for an event without a type. */
+/** Returns the type (a letter) of each event, or "-" for an event without a type. */
 function lettersOf(events: readonly { readonly event?: unknown }[]): string[] {
   return events.map(({ event }) => typeof event === "string" ? event : "-");
 }
@@ -118,13 +125,14 @@ function assertRegions(actual: readonly Region[], expected: readonly Region[]): 
 
 const TOO_LONG = `longer than maxLineBytes (${MAX_LINE_BYTES})`;
 
-/** Returns the line of an event with a text of such a length that the line has `byteLength` bytes. */
+/** Returns a line of exactly `byteLength` bytes: an event that a long text fills up. */
 function longLine(event: string, byteLength: number): string {
   const line = (text: string) => `{"event":"${event}","text":"${text}"}\n`;
   return line("x".repeat(byteLength - line("").length));
 }
 
-// The content of a file, the letters that a query must read, and the regions that the query must report.
+// For each case: the content of the damaged file, the types (letters) of the events that a query must read from it, and
+// the damaged regions that the query must report.
 const CONTENTS: readonly [what: string, content: Bytes, letters: string, regions: Region[]][] = [
   ["no content", bytesOf(), "", []],
   ["a BOM", bytesOf("\ufeff", linesOf("xy")), "xy", []],
@@ -248,18 +256,26 @@ for (const place of PLACES) {
 const WHOLE = gzip(linesOf("xyz"));
 const TRAILER_BYTES = 8;
 
-/** Unusual or damaged archives, each created at the path of an archive of the log. */
+/**
+ * Unusual or damaged archives. For each: a function that creates the archive at a path, the types (letters) of the
+ * events that a query must read from it, and the damaged regions that the query must report.
+ */
 const ARCHIVES: readonly [
   what: string,
   make: (path: string) => void,
   letters: string,
   regions: Region[],
 ][] = [
-  ["of three members", file(WHOLE, gzip(lineOf("u")), WHOLE), "xyzuxyz", []],
-  ["whose members meet in a line", file(gzip('{"eve'), gzip('nt":"x"}\n')), "x", []],
-  ["of a member and an empty member", file(WHOLE, gzip("")), "xyz", []],
+  ["of three gzip members", file(WHOLE, gzip(lineOf("u")), WHOLE), "xyzuxyz", []],
   [
-    "with a damaged line in its second member",
+    "in which one gzip member ends within a line and the next member continues the line",
+    file(gzip('{"eve'), gzip('nt":"x"}\n')),
+    "x",
+    [],
+  ],
+  ["of a gzip member and an empty gzip member", file(WHOLE, gzip("")), "xyz", []],
+  [
+    "with a damaged line in its second gzip member",
     file(WHOLE, gzip(`42\n${lineOf("u")}`)),
     "xyzu",
     [[42, 3, "not an object"]],
@@ -288,13 +304,13 @@ const ARCHIVES: readonly [
     [[42, 0, "the gzip file is truncated"]],
   ],
   [
-    "whose second member is truncated",
+    "whose second gzip member is truncated",
     file(WHOLE, WHOLE.slice(0, -TRAILER_BYTES)),
     "xyzxyz",
     [[84, 0, "the gzip file is truncated"]],
   ],
   [
-    "with damaged lines before its damage",
+    "with a damaged line and with bytes after its end",
     file(gzip(`42\n${lineOf("u")}`), "more"),
     "u",
     [[0, 3, "not an object"], [17, 0, "bytes follow the end of the gzip file"]],

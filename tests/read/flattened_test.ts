@@ -1,7 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { Flattened } from "../../src/read/flattened.ts";
 
-/** Creates an iterator over batches of letters, and a list of the steps of its generators. */
+/**
+ * Creates an iterator over the letters of all batches, and a list of what its generators do: "(" and ")" for the start
+ * and end of a batch, each letter, and "end". A "!" in a batch throws an error.
+ */
 function setUp(...batches: string[]) {
   const seen: string[] = [];
   function* letters(batch: string): Generator<string, void> {
@@ -49,14 +52,14 @@ Deno.test("Flattened yields items in order if next() is called several times at 
   assertEquals(results.map(({ done }) => done), [false, false, false, false, false, true, true]);
 });
 
-Deno.test("Flattened ends the generator at a break", async () => {
+Deno.test("Flattened ends the generator of the batches if the loop breaks", async () => {
   const { seen, flattened } = setUp("abc", "d");
   for await (const letter of flattened) if (letter === "b") break;
   assertEquals(seen.join(""), "(abend");
   assertEquals(await flattened.next(), { value: undefined, done: true });
 });
 
-Deno.test("Flattened first answers the calls of next() that came before return(), and then ends", async () => {
+Deno.test("Flattened first resolves the calls of next() that came before return(), and then ends", async () => {
   const { seen, flattened } = setUp("a", "b");
   const [first, second, end, after] = [
     flattened.next(),
@@ -70,14 +73,14 @@ Deno.test("Flattened first answers the calls of next() that came before return()
   assertEquals(seen.join(""), "(a)(bend");
 });
 
-Deno.test("Flattened yields no items after return(), even if some are ready", async () => {
+Deno.test("Flattened yields no items after return(), even if the current batch has more items", async () => {
   const { flattened } = setUp("abc");
   await flattened.next();
   const [, after] = await Promise.all([flattened.return(), flattened.next()]);
   assertEquals(after, { value: undefined, done: true });
 });
 
-Deno.test("Flattened rejects with the error of a batch and ends the generator", async () => {
+Deno.test("Flattened rejects with the error that a batch throws, and ends the generator of the batches", async () => {
   for (const batches of [["a!", "b"], ["a", "!b"]]) {
     const { seen, flattened } = setUp(...batches);
     assertEquals((await flattened.next()).value, "a");
@@ -87,7 +90,7 @@ Deno.test("Flattened rejects with the error of a batch and ends the generator", 
   }
 });
 
-Deno.test("Flattened rejects with the error of the generator", async () => {
+Deno.test("Flattened rejects with the error that the generator of the batches throws", async () => {
   async function* generate(): AsyncGenerator<Iterator<string, void>, void> {
     yield "a"[Symbol.iterator]();
     await Promise.reject(new Error("no more"));

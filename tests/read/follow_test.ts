@@ -34,11 +34,11 @@ const SRC = fromFileUrl(new URL("../../src", import.meta.url));
 /** The positions at which a follower starts: the words for the test names, and the options. */
 const BEGINNINGS: readonly (readonly [string, FollowOptions])[] = [
   ["from now", {}],
-  ["with its history", { since: 0 }],
+  ["from the oldest event", { since: 0 }],
 ];
 const FROM_LAST_TWO: typeof BEGINNINGS[number] = ["from the last two events", { last: 2 }];
 
-// Part one: a step of a writer before each call that a follower makes.
+// Part one: another process changes the log before any one of the follower's file system calls.
 
 type Step = (writer: Writer) => void;
 
@@ -125,7 +125,10 @@ const ON_REAL_DISK: ReadonlySet<string> = new Set([
   "delete, append",
 ]);
 
-/** Steps of the writer in every round. A poll of the follower comes after each step. */
+/**
+ * Changes that the writer makes, one after the other, in each run of `followWithStep()`. The follower checks the log
+ * (polls) after each change.
+ */
 const COURSE: readonly Step[] = [
   (writer) => {
     writer.append();
@@ -151,7 +154,7 @@ const COURSE: readonly Step[] = [
   },
 ];
 
-/** Writes a log of an archive, a sealed segment and an active file. */
+/** Writes a log that consists of an archive, a sealed segment and an active file. */
 function writeHistory(place: Place): Writer {
   const writer = new Writer(place);
   for (const isArchived of [true, false]) {
@@ -165,8 +168,9 @@ function writeHistory(place: Place): Writer {
 }
 
 /**
- * Follows a log while another process makes a step before call number `at`. Resolves with whether the follower made
- * that many calls. If `since` is set, only the calls until the follower has read the history count.
+ * Follows a log while another process changes it: `step` runs before the follower's file system call number `at`.
+ * Checks that the follower neither loses nor repeats an event. Resolves with `true` if the follower made that many
+ * calls. If `since` is set, only the calls count that the follower makes until it has read the history.
  */
 async function followWithStep(
   makePlace: () => Place,
@@ -186,10 +190,10 @@ async function followWithStep(
     takenBefore = writer.takenAway;
   };
   await using follower = new Follower(place, options, { called });
-  // The follower has started when its constructor returns.
+  // The follower has determined its start before its constructor returns, so the calls up to here belong to its start.
   const begun = called.calls.length;
   const writtenThen = writer.written;
-  // The poll after the step detects all changes that the step made.
+  // If the step runs during a poll, that poll may miss a change. The next poll detects all changes that the step made.
   const seesEverything = async () => {
     for (let isBefore = true; isBefore;) {
       isBefore = called.calls.length <= at;
@@ -207,8 +211,9 @@ async function followWithStep(
   await seesEverything();
 
   const { seen } = follower;
-  // The follower may skip events that are written while it starts, but then skips all events before them too. If a file
-  // is moved away meanwhile, the follower may miss this file, and then starts with the last events before this file.
+  // If an event is written while the follower starts, the follower may skip this event, but then skips all earlier
+  // events too. If a file is moved away during the start, the follower may miss this file. It then starts with the last
+  // events before this file.
   const { since, last = 0 } = options;
   const begins = since === undefined ? writtenThen.length - last : 0;
   const mayBegin = since === undefined
@@ -229,7 +234,7 @@ async function followWithStep(
 
 for (const [how, options] of [...BEGINNINGS, FROM_LAST_TWO]) {
   await sampledTest(
-    `follow ${how} yields each event once if a writer changes the log between any two of its calls`,
+    `follow ${how} yields each event once if a writer changes the log between any two of the follower's calls`,
     1 / 6,
     async (extent) => {
       for (const [name, step] of STEPS) {
@@ -259,8 +264,8 @@ await sampledTest(
 );
 
 /**
- * Follows a log once for each call number that is drawn at random. Resolves with the first number at which no call is
- * made.
+ * Draws some of the call numbers 0, 1, 2 and so on at random, and calls `follow` for each. Resolves with the first
+ * drawn number that the follower does not reach because it makes fewer file system calls.
  */
 async function eachDrawnCall(
   extent: Extent,
@@ -271,7 +276,7 @@ async function eachDrawnCall(
   }
 }
 
-// Part two: the events and the warnings.
+// Part two: the events that a follower yields, and its warnings.
 
 Deno.test("follow starts at the first call of next(), not earlier and not later", async () => {
   using place = realPlace();
@@ -285,13 +290,13 @@ Deno.test("follow starts at the first call of next(), not earlier and not later"
   writer.append();
   const next = iterator.next();
   writer.append();
-  // The first scan of the log may have been before or after the last append.
+  // The follower may first read the log before or after the last append. The timer makes it read the log again.
   clock.untilTimer().then(() => clock.fireTimers());
   assertEquals((await next).value?.event, writer.written.at(-1));
   await iterator.return?.();
 });
 
-Deno.test("follow with since applies its filters to the history and to new events, without a gap", async () => {
+Deno.test("follow with since applies its filters to the events already in the log and to new events, without a gap", async () => {
   using place = realPlace();
   const writer = new Writer(place);
   const line = (event: string, at: string, session_id = "s") =>
@@ -323,7 +328,9 @@ for (
     [99, {}, "abcde"],
   ] as [number, FollowOptions, string][]
 ) {
-  const what = `the last ${last} events${Object.keys(options).map((name) => ` by ${name}`)}`;
+  const what = `the last ${last} events${
+    Object.keys(options).map((name) => ` that ${name} selects`)
+  }`;
   Deno.test(`follow starts with ${what}, whichever files contain them`, async () => {
     using place = realPlace();
     const writer = writeHistory(place);
@@ -367,7 +374,7 @@ Deno.test("follow skips archives that have no matching events according to the m
 });
 
 for (const [how, options] of BEGINNINGS) {
-  Deno.test(`follow ${how} waits for the directory and then for the log`, async () => {
+  Deno.test(`follow ${how} waits until the directory of the log exists, and then until the log exists`, async () => {
     using place = realPlace();
     const log = new LogDirectory(place.fileSystem, join(place.files.directory, "a", "audit.jsonl"));
     const writer = new Writer(log);
@@ -380,7 +387,7 @@ for (const [how, options] of BEGINNINGS) {
     assertEquals(follower.seen, "a");
   });
 
-  Deno.test(`follow ${how} waits for the active file of a log that has only segments`, async () => {
+  Deno.test(`follow ${how} waits for the active file of a log that has only sealed segments`, async () => {
     using place = realPlace();
     const writer = writeHistory(place);
     writer.seal();
@@ -410,7 +417,7 @@ for (const [how, options] of BEGINNINGS) {
     assertEquals([follower.seen, follower.warnings], [`${before}bc`, []]);
   });
 
-  Deno.test(`follow ${how} reports a torn last line once, after the next writer has added its line break`, async () => {
+  Deno.test(`follow ${how} reports a torn last line once, after the next writer has ended the line with a line break`, async () => {
     using place = realPlace();
     const writer = new Writer(place);
     writer.appendText(`${lineOf("a")}{"event":"to`);
@@ -430,7 +437,7 @@ for (const [how, options] of BEGINNINGS) {
   });
 }
 
-Deno.test("follow yields the last event of a sealed file even without its line break, or reports it as torn", async () => {
+Deno.test("follow yields the last event of a sealed file without a final line break, or reports the last line as torn", async () => {
   using place = simulatedPlace();
   const writer = new Writer(place);
   await using follower = new Follower(place, { since: 0 });
@@ -508,14 +515,15 @@ Deno.test("follow yields each event once if a writer truncates the file after a 
   await using follower = new Follower(place, { since: 0 });
   await follower.idle();
   const { byteLength } = place.fileSystem.status(place.files.active)!;
-  // A part of a line, which was not yielded.
+  // The writer appends a part of a line, which the follower does not yield, and truncates the file again.
   writer.appendText(`{"event":"x`);
   await follower.poll();
   writer.truncate(byteLength);
   writer.appendText(lineOf("b"));
   await follower.poll();
   assertEquals([follower.seen, follower.warnings], ["ab", []]);
-  // A whole line and a part of another line. The event of the whole line was yielded, but the line is then truncated.
+  // The writer appends a whole line and a part of another line. The follower yields the event of the whole line,
+  // although the writer then truncates both lines.
   writer.appendText(lineOf("y") + lineOf("x").slice(0, 20));
   await follower.poll();
   writer.truncate(byteLength + lineOf("b").length);
@@ -541,7 +549,7 @@ Deno.test("follow reads a file from its start after the file was truncated to 0 
   assertEquals(follower.warnings.length, 1);
 });
 
-Deno.test("follow continues with the active file after the sealing of the file was undone", async () => {
+Deno.test("follow continues with the active file after a writer has renamed it to a segment and back again", async () => {
   using place = simulatedPlace();
   const writer = writeHistory(place);
   await using follower = new Follower(place, { since: 0 });
@@ -559,7 +567,7 @@ Deno.test("follow continues with the active file after the sealing of the file w
   assertEquals(follower.seen, writer.written);
 });
 
-Deno.test("follow continues with the active file if its sealing is undone between any two calls of the follower", async () => {
+Deno.test("follow continues with the active file if a writer seals the file and undoes that between any two calls of the follower", async () => {
   for (let at = 0, calls = 1; at < calls; at++) {
     using place = simulatedPlace();
     const writer = writeHistory(place);
@@ -589,8 +597,8 @@ Deno.test("follow still reads a file that was moved away, until the new active f
   await follower.poll();
   const path = writer.moveAway();
   await follower.poll();
-  // logrotate with "create" makes an empty file. A writer that has checked the path before then still appends to the
-  // old file.
+  // logrotate with "create" creates an empty active file. A writer that had checked the path before that moment still
+  // appends to the moved file.
   writer.appendText("");
   await follower.poll();
   writer.append(path);
@@ -621,7 +629,7 @@ Deno.test("follow yields the last line of a file that was moved away, even if th
   }
 });
 
-Deno.test("follow distinguishes its moved file from a later segment whose name its file had until the sealing was undone", async () => {
+Deno.test("follow distinguishes a file that was moved away from a later segment, even if the file once had the segment's name", async () => {
   using place = simulatedPlace();
   const writer = writeHistory(place);
   await using follower = new Follower(place, { since: 0 });
@@ -639,7 +647,7 @@ Deno.test("follow distinguishes its moved file from a later segment whose name i
 });
 
 for (const segment of ["a", "abc"]) {
-  Deno.test(`follow distinguishes its file with the events "ab", which was moved away, from an archive with the events "${segment}"`, async () => {
+  Deno.test(`follow distinguishes a file with the events "ab" that was moved away from an archive with the events "${segment}"`, async () => {
     using place = simulatedPlace();
     const writer = new Writer(place);
     const appendAll = (letters: string) => writer.appendText([...letters].map(lineOf).join(""));
@@ -689,9 +697,9 @@ await testNeeding("POSIX", "follow fails when the path of the log becomes a syml
   assertEquals([called.openWatchers, clock.timerDelaysMs.length], [0, 0]);
 });
 
-// Part three: waiting.
+// Part three: how a follower waits for new events.
 
-Deno.test("follow makes two calls for each poll while nothing happens: one for the path, one for the open file", async () => {
+Deno.test("follow makes two file system calls per poll while nothing happens: one for the path, one for the open file", async () => {
   using place = realPlace();
   const writer = writeHistory(place);
   const called = new CalledFileSystem(place.fileSystem);
@@ -713,7 +721,7 @@ Deno.test("follow makes two calls for each poll while nothing happens: one for t
   writer.appendText(`{"event":"tor`);
   await follower.poll();
   await expectIdle();
-  // The active file is empty, like that of a log that was opened but not written to.
+  // Here the follower reads an empty active file, like that of a log that was opened but not written to.
   writer.appendText("\n");
   writer.seal();
   writer.appendText("");
@@ -721,7 +729,7 @@ Deno.test("follow makes two calls for each poll while nothing happens: one for t
   await expectIdle();
 });
 
-Deno.test("follow decodes the archive of its current file only once, as long as nothing is written", async () => {
+Deno.test("follow decodes the archive of the file that it has read only once, as long as nothing is written", async () => {
   using place = simulatedPlace();
   const writer = writeHistory(place);
   await using follower = new Follower(place);
@@ -832,7 +840,7 @@ for (const [mode, events] of [["loop", ["a", "b", "break"]], ["leave", ["a", "b"
       const writer = new Writer(place);
       const [first = "", ...rest] = events;
       writer.appendText(lineOf(first));
-      // The program imports a module of the library, so it must be able to read the sources.
+      // The program imports a module of the library, so it needs the permission to read the sources.
       const flags = [`--allow-read=${directory},${SRC}`];
       const args = programArgs(FOLLOWS, { dir: directory, args: [active, mode, watched], flags });
       const command = new Deno.Command(Deno.execPath(), { args, stdout: "piped" });
@@ -850,7 +858,7 @@ for (const [mode, events] of [["loop", ["a", "b", "break"]], ["leave", ["a", "b"
   }
 }
 
-// Part four: the end of an iteration.
+// Part four: how a follow iteration ends.
 
 /** Creates an abort controller, and a function that counts the listeners of its signal. */
 function countedAbort(): { controller: AbortController; listeners: () => number } {
@@ -871,7 +879,8 @@ function countedAbort(): { controller: AbortController; listeners: () => number 
 }
 
 /**
- * Prepares a follower of a log with two events, and a function that counts the resources that the follower keeps open.
+ * Creates a log with two events, a follower of this log, and a function that counts the resources that the follower
+ * keeps open.
  */
 function heldIteration(place: Place) {
   const writer = new Writer(place);
@@ -908,7 +917,8 @@ for (const last of ["a", "b", "c"]) {
             if (how === "a break") break;
             throw new RangeError("from the loop body");
           }
-          // The follower waits for the third event.
+          // After the second event, the follower waits. When its timer runs, append the third event and let the timer
+          // expire.
           if (event === "b") {
             clock.untilTimer().then(() => {
               writer.append();
@@ -990,7 +1000,7 @@ Deno.test("follow rejects with the reason of the signal if it aborts while next(
   assertEquals(held(), NOTHING);
 });
 
-Deno.test("follow rejects the first next() and opens nothing if the signal aborted before", async () => {
+Deno.test("follow rejects the first next() and opens no file if its signal was aborted before", async () => {
   using place = realPlace();
   const { events, controller, held } = heldIteration(place);
   const reason = new RangeError("enough");
@@ -1000,7 +1010,7 @@ Deno.test("follow rejects the first next() and opens nothing if the signal abort
   assertEquals(held(), NOTHING);
 });
 
-Deno.test("follow({ last: Infinity }) starts with every event, even without a time, and reports damage", async () => {
+Deno.test("follow({ last: Infinity }) starts with every event, even events without a time, and reports damage", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   await using log = await AuditLog.open({ path, logger: silent });
@@ -1024,7 +1034,7 @@ Deno.test("follow({ last: Infinity }) starts with every event, even without a ti
   assertEquals(others, []);
 });
 
-Deno.test("follow rejects invalid options at the call", () => {
+Deno.test("follow throws for invalid options when it is called", () => {
   using place = realPlace();
   const called = new CalledFileSystem(place.fileSystem);
   const source = sourceOf(place, { called, clock: new AwaitedClock() });
@@ -1044,7 +1054,7 @@ Deno.test("follow rejects invalid options at the call", () => {
   assertEquals(called.calls, []);
 });
 
-// Part five: the real disk, clock and watcher.
+// Part five: followers that use the real disk, clock and watcher.
 
 Deno.test("FileSystem.watch() reports appends, renames and removals until it is closed", async () => {
   using dir = tempDir();
@@ -1127,14 +1137,16 @@ for (const watched of ["watched", "unwatched"]) {
       const seen = await following;
       await log.flush();
       const events = await log.query().toArray();
-      // The other process may have written more events after the follower ended.
+      // The other process may have written more events after the follower ended, so only the first events are compared.
       assertEquals(seen, events.map(({ by, n }) => [by, n]).slice(0, seen.length));
       assert(seen.length >= 2 * count);
     },
   );
 }
 
-/** Resolves with the error of a rejected promise, so that the identity of the error can be compared. */
+/**
+ * Resolves with the very error with which a promise rejects, so that a test can check that it is the expected object.
+ */
 async function thrownBy(promise: Promise<unknown>): Promise<unknown> {
   try {
     await promise;
@@ -1144,7 +1156,10 @@ async function thrownBy(promise: Promise<unknown>): Promise<unknown> {
   return undefined;
 }
 
-/** Returns a reader of the lines that a process prints. `next()` skips "waits" lines unless they are expected. */
+/**
+ * Returns a reader of the lines that a process prints. `next()` skips lines that say "waits" unless the caller expects
+ * such a line.
+ */
 function linesFrom(stdout: ReadableStream<Uint8Array<ArrayBuffer>>) {
   const lines = stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())
     .getReader();

@@ -16,12 +16,15 @@ import { SimulatedDisk } from "../faults/simulated_disk.ts";
 import { SimulatedClock } from "../platform.ts";
 import { tempDir } from "../temp_dir.ts";
 
-/** Returns the line of an event whose type is the letter. */
+/** Returns one line of a log: an event whose type is the given letter. */
 export function lineOf(letter: string): string {
   return `{"ts":"2026-02-13T14:30:22.123Z","event":"${letter}"}\n`;
 }
 
-/** The directory of a log that a test owns. Disposing of it removes the directory. */
+/**
+ * The directory of a log that one test uses. At the end of the test, disposing of this object removes a directory on
+ * the real disk.
+ */
 export class Place extends LogDirectory implements Disposable {
   readonly #dispose: () => void;
 
@@ -48,11 +51,16 @@ export function realPlace(): Place {
   return new Place(denoFileSystem, dir.path("audit.jsonl"), () => dir[Symbol.dispose]());
 }
 
-/** Another process that changes the log. Each step is complete when its call returns. */
+/**
+ * Changes a log as another process would while a test follows the log. When a method returns, its change is complete.
+ */
 export class Writer {
-  /** The letters of all events, in the order of appending. */
+  /** The types (letters) of all events that `append()` has written, in the order of appending. */
   written = "";
-  /** The letters of the events whose file was moved away. A follower that starts later does not find these events. */
+  /**
+   * The types (letters) of the events whose file was moved out of the log. A follower that starts after the move does
+   * not find these events.
+   */
   takenAway = "";
   readonly #fileSystem: FileSystem;
   readonly #files: LogFiles;
@@ -65,7 +73,7 @@ export class Writer {
     this.#files = files;
   }
 
-  /** Appends an event with the next letter. */
+  /** Appends an event whose type is the next letter of the alphabet. */
   append(path: string = this.#files.active): void {
     const letter = String.fromCharCode("a".charCodeAt(0) + this.written.length);
     this.appendText(lineOf(letter), path);
@@ -73,7 +81,7 @@ export class Writer {
     this.#inFile.set(path, `${this.#inFile.get(path) ?? ""}${letter}`);
   }
 
-  /** Appends any text. */
+  /** Appends any text to a file of the log, such as a part of a line. Creates the file if it does not exist. */
   appendText(text: string, path: string = this.#files.active): void {
     const isThere = this.#fileSystem.status(path) !== null;
     const handle = this.#fileSystem.open(path, isThere ? "append" : "create");
@@ -81,14 +89,16 @@ export class Writer {
     handle.close();
   }
 
-  /** Truncates the active file. */
+  /** Truncates the active file to the given length. */
   truncate(byteLength: number): void {
     const handle = this.#fileSystem.open(this.#files.active, "update");
     handle.truncateSync(byteLength);
     handle.close();
   }
 
-  /** Seals the active file, which means renaming it to a segment, if it is not empty. */
+  /**
+   * Seals the active file if it is not empty: renames the file to the name of a segment, to which no writer appends.
+   */
   seal(): void {
     if (!this.#isThere()) return;
     const path = this.#files.sealed(this.#nextStamp());
@@ -96,14 +106,17 @@ export class Writer {
     this.#rename(path);
   }
 
-  /** Undoes the last sealing, as a writer does if it cannot sync the directory. */
+  /**
+   * Renames the newest segment back to the active file, as a writer does if it cannot sync the directory after it has
+   * sealed the file.
+   */
   unseal(): void {
     const path = this.#files.sealed(stamp(this.#seals--));
     this.#fileSystem.rename(path, this.#files.active);
     this.#inFile.set(this.#files.active, this.#inFile.get(path) ?? "");
   }
 
-  /** Archives the sealed segments and, by default, removes them. */
+  /** Compresses each segment into an archive and, unless `removes` is false, removes the uncompressed segment. */
   archive({ removes = true }: { removes?: boolean } = {}): void {
     for (let seal = 1; seal <= this.#seals; seal++) {
       const sealed = this.#files.sealed(stamp(seal));
@@ -114,12 +127,15 @@ export class Writer {
     }
   }
 
-  /** Leaves an empty segment, as a process does that is killed while sealing. */
+  /** Creates an empty segment. A process that is killed while it seals the active file leaves such a file behind. */
   dieWhileSealing(): void {
     this.#writeWhole(this.#files.sealed(this.#nextStamp()), new Uint8Array());
   }
 
-  /** Moves the active file, as logrotate does, to a name that is not a segment name. Returns its path. */
+  /**
+   * If the active file is not empty, renames it, as logrotate does, to a name that readers of the log ignore. Returns
+   * the new path.
+   */
   moveAway(): string {
     const path = join(this.#files.directory, `audit.jsonl.${++this.#moves}`);
     if (!this.#isThere()) return path;
@@ -170,17 +186,17 @@ function stamp(seal: number): Stamp {
 
 /** A file system that records the calls of one process and can run a step of another process before each call. */
 export class CalledFileSystem {
-  /** The recorded calls, such as "open audit.jsonl", or "handle.read" for a call on a handle. */
+  /** The names of the recorded calls, such as "open audit.jsonl", or "handle.read" for a call on an open file. */
   readonly calls: string[] = [];
-  /** The call that is about to run, for {@linkcode before}. */
+  /** The name of the call that is about to run, so that {@linkcode before} can act before one kind of call only. */
   upcoming = "";
-  /** A function that runs before each call. */
+  /** Runs before each call of the file system. A test sets this function to change the log at an exact moment. */
   before: () => void = () => {};
-  /** Whether the file system can watch directories. */
+  /** `true` if the file system can watch directories. */
   canWatch = false;
   openHandles = 0;
   openWatchers = 0;
-  /** Reports a change to the last watcher. */
+  /** Reports a change of the directory to the watcher that was opened last. */
   change: () => void = () => {};
   readonly fileSystem: FileSystem;
 
@@ -226,7 +242,7 @@ export class CalledFileSystem {
   }
 }
 
-/** A clock that reports when a timer has been started. */
+/** A simulated clock that lets a test wait until the code under test has started a timer. */
 export class AwaitedClock extends SimulatedClock {
   #started: PromiseWithResolvers<void> = Promise.withResolvers();
 
@@ -243,7 +259,10 @@ export class AwaitedClock extends SimulatedClock {
   }
 }
 
-/** Returns the source of a follower that uses the recorded file system and the clock. */
+/**
+ * Returns the first argument of `followLog()`: the log to follow and the settings. The file system of `called` records
+ * all file system calls, and the simulated `clock` runs all timers.
+ */
 export function sourceOf(
   { files }: LogDirectory,
   { called, clock, maxLineBytes = 1_000, warnings = [] }: {
@@ -262,11 +281,11 @@ export function sourceOf(
   };
 }
 
-/** A follower that records the events of the log. */
+/** Follows a log in the background and records the events that `followLog()` yields. */
 export class Follower implements AsyncDisposable {
-  /** The letters of the events that were yielded so far. */
+  /** The types (letters) of the events that `followLog()` has yielded so far. */
   seen = "";
-  /** The warnings and errors that were logged. */
+  /** The warnings and errors that the follower has logged. */
   readonly warnings: string[] = [];
   readonly clock: AwaitedClock = new AwaitedClock();
   readonly called: CalledFileSystem;
@@ -285,27 +304,32 @@ export class Follower implements AsyncDisposable {
     this.#following = this.#follow(followLog(source, { ...options, signal: this.#abort.signal }));
   }
 
-  /** Resolves when the follower waits for more events. */
+  /** Resolves when the follower has read all events and waits for more. */
   async idle(): Promise<void> {
     const failed = this.#following.then((error) => {
       throw error;
     });
     do {
       await Promise.race([this.clock.untilTimer(), failed]);
-      // With a watcher, a timer also runs between an event and the next call of next(). That timer ends within this
-      // turn of the event loop.
+      // If the directory is watched, a timer also runs between an event and the next call of next(), so a timer alone
+      // does not show that the follower waits. That timer ends within the current turn of the event loop.
       if (this.called.canWatch) await new Promise((resolve) => setTimeout(resolve, 0));
     } while (this.clock.timerDelaysMs.length === 0);
   }
 
-  /** Reports a change to the watcher. Resolves when the follower has recorded the new events. */
+  /**
+   * Reports a change of the directory to the follower's watcher. Resolves when the follower has recorded the new
+   * events.
+   */
   async change(): Promise<void> {
     await this.idle();
     this.called.change();
     await this.idle();
   }
 
-  /** Lets one poll interval pass. Resolves when the follower has recorded the new events. */
+  /**
+   * Lets the time pass until the follower checks the log again. Resolves when the follower has recorded the new events.
+   */
   async poll(): Promise<void> {
     await this.idle();
     this.clock.fireTimers();
@@ -321,17 +345,17 @@ export class Follower implements AsyncDisposable {
     const { openHandles, openWatchers } = this.called;
     const left = [openHandles, openWatchers, this.clock.timerDelaysMs.length];
     if (left.some((count) => count > 0)) {
-      throw new Error(`Handles, watchers and timers left open: ${left}`);
+      throw new Error(`The follower left handles, watchers and timers open: ${left}`);
     }
   }
 
-  /** Resolves with the error that ends the iteration. */
+  /** Records the events until the iteration throws. Resolves with the error that it throws. */
   async #follow(events: AsyncIterable<{ event?: unknown }>): Promise<unknown> {
     try {
       for await (const { event } of events) this.seen += event;
     } catch (error) {
       return error;
     }
-    return new Error("The iteration ended without an error");
+    return new Error("The follower ended without an error");
   }
 }

@@ -6,7 +6,10 @@ import { joined } from "../bytes.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Returns lines that gzip compresses with dynamic Huffman codes and distant back-references. */
+/**
+ * Returns `count` random lines. gzip compresses them, like those of a real log, with dynamic Huffman codes and distant
+ * back-references.
+ */
 function linesOf(count: number, seed = 1): string {
   const random = new SeededRandom(seed);
   const line = () =>
@@ -24,16 +27,19 @@ function flipped(bytes: Bytes, bit: number): Bytes {
   return copy;
 }
 
-/** Returns the text that zlib decodes from the first bytes of a gzip file. */
+/** Returns the text that zlib can decode from the first bytes of a gzip file, whose rest may be missing. */
 function inflatable(bytes: Bytes): string {
   return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }).toString();
 }
 
-/** A file in memory that counts the iterations over its bytes, and the iterations that have not ended yet. */
+/**
+ * A file in memory. It counts how often its bytes are read (`reads`), and how many of these reads have not ended
+ * (`readers`).
+ */
 class SourceFile {
   reads = 0;
   readers = 0;
-  /** Number of bytes that the latest iteration has read. */
+  /** Number of bytes that the latest read has received so far. */
   bytesRead = 0;
 
   constructor(readonly bytes: Bytes, readonly chunkBytes = 4096) {}
@@ -56,7 +62,10 @@ class SourceFile {
   }.bind(this);
 }
 
-/** Resolves with the decoded text and the error that was thrown after the text. */
+/**
+ * Decodes a gzip file with `gunzipped()`. Resolves with the decoded text and the error that ended the decoding, or null
+ * if there was no error.
+ */
 async function outcomeOf(
   read: () => AsyncIterable<Bytes>,
 ): Promise<{ text: string; thrown: unknown }> {
@@ -70,7 +79,10 @@ async function outcomeOf(
   return { text: await new Blob(chunks).text(), thrown };
 }
 
-/** Resolves with the decoded text and the message of the damage, or null if the file is not damaged. */
+/**
+ * Decodes a gzip file with `gunzipped()`. Resolves with the decoded text and the reported damage, or null if the file
+ * is not damaged.
+ */
 async function decoded(
   bytes: Bytes,
   chunkBytes = 4096,
@@ -102,17 +114,22 @@ function withLongHeader(bytes: Bytes): Bytes {
 }
 
 const FILES: readonly [what: string, bytes: Bytes, text: string, damage: string | null][] = [
-  ["one member", WHOLE, TEXT, null],
-  ["a member without content", gzip(""), "", null],
-  ["three members", joined(WHOLE, gzip(MORE), WHOLE), TEXT + MORE + TEXT, null],
-  ["a member and an empty member", joined(WHOLE, gzip("")), TEXT, null],
-  ["an empty member and a member", joined(gzip(""), WHOLE), TEXT, null],
-  ["a header with every field", withLongHeader(WHOLE), TEXT, null],
+  ["one gzip member", WHOLE, TEXT, null],
+  ["a gzip member without content", gzip(""), "", null],
+  ["three gzip members", joined(WHOLE, gzip(MORE), WHOLE), TEXT + MORE + TEXT, null],
+  ["a gzip member and an empty gzip member", joined(WHOLE, gzip("")), TEXT, null],
+  ["an empty gzip member and a gzip member", joined(gzip(""), WHOLE), TEXT, null],
+  ["a header with every optional field", withLongHeader(WHOLE), TEXT, null],
   ["bytes after the end", joined(WHOLE, new TextEncoder().encode(MORE)), TEXT, MORE_BYTES],
-  ["bytes after two members", joined(WHOLE, gzip(MORE), WHOLE.slice(9)), TEXT + MORE, MORE_BYTES],
-  ["bytes after an empty member", joined(gzip(""), WHOLE.slice(9)), "", MORE_BYTES],
   [
-    "another format after the end",
+    "bytes after two gzip members",
+    joined(WHOLE, gzip(MORE), WHOLE.slice(9)),
+    TEXT + MORE,
+    MORE_BYTES,
+  ],
+  ["bytes after an empty gzip member", joined(gzip(""), WHOLE.slice(9)), "", MORE_BYTES],
+  [
+    "bytes of another format after the end",
     joined(WHOLE, Uint8Array.of(0x1f, 0x8b, 7, 0)),
     TEXT,
     MORE_BYTES,
@@ -120,42 +137,47 @@ const FILES: readonly [what: string, bytes: Bytes, text: string, damage: string 
   ["a NUL after the end", joined(WHOLE, new Uint8Array(1)), TEXT, MORE_BYTES],
   ["NULs after the end", joined(WHOLE, new Uint8Array(9_000)), TEXT, MORE_BYTES],
   [
-    "NULs after two members",
+    "NULs after two gzip members",
     joined(WHOLE, gzip(MORE), new Uint8Array(9_000)),
     TEXT + MORE,
     MORE_BYTES,
   ],
-  ["NULs between members", joined(WHOLE, new Uint8Array(512), gzip(MORE)), TEXT, MORE_BYTES],
+  [
+    "NULs between two gzip members",
+    joined(WHOLE, new Uint8Array(512), gzip(MORE)),
+    TEXT,
+    MORE_BYTES,
+  ],
   ["a wrong checksum", flipped(WHOLE, (WHOLE.length - 6) * 8), TEXT, NO_CHECKSUM],
   ["a wrong length", flipped(WHOLE, (WHOLE.length - 2) * 8), TEXT, NO_CHECKSUM],
   [
-    "a wrong checksum before a member",
+    "a wrong checksum before a second gzip member",
     joined(flipped(WHOLE, (WHOLE.length - 6) * 8), WHOLE),
     TEXT,
     NO_CHECKSUM,
   ],
   [
-    "half a member",
+    "half a gzip member",
     WHOLE.slice(0, WHOLE.length / 2),
     inflatable(WHOLE.slice(0, WHOLE.length / 2)),
     TRUNCATED,
   ],
-  ["half a header after a member", joined(WHOLE, WHOLE.slice(0, 5)), TEXT, TRUNCATED],
+  ["half a header after a gzip member", joined(WHOLE, WHOLE.slice(0, 5)), TEXT, TRUNCATED],
   [
-    "half a trailer after two members",
+    "half a trailer at the end of the second gzip member",
     joined(WHOLE, gzip(MORE).slice(0, -4)),
     TEXT + MORE,
     TRUNCATED,
   ],
   ["plain text", new TextEncoder().encode(TEXT), "", NO_GZIP],
-  ["NULs", new Uint8Array(9_000), "", NO_GZIP],
-  ["NULs before a member", joined(new Uint8Array(1), WHOLE), "", NO_GZIP],
+  ["only NULs", new Uint8Array(9_000), "", NO_GZIP],
+  ["a NUL before the gzip member", joined(new Uint8Array(1), WHOLE), "", NO_GZIP],
   ["invalid header flags", flipped(WHOLE, 3 * 8 + 7), "", NO_GZIP],
-  ["an empty file", new Uint8Array(), "", "the file is empty, not a gzip file"],
+  ["no content at all", new Uint8Array(), "", "the file is empty, not a gzip file"],
 ];
 
 for (const [what, bytes, text, damage] of FILES) {
-  Deno.test(`gunzipped() of ${what} ${damage === null ? "yields the whole content" : `reports: ${damage}`}`, async () => {
+  Deno.test(`gunzipped() of a file with ${what} ${damage === null ? "yields the whole content" : `reports: ${damage}`}`, async () => {
     for (const chunkBytes of [1, 7, 4096, 256 * 1024]) {
       const actual = await decoded(bytes, chunkBytes);
       assertEquals(actual.damage, damage, `in chunks of ${chunkBytes}`);
@@ -182,7 +204,7 @@ Deno.test("gunzipped() yields no byte twice, even if it reads the file again in 
   assertEquals(sizes.length, 1);
 });
 
-Deno.test("gunzipped() yields everything before the cut of a file that is truncated at any byte", async () => {
+Deno.test("gunzipped() yields everything that can be decoded from a file that is truncated at any byte", async () => {
   const text = linesOf(8);
   const members = joined(gzip(text), gzip(MORE));
   for (const bytes of [gzip(text), members]) {
@@ -195,7 +217,7 @@ Deno.test("gunzipped() yields everything before the cut of a file that is trunca
   }
 });
 
-Deno.test("gunzipped() yields everything before the cut of a long file", async () => {
+Deno.test("gunzipped() yields everything that can be decoded from a truncated long file", async () => {
   const random = new SeededRandom(1);
   for (let round = 0; round < 60; round++) {
     const length = 1 + random.below(WHOLE.byteLength - 1);
@@ -217,7 +239,7 @@ Deno.test("gunzipped() yields everything before a flipped bit, and reports damag
   }
 });
 
-Deno.test("gunzipped() yields everything before a flipped bit of a long file", async () => {
+Deno.test("gunzipped() yields everything before a flipped bit of a long file, and reports damage", async () => {
   const random = new SeededRandom(1);
   for (let round = 0; round < 60; round++) {
     const bit = 80 + random.below((WHOLE.byteLength - 10) * 8);
@@ -266,7 +288,7 @@ Deno.test("gunzipped() rethrows the error if the file cannot be opened", async (
   assert(thrown === failure, `${thrown}`);
 });
 
-Deno.test("gunzipped() closes its source if the caller breaks out of its loop", async () => {
+Deno.test("gunzipped() stops reading the file if the caller breaks out of its loop", async () => {
   for (const bytes of [WHOLE, joined(gzip(MORE), WHOLE), flipped(WHOLE, (WHOLE.length - 6) * 8)]) {
     for (let chunks = 1; chunks < 6; chunks++) {
       const file = new SourceFile(bytes, 1_000);
@@ -277,7 +299,7 @@ Deno.test("gunzipped() closes its source if the caller breaks out of its loop", 
   }
 });
 
-Deno.test("gunzipped() waits for its pending read before it ends", async () => {
+Deno.test("gunzipped() waits for a pending read of the file before it ends, if the caller breaks out of its loop", async () => {
   const order: string[] = [];
   async function* read(): AsyncGenerator<Bytes> {
     try {
@@ -298,14 +320,14 @@ Deno.test("gunzipped() waits for its pending read before it ends", async () => {
 const BLANK_BYTES = 64 * 1024 * 1024;
 
 for (const what of ["one member", "two members"] as const) {
-  Deno.test(`gunzipped() of ${what} does not inflate much more than the caller has received`, async () => {
+  Deno.test(`gunzipped() of a file with ${what} does not inflate much more than the caller has received`, async () => {
     const bomb = bombOf(what);
     const file = new SourceFile(bomb, 1_000);
     let taken = 0;
     let aheadMax = 0;
     for await (const chunk of gunzipped(file.read)) {
-      // One byte of a gzip file inflates to at most 1,032 bytes. So this difference is the maximum number of inflated
-      // bytes that the caller has not received.
+      // One byte of a gzip file inflates to at most 1,032 bytes. The difference is therefore the maximum number of
+      // inflated bytes that wait in memory until the caller receives them.
       aheadMax = Math.max(aheadMax, file.bytesRead * 1_032 - taken);
       taken += chunk.byteLength;
     }
@@ -313,7 +335,7 @@ for (const what of ["one member", "two members"] as const) {
     assert(aheadMax < BLANK_BYTES / 4, `${aheadMax} of ${taken} bytes were ahead`);
   });
 
-  Deno.test(`gunzipped() of ${what} inflates a large chunk in small steps`, async () => {
+  Deno.test(`gunzipped() of a file with ${what} inflates a large chunk in small steps`, async () => {
     const bomb = bombOf(what);
     const file = new SourceFile(bomb, bomb.byteLength);
     const before = Deno.memoryUsage().external;
@@ -325,7 +347,10 @@ for (const what of ["one member", "two members"] as const) {
   });
 }
 
-/** Returns a gzip file of blank lines, which is about a thousandth as long as its content. */
+/**
+ * Returns a gzip file of blank lines, which is about a thousandth as long as its content. A decoder that inflates the
+ * file in one step needs far too much memory.
+ */
 function bombOf(what: "one member" | "two members"): Bytes {
   const bomb = gzip("\n".repeat(BLANK_BYTES));
   assert(bomb.byteLength * 1_000 < BLANK_BYTES, `${bomb.byteLength}`);

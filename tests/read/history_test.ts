@@ -16,8 +16,8 @@ function linesOf(letters: string): string {
 }
 
 /**
- * Writes events a to j into two archives, two segments that are not compressed, and an active file. One of these
- * segments also has an archive.
+ * Writes the events a to j into two archives, two sealed segments that are not compressed, and an active file. One of
+ * the two segments also has an archive.
  */
 async function makeHistory(dir: TempDir): Promise<LogFiles> {
   const files = new LogFiles(dir.path("log.jsonl"));
@@ -86,7 +86,7 @@ for (
     assertEquals(await lettersOf(events), "abcdefghij");
     assertEquals(events.damage.map(({ path, byteOffset }) => [path, byteOffset]), [[path, 0]]);
   };
-  // On Windows, only administrators may create symlinks.
+  // The test with a symlink needs a POSIX system, because on Windows only administrators may create symlinks.
   if (what === "a symlink") await testNeeding("POSIX", name, test);
   else Deno.test(name, test);
 }
@@ -116,7 +116,10 @@ Deno.test("query closes its files if the caller breaks out of its loop in an arc
   }
 });
 
-/** Returns a file system that runs `step`, an action of another process, before its call number `at`. */
+/**
+ * Returns a file system that runs `step` before its call number `at`. The step changes the log as another process
+ * would.
+ */
 function interrupted(
   at: number,
   step: () => void,
@@ -134,7 +137,7 @@ function interrupted(
   return { fileSystem, calls: () => calls };
 }
 
-Deno.test("query yields a snapshot if another process seals the active file or archives a segment between any two file system calls of the query", async () => {
+Deno.test("query yields the events of its start exactly once if another process seals the active file or archives a segment between any two file system calls of the query", async () => {
   const archive = await gzipped(linesOf("ij"));
   const older = await gzipped(linesOf("gh"));
   const steps: [what: string, step: (files: LogFiles) => void][] = [
@@ -162,7 +165,7 @@ Deno.test("query yields a snapshot if another process seals the active file or a
       const { fileSystem, calls: count } = interrupted(at, () => step(files));
       const events = query(files, {}, fileSystem);
       const letters = await lettersOf(events);
-      // An event that is appended after the query has started may or may not be in the snapshot.
+      // Another process appends the event k while the query runs. The query may or may not yield this event.
       assertEquals(letters.replace("k", ""), "abcdefghij", `${what} before call ${at}`);
       assertEquals(events.damage, []);
       calls = count();
@@ -177,8 +180,8 @@ Deno.test("query finds a segment that is archived while the directory is listed"
   let listings = 0;
   const torn: FileSystem = {
     ...denoFileSystem,
-    // The first listing of the directory has neither file of the segment: the archive did not exist yet, and the
-    // uncompressed file was already removed.
+    // Another process archives a segment while the directory is listed for the first time. So the list has neither file
+    // of the segment: the archive did not exist yet, and the uncompressed file was already removed.
     list(path) {
       const isFirst = listings++ === 0;
       return denoFileSystem.list(path).filter((name) => !isFirst || !name.includes("_000003"));

@@ -1,6 +1,6 @@
 /**
- * Tests that a large directory and a long manifest are read in short steps, and that an unchanged directory is listed
- * only once a minute.
+ * Tests that a large directory and a long manifest are read in short steps, so that other tasks of the process can run
+ * in between. Also tests that an unchanged directory is listed only once a minute.
  *
  * @module
  */
@@ -41,7 +41,8 @@ function lineAt(ms: number): string {
 Deno.test("LogDirectory.segmentsInTurns() lists the same as segments(), but lets the event loop turn many times", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
-  // A directory is listed in steps only if the file system reports a large size for it, as this file system does.
+  // The library lists a directory in steps only if the file system reports a large size for the directory, as this file
+  // system does.
   const fileSystem: FileSystem = {
     ...denoFileSystem,
     directoryStatus: (at) => ({ ...denoFileSystem.directoryStatus(at)!, byteLength: 1_000_000 }),

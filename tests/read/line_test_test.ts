@@ -7,7 +7,7 @@ import { SeededRandom } from "../seeded_random.ts";
 const encoder = new TextEncoder();
 const NOW = Date.UTC(2026, 1, 13, 14, 30, 22, 123);
 
-/** Returns the lines that {@linkcode LineTest} does not reject. */
+/** Returns the lines that {@linkcode LineTest} lets pass. A line that it rejects is not parsed. */
 function passing(lines: readonly string[], options: EventFilterOptions): string[] {
   const text = lines.map((line) => `${line}\n`).join("");
   const mayMatch = new LineTest(eventFilter(options)).of(text);
@@ -40,7 +40,7 @@ function randomTs(random: SeededRandom): string {
   ]);
 }
 
-/** Replaces one letter of a JSON text by an escape, which does not change its value. */
+/** Replaces one letter of a JSON text by an escape such as "\u0061". The value of the JSON text stays the same. */
 function escaped(text: string): string {
   return text.replace(
     /[a-z]/,
@@ -82,7 +82,7 @@ function randomOptions(random: SeededRandom): EventFilterOptions {
   };
 }
 
-Deno.test("LineTest never rejects a line whose event matches (seeds 1 to 3000)", () => {
+Deno.test("LineTest never rejects a line whose event matches the options (seeds 1 to 3000)", () => {
   let rejected = 0;
   for (let seed = 1; seed <= 3_000; seed++) {
     const random = new SeededRandom(seed);
@@ -103,7 +103,7 @@ Deno.test("LineTest never rejects a line whose event matches (seeds 1 to 3000)",
 
 const LINE = '{"ts":"2026-02-13T14:30:22.123Z","event":"nav","session_id":"s1"}';
 
-Deno.test("LineTest rejects lines of other types, sessions and times", () => {
+Deno.test("LineTest rejects lines whose event type, session or time does not match the options", () => {
   assertEquals(passing([LINE, LINE.replace("nav", "brief")], { eventType: "nav" }), [LINE]);
   assertEquals(passing([LINE, LINE.replace("s1", "s2")], { sessionId: "s1" }), [LINE]);
   const later = LINE.replace(".123Z", ".124Z");

@@ -9,7 +9,10 @@ import { overriding } from "../faults/planted_faults.ts";
 import { silent } from "../loggers.ts";
 import { gzipped, tempDir } from "../temp_dir.ts";
 
-/** Reads events until the cursor no longer moves to another file, and returns the field `n` of each event. */
+/**
+ * Reads all events from the cursor's position until the cursor no longer moves to another file. Resolves with the field
+ * `n` of each event.
+ */
 async function numbersIn(cursor: LogCursor, isBounded: boolean): Promise<unknown[]> {
   const numbers: unknown[] = [];
   for (let hasMoved = true; hasMoved;) {
@@ -29,7 +32,7 @@ function cursorOn(log: LogDirectory): LogCursor {
   return new LogCursor(source, { filter: eventFilter({}), signal, damage: [] });
 }
 
-Deno.test("LogCursor reads each line once if its file is sealed while the end that aim() has set is in an older file", async () => {
+Deno.test("LogCursor reads each line once if a file is sealed while the end position that aim() has set is in an older file", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const log = new LogDirectory(denoFileSystem, path);
@@ -44,7 +47,7 @@ Deno.test("LogCursor reads each line once if its file is sealed while the end th
   seal("20260213_143000");
   write(2);
   assertEquals(await read(false), [2]);
-  // A writer has sealed the file and not created the next one yet.
+  // A writer has sealed the active file and not created the next one yet.
   seal("20260213_143001");
   assertEquals(await read(true), []);
   write(3);
@@ -52,7 +55,7 @@ Deno.test("LogCursor reads each line once if its file is sealed while the end th
   cursor.close();
 });
 
-Deno.test("LogCursor rejects a bounded read while the archive of the file that it has read cannot be opened", async () => {
+Deno.test("LogCursor rejects a read up to the end position of aim() while the archive of its current file cannot be opened", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const archive = dir.path("audit_20260213_143000.jsonl.gz");

@@ -16,7 +16,7 @@ const EVENTS = [
 ];
 const CONTENT = EVENTS.map((event) => `${JSON.stringify(event)}\n`).join("");
 
-/** Creates a log with the content, a function that queries the log, and the list of the logged warnings. */
+/** Creates a log with the content, a function that queries the log, and a list that collects the logged warnings. */
 function setUp(content: string | Uint8Array | null, maxLineBytes = 1_000) {
   const dir = tempDir();
   const path = dir.path("audit.jsonl");
@@ -241,7 +241,7 @@ Deno.test("queryLog() in descending order stops reading when it is aborted", asy
   };
   const query = queryLog(source, { order: "desc", signal: controller.signal });
   await assertRejects(() => query.toArray(), Error, "enough");
-  // The query has read only the end of the file before it stopped.
+  // The query has read only once, at the end of the file, before it stopped.
   assertEquals([positions.length, open], [1, 0]);
   assert(positions[0]! > 1_500_000, `read at ${positions[0]}`);
 });
@@ -257,7 +257,7 @@ Deno.test("queryLog() reports damage among the last events once", async () => {
   assertEquals(log.warnings.length, 2, "each query reports it once");
 });
 
-Deno.test("queryLog() calls the option where once for each event, also in descending order", async () => {
+Deno.test("queryLog() calls the function in the option where once for each event, also in descending order", async () => {
   using log = setUp(CONTENT);
   const asked: unknown[] = [];
   const where: QueryOptions["where"] = ({ n }) => asked.push(n) > 0;

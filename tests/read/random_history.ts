@@ -45,7 +45,9 @@ const ODD_TIMES: readonly unknown[] = [
   // Some parsers read these times as times of the next day.
   ...["2026-01-20T24:00:00.000Z", "2026-02-30T10:11:12.000Z", "2026-02-29T10:11:12.000Z"],
 ];
-/** Texts that look like members of an event. */
+/**
+ * Values that contain text like the members of an event. They mislead a reader that only searches the text of a line.
+ */
 const DECOYS: readonly unknown[] = [
   '"event":"nav"',
   '{"event":"nav","cost":5,"ts":"2026-01-20T10:11:12.000Z"}\n',
@@ -82,14 +84,14 @@ function gzip(bytes: Bytes): Bytes {
   return new Uint8Array(gzipSync(bytes));
 }
 
-/** The members of an event, in order. */
+/** The names and values of an event's members, in order. */
 type Members = readonly (readonly [name: string, value: unknown])[];
 
 /** Random lines in the style of this library, of Python and of other programs. */
 class RandomLines {
   /**
-   * Times of the events so far. Some events have no time, and unusual times are listed ten times, so that queries use
-   * them more often.
+   * Times of the events that were created so far, in epoch milliseconds. Events without a readable time are left out.
+   * Unusual times are listed ten times, so that queries use them more often.
    */
   readonly timesMs: number[] = [];
   readonly #random: SeededRandom;
@@ -112,7 +114,7 @@ class RandomLines {
     return this.#clockMs;
   }
 
-  /** Sets the clock back or forward by hours or days. */
+  /** Sets the writer's clock back or forward by hours or days. */
   stepClock(): void {
     const stepMs = this.#random.below(chance(this.#random, 50) ? 5 * HOUR_MS : 5 * DAY_MS);
     this.#clockMs += chance(this.#random, 75) ? -stepMs : stepMs;
@@ -279,7 +281,7 @@ class RandomLines {
   #oddTs(): unknown {
     const ts = oneOf(this.#random, ODD_TIMES);
     const ms = epochMsOf(ts);
-    // These times are rare, so queries ask for them more often.
+    // Unusual times are rare in the log. They are listed ten times, so that random queries use them more often.
     if (!Number.isNaN(ms)) this.timesMs.push(...new Array<number>(10).fill(ms));
     return ts;
   }
@@ -333,7 +335,8 @@ function spaced(random: SeededRandom, value: unknown): string {
     '":',
     `"${space}:`,
   );
-  // This change may alter or break a string that contains a quote and a colon, but the text is still one line.
+  // This replacement may alter or break a string that contains a quote and a colon. That is acceptable, because the
+  // text is still one line.
   return `${space}${text}${space}`;
 }
 
@@ -368,7 +371,7 @@ export class RandomHistory {
   readonly disk: SimulatedDisk = new SimulatedDisk();
   /** The path of the active file. */
   readonly path: string;
-  /** The `maxLineBytes` that readers of the log have to use. */
+  /** The option `maxLineBytes` (maximum line length in bytes) with which readers must open the log. */
   readonly maxLineBytes: number;
   /** The current time of the reader, in epoch milliseconds. */
   nowMs: number;
@@ -377,8 +380,8 @@ export class RandomHistory {
   /** The files and the changes so far, for the message of a failed test. */
   readonly story: string[] = [];
   /**
-   * An archive whose bytes were changed after its manifest line was written, without a change of its length; `held` is
-   * the original content. A reader may answer from the manifest line, which describes the original content.
+   * An archive with a flipped bit, which was changed after its manifest line was written; null if there is none. `held`
+   * is the original content. A reader may answer from the manifest line, which describes the original content.
    */
   rotten: { readonly path: string; readonly held: Bytes } | null = null;
 
@@ -408,7 +411,10 @@ export class RandomHistory {
     this.nowMs = this.#someNow();
   }
 
-  /** Returns a random time in epoch milliseconds: of an event, close to one, or far from all. */
+  /**
+   * Returns a random time in epoch milliseconds: the time of an event, a time close to one, or a time far from all
+   * events.
+   */
   someTime(): number {
     const random = this.#random;
     const { timesMs, clockMs } = this.#lines;
@@ -428,7 +434,7 @@ export class RandomHistory {
     );
   }
 
-  /** Makes a random change of the log or the clock. */
+  /** Changes the log or the clock at random. */
   change(): void {
     switch (
       this.#random.pick({
@@ -524,7 +530,8 @@ export class RandomHistory {
         return joined(gzip(raw.subarray(0, middle)), gzip(raw.subarray(middle)));
       }
       case "flip": {
-        // One changed archive is enough, because each changed archive doubles the number of accepted answers.
+        // One archive with a flipped bit is enough, because each further one would double the number of accepted
+        // answers.
         if (this.rotten !== null) return good;
         this.rotten = { path, held: raw };
         const bytes = good.slice();
@@ -561,8 +568,8 @@ export class RandomHistory {
         return joined(manifest.subarray(0, at), encoder.encode("42\n"), manifest.subarray(at));
       case "changed": {
         const bytes = manifest.slice();
-        // A change of the last line of the manifest cannot be detected, because no later line has the digest of that
-        // line.
+        // Each line of the manifest has the digest of the line before. A change of the last line therefore cannot be
+        // detected, so only earlier lines are changed.
         const lastLine = manifest.subarray(0, -1).lastIndexOf(LINE_BREAK) + 1;
         if (at < lastLine) bytes[at]! ^= 1 << random.below(7);
         return bytes;
@@ -570,7 +577,7 @@ export class RandomHistory {
     }
   }
 
-  /** Adds files whose names resemble the names of segments. */
+  /** Adds files whose names resemble the names of segments, but which do not belong to the log. */
   #addStrangers(): void {
     const lines = encoder.encode('{"event":"nav","cost":1000,"stranger":true}\n');
     const { directory } = this.#files;
@@ -603,7 +610,7 @@ export class RandomHistory {
     return isThere ? new Uint8Array(this.disk.readFile(this.path)) : new Uint8Array();
   }
 
-  /** Appends lines. Most writers end a torn line first. */
+  /** Appends lines. If the last line has no line break, most writers append the line break first. */
   #append(): void {
     const random = this.#random;
     const active = this.#active();
@@ -686,7 +693,7 @@ export class RandomHistory {
     this.story.push(`removed ${basename(oldest)}`);
   }
 
-  /** Replaces the active file by another file. */
+  /** Replaces the active file by another file with other lines. */
   #swapActive(): void {
     if (this.#process.status(this.path) !== null) this.#process.remove(this.path);
     this.story.push("swapped:");
@@ -694,7 +701,10 @@ export class RandomHistory {
   }
 }
 
-/** Creates a disk with an archive of the text. Its manifest line is from a writer with the limit `maxLineBytes`. */
+/**
+ * Creates a disk with an archive of the text and a manifest. The writer of the manifest line skipped lines that are
+ * longer than `maxLineBytes`.
+ */
 export function archivedBy(
   { maxLineBytes }: { maxLineBytes: number },
   text: string,

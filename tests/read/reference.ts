@@ -23,20 +23,23 @@ export interface Content {
   readonly path: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
   /**
-   * If an archive cannot be decoded to its end: the length of the whole lines that every reader must decode. A reader
-   * can decode at most `bytes`. Null for any other file.
+   * If an archive cannot be decoded to its end: the minimum number of bytes, all of whole lines, that every reader must
+   * decode. A reader may decode more, up to all of `bytes`. Null for any other file.
    */
   readonly goodBytesMin: number | null;
-  /** Whether the file is a gzip file of several members. A reader may or may not report it as damaged. */
+  /**
+   * `true` if the file is a gzip file of several undamaged members. A reader may or may not report such a file as
+   * damaged.
+   */
   readonly isWholeInParts?: boolean;
 }
 
-/** A region that could not be read. */
+/** A range of bytes of a file that could not be read. */
 export interface Region {
   readonly path: string;
   readonly byteOffset: number;
   readonly byteLength: number;
-  /** The reason; null if a decoder reports the damage in its own words. */
+  /** The reason why the range could not be read; null if a decoder reports the damage in its own words. */
   readonly reason: string | null;
 }
 
@@ -44,17 +47,17 @@ export interface Region {
 export interface Spend {
   /** The sum in USD, as if computed exactly and rounded once. */
   readonly usd: number;
-  /** The sum of the absolute costs. */
+  /** The sum of the absolute costs in USD. The accepted rounding error is relative to this sum. */
   readonly magnitude: number;
 }
 
 const HOUR_MS = 3_600_000;
 const LINE_BREAK = 0x0a;
-/** Number of bytes that the decoder reads in one step. If a step fails, the output of the step is lost. */
+/** Number of bytes that the decoder gets in one step. If a step fails, the output of the step is lost. */
 const GZIP_SLICE_BYTES = 4 * 1024;
 const GZIP_MAGIC = [0x1f, 0x8b, 0x08];
 
-/** Decodes the files of the log whose active file is at the path, oldest first. */
+/** Decodes the files of the log with the active file `path`. Resolves with the contents of the files, oldest first. */
 export async function contentsOf(files: Files, path: string): Promise<Content[]> {
   const contents: Content[] = [];
   for (const name of namesInOrder(files, path)) contents.push(await contentOf(files, name));
@@ -74,7 +77,8 @@ function namesInOrder(files: Files, path: string): string[] {
     if (nameStem !== stem || stamp === undefined || !isTime(stamp)) continue;
     // A file that has its own lock file is the active file of another log.
     if (suffix === undefined && files.has(`${file}.lock`)) continue;
-    // If a segment has two files, the uncompressed file sorts first. The archive is used only if that file is empty.
+    // If a segment has two files, the uncompressed file sorts first. The archive is used only if the uncompressed file
+    // is empty.
     const other = byStamp.get(stamp);
     if (other === undefined || files.get(other)!.byteLength === 0) byStamp.set(stamp, file);
   }
@@ -152,7 +156,7 @@ export class Reference {
   /** Every region that cannot be read. */
   readonly damage: readonly Region[];
 
-  /** Reads the contents of the files. Also reads all of `bytes` of a damaged archive. */
+  /** Parses the contents of the files. Of a damaged archive, parses all of `bytes`. */
   constructor(contents: readonly Content[], maxLineBytes: number) {
     const read = contents.map((content) => readContent(content, maxLineBytes));
     this.events = read.flatMap(({ events }) => events);
@@ -171,7 +175,7 @@ export class Reference {
     return this.query({ ...options, order: "desc", limit: n }).reverse();
   }
 
-  /** Returns the cost of the last `hours` hours. */
+  /** Returns the sum of the costs of the last `hours` hours. */
   spend(hours: number, nowMs: number): Spend {
     if (hours <= 0) return { usd: 0, magnitude: 0 };
     const sinceMs = nowMs - hours * HOUR_MS;
@@ -183,7 +187,7 @@ export class Reference {
     return { usd: Math.sumPrecise(costs) + 0, magnitude: Math.sumPrecise(costs.map(Math.abs)) + 0 };
   }
 
-  /** Returns the spans without an end, in the order in which they began. */
+  /** Returns the spans (operations with a logged beginning) that have no end, in the order in which they began. */
   unfinished(): UnfinishedSpan[] {
     const open: AuditEvent[] = [];
     for (const event of this.events) {
@@ -244,7 +248,10 @@ export class Reference {
   }
 }
 
-/** Rounds half up. The value is a quotient; rounding to 15 digits first removes the error of its division. */
+/**
+ * Rounds half up. The value is the result of a division; rounding it to 15 digits first removes the rounding error of
+ * the division.
+ */
 function rounded(value: number, digits: number): number {
   return Math.round(Number((value * 10 ** digits).toPrecision(15))) / 10 ** digits;
 }
@@ -282,7 +289,7 @@ export function epochMsOf(ts: unknown): number {
     try {
       return Temporal.Instant.from(text).epochMilliseconds;
     } catch {
-      // The text may lack the offset, or the time of day.
+      // The text may lack the offset, or the time of day. The next form of the text adds it.
     }
   }
   return NaN;
@@ -346,7 +353,7 @@ export function cutWhereReaderStopped(
   });
 }
 
-/** Checks whether the byte follows a whole line, or a whole event without its line break. */
+/** Checks whether the byte offset `end` follows a whole line, or a whole event without its line break. */
 function isLineEnd(bytes: Uint8Array, end: number): boolean {
   if (end === 0 || bytes[end - 1] === LINE_BREAK) return true;
   const last = bytes.subarray(bytes.lastIndexOf(LINE_BREAK, end - 1) + 1, end);

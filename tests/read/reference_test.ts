@@ -1,9 +1,10 @@
 /**
- * Compares the answers of the library with those of the simple {@linkcode Reference}, for random queries of random
- * logs. The library skips archives, reads files from their ends and takes sums from the manifest; none of this may
- * change an answer.
+ * Compares the answers of the library with those of {@linkcode Reference}, a simple reader, for random queries of
+ * random logs. The library skips archives, reads files from their ends and takes sums from the manifest; none of this
+ * may change an answer.
  *
- * Each test draws different random histories. `extent.ts` describes how to repeat the histories of a failed test.
+ * Each run of a test draws new random histories (a log and random changes of it). `../extent.ts` describes how to
+ * repeat the histories of a failed test.
  *
  * @module
  */
@@ -50,8 +51,9 @@ interface Case {
   readonly clock: SimulatedClock;
   readonly reader: AuditReader;
   /**
-   * The references. The reader must agree with one of them. There are two if an archive was changed, but its manifest
-   * line still describes the original content.
+   * The accepted answers: the reader must agree with one of these references. There are two if an archive was changed
+   * but its line in the manifest still describes the original content. A reader may then answer from the archive or
+   * from the manifest.
    */
   readonly references: References;
 }
@@ -72,8 +74,8 @@ async function openReader(
 }
 
 /**
- * Creates the history of each seed, runs the check with a reader of the history, and checks that the reader closes
- * every file.
+ * For each seed, creates a random history (a log and random changes of it), runs `check` with a reader of this log, and
+ * checks that the reader closes every file.
  */
 async function forEachSeed(
   extent: Extent,
@@ -105,9 +107,9 @@ async function within(place: () => string, check: () => Promise<void>): Promise<
 }
 
 /**
- * Resolves with the references of a history. How much of a damaged archive can be read depends on the size of the
- * decoder's input. Therefore the readable length is determined by one full scan of the reader, and all other answers
- * must agree with that length.
+ * Resolves with the references: the accepted answers for the log of a history. The number of bytes of a damaged archive
+ * that can be decoded depends on how much input the decoder gets at once. Therefore one full scan of the reader
+ * determines that number, and all other answers must agree with it.
  */
 async function referencesOf(history: RandomHistory): Promise<References> {
   const { maxLineBytes, path, rotten } = history;
@@ -122,7 +124,7 @@ async function referencesOf(history: RandomHistory): Promise<References> {
   return [reference, new Reference(believed, maxLineBytes)];
 }
 
-/** Resolves with the damage that a new reader finds. */
+/** Resolves with all damage that a new reader finds in the log. */
 async function damageFound(history: RandomHistory): Promise<readonly Damage[]> {
   await using reader = await openReader(history, history.disk.process());
   const scan = reader.query();
@@ -130,7 +132,10 @@ async function damageFound(history: RandomHistory): Promise<readonly Damage[]> {
   return scan.damage;
 }
 
-/** Returns events as text that shows the order of members, and numbers that JSON lacks, such as NaN and -0. */
+/**
+ * Returns a value as JSON text, in which the order of members shows. Numbers that JSON lacks, such as NaN and -0, are
+ * written as strings, so that they differ from null and 0.
+ */
 function textOf(value: unknown): string {
   return JSON.stringify(value, (_, each) => {
     return typeof each === "number" && (!Number.isFinite(each) || Object.is(each, -0))
@@ -160,9 +165,11 @@ function assertSpend(actual: number, references: readonly Spend[], what: string)
 }
 
 function isSpend(actual: number, { usd, magnitude }: Spend): boolean {
-  // If a partial sum overflows, the result depends on the order of the costs.
+  // Costs may be so large that a partial sum overflows. The result then depends on the order of the costs, so either
+  // infinity is accepted.
   if (magnitude === Infinity && Math.abs(actual) === Infinity) return true;
-  // If no cost is negative, the magnitude equals the sum.
+  // The accepted error is relative to the sum of the absolute costs, because costs of opposite signs may cancel each
+  // other out. If no cost is negative, that sum equals the expected sum.
   return actual === usd || Math.abs(actual - usd) <= 1e-12 * Math.min(magnitude, Number.MAX_VALUE);
 }
 
@@ -223,7 +230,8 @@ await sampledTest(
     await forEachSeed(extent, async ({ random, history, reader, references }) => {
       for (const hours of HOURS) {
         const since = history.someTime();
-        // An event may be exactly at the start or the end of the window; its cost then counts.
+        // In about half of the rounds, the window starts at the time of an event or near it. The cost of an event
+        // exactly at the start or the end of the window counts.
         history.nowMs = random.below(2) === 0
           ? history.nowMs
           : since + Math.min(hours, 1e5) * 3_600_000;
@@ -244,7 +252,7 @@ await sampledTest(
       for (let round = 0; round < CHANGES; round++) {
         const { removals } = history;
         for (let left = random.below(4); left > 0; left--) history.change();
-        // The reader notices within a second that another program removed a segment.
+        // A reader may take up to a second to notice that another program removed a segment, so the test waits longer.
         if (history.removals > removals) await clock.wait(1_001);
         const hours = HOURS[random.below(HOURS.length)]!;
         const expected = (await referencesOf(history))
@@ -307,7 +315,7 @@ await sampledTest(
   },
 );
 
-/** Creates a log with an archive, a sealed segment that also has an archive, and an active file. */
+/** Returns the files of a log: an archive, a sealed segment that also has an archive, and an active file. */
 async function plainFiles(): Promise<Files> {
   const line = (event: AuditEvent) => `${JSON.stringify(event)}\n`;
   const bytesOf = (text: string) => new TextEncoder().encode(text);
@@ -327,7 +335,7 @@ async function plainFiles(): Promise<Files> {
   ]);
 }
 
-Deno.test("AuditReader finds a line that exceeded maxLineBytes of the process that archived it", async () => {
+Deno.test("AuditReader finds a line that is longer than the maxLineBytes of the process that archived the line", async () => {
   const ts = ["2026-02-13T10:00:00.000Z", "2026-02-13T15:00:00.000Z"] as const;
   const long = { ts: ts[1], event: "nav", cost: 2, pad: "x".repeat(500) };
   const lines = [{ ts: ts[0], event: "nav", cost: 1 }, long].map((event) => JSON.stringify(event));
@@ -368,8 +376,9 @@ Deno.test("The reference reader returns the answers that were computed by hand",
 });
 
 await sampledTest(
-  "The comparison with the reference detects a reader that selects archives by their names",
-  // About one random log in ten shows that this reader is wrong. The test stops at the first one.
+  "The comparison with the reference detects a reader that selects archives by the times in their names",
+  // A reader that selects archives by their names answers wrongly for about one random log in ten. So even the quick
+  // suite may try all histories; the test stops at the first wrong answer.
   1,
   async (extent) => {
     let isDetected = false;
@@ -382,7 +391,7 @@ await sampledTest(
       const isRight = references.some((reference) => events === textOf(reference.query({ since })));
       if (!isRight) isDetected = true;
     }, () => isDetected);
-    assert(isDetected, "no history detects it");
+    assert(isDetected, "no random log showed that the reader is wrong");
   },
 );
 

@@ -8,7 +8,7 @@ import { diskWith, files, ODDITIES, STAMPS } from "../segments/log_on_disk.ts";
 const logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 for (const [what, kind] of [["an empty file", null], ...ODDITIES] as const) {
-  Deno.test(`AuditReader reads an archive even if ${what} is at the path of its segment`, async () => {
+  Deno.test(`AuditReader reads an archive even if ${what} has the name of the uncompressed file of the same segment`, async () => {
     const ts = "2026-02-13T14:30:22.123Z";
     const archive = gzipSync(`${JSON.stringify({ ts, event: "nav", n: 1 })}\n`);
     const disk = diskWith({ [files.archive(STAMPS[0])]: archive });

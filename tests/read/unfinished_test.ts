@@ -22,7 +22,10 @@ import { SeededRandom } from "../seeded_random.ts";
 const PATH = "/log/a.jsonl";
 const MANIFEST = "/log/a.manifest.jsonl";
 
-/** A process with an open log, and its spans that have not ended. */
+/**
+ * A simulated process with an open log, and its spans (operations whose beginning and end are logged) that have not
+ * ended.
+ */
 interface RunningWriter {
   readonly log: AuditLog;
   readonly process: SimulatedProcess;
@@ -30,7 +33,10 @@ interface RunningWriter {
   readonly spans: AuditSpan[];
 }
 
-/** Several processes that write spans into one log, and what their log must list. */
+/**
+ * Several simulated processes that log the beginnings and ends of spans (operations) in one log, and the spans that the
+ * log must list as unfinished.
+ */
 class Writers {
   readonly disk = new SimulatedDisk();
   readonly #random: SeededRandom;
@@ -43,8 +49,8 @@ class Writers {
   readonly #retention: RetentionPolicy | undefined;
 
   /**
-   * Without `retention`, the manifest is sometimes deleted. With `retention` it is not, because only the manifest has
-   * the spans of deleted archives.
+   * Without `retention`, the steps sometimes delete the manifest, which describes the archives. With `retention`, the
+   * log deletes archives, and then only the manifest still has their unfinished spans. So the manifest is kept.
    */
   constructor(random: SeededRandom, retention?: RetentionPolicy) {
     this.#random = random;
@@ -52,7 +58,7 @@ class Writers {
     this.disk.plant("/log", "directory");
   }
 
-  /** The spans that the log must list. */
+  /** The spans that the log must list as unfinished. */
   get expected(): UnfinishedSpan[] {
     return [...this.#open.values()].map((span) => ({
       ...span,
@@ -133,8 +139,8 @@ class Writers {
   }
 
   /**
-   * Advances the clock, records the new time as that of the last event of the writer's session, and calls the function
-   * that logs this event.
+   * Advances the clock and calls `logged`, which logs an event. Records the new time as that of the last event of the
+   * writer's session.
    */
   async #seen<T>(
     { session }: { session: string },
@@ -164,14 +170,14 @@ function newDisk(): SimulatedDisk {
   return disk;
 }
 
-/** Returns the manifest lines that describe archives. */
+/** Returns the lines of the manifest that describe archives. */
 function archiveLinesOf(disk: SimulatedDisk): ArchiveFacts[] {
   const lines = new ManifestLines();
   lines.take(disk.readFile(MANIFEST));
   return [...lines.byArchive.values()];
 }
 
-/** Lists the unfinished spans as another process does. */
+/** Resolves with the unfinished spans that a new reader lists, as in another process. */
 async function unfinishedOn(
   disk: SimulatedDisk,
   fileSystem: FileSystem = disk.process(),
@@ -246,7 +252,7 @@ Deno.test("AuditReader.unfinished() does not read any of 100 archives, and reads
     const begun = await Promise.all(
       Array.from({ length: 50 }, (_, n) => log.begin("tool_call", { tool: "search", n })),
     );
-    // Sixteen spans of each archive end in the next one.
+    // The first 16 of the 50 spans that begin in each archive end in the next archive.
     await Promise.all([...open, ...begun.slice(16)].map((span) => span.end({ cost: 0.002 })));
     open = begun.slice(0, 16);
     await log.rotate();
@@ -285,7 +291,7 @@ Deno.test("AuditReader.unfinished() decodes archives whose manifest lines do not
   await span.end();
 });
 
-Deno.test("AuditReader.unfinished() reads an archive with an incomplete manifest line only if it may contain the beginning or the end of an open span", async () => {
+Deno.test("AuditReader.unfinished() reads an archive with an incomplete manifest line only if the archive may contain the beginning or the end of an open span", async () => {
   const disk = newDisk();
   await using log = await openOn(disk);
   const prompt = "x".repeat(700_000);
@@ -294,8 +300,8 @@ Deno.test("AuditReader.unfinished() reads an archive with an incomplete manifest
     await log.begin("turn", { prompt }),
   ];
   await log.rotate();
-  // Events of another program that also have a field named `span`, so they look like ends of spans. After those of the
-  // type "turn", the span `first` ends.
+  // The next events look like ends of spans, because they have a field named `span`, but they belong to another
+  // program. After those of the type "turn", the span `first` ends.
   for (let n = 0; n < 150; n++) await log.log("turn", { span: `other ${n}` });
   await first.end();
   await log.rotate();
@@ -309,7 +315,7 @@ Deno.test("AuditReader.unfinished() reads an archive with an incomplete manifest
   assertEquals(await unfinishedOn(disk), []);
 });
 
-Deno.test("AuditReader.unfinished() lists each span of a renamed archive once, before and after open() of a writer", async () => {
+Deno.test("AuditReader.unfinished() lists a span once after its archive was renamed, before and after a writer opens the log", async () => {
   const disk = newDisk();
   const log = await openOn(disk);
   const span = await log.begin("turn");
@@ -325,7 +331,7 @@ Deno.test("AuditReader.unfinished() lists each span of a renamed archive once, b
   assertEquals((await unfinishedOn(disk)).map((each) => each.span), [span.id]);
 });
 
-Deno.test("AuditReader.unfinished() leaves out lastSeen of a span if a removed archive may have had a later event of its session", async () => {
+Deno.test("AuditReader.unfinished() leaves out lastSeen of a span if a removed archive may have contained a later event of the span's session", async () => {
   const disk = newDisk();
   await using log = await openOn(disk, { retention: { maxArchives: 1 } });
   const span = await log.begin("turn", { session_id: "old" });
@@ -362,8 +368,8 @@ Deno.test("AuditReader.unfinished() lists a span until it ends, even if retentio
 });
 
 /**
- * Rotates a log. Returns a copy of its disk before each call of the last rotation and after `close()`, and the IDs of
- * the spans that are open during that rotation.
+ * Rotates a log twice. Returns copies of its disk: one before each file system call of the second rotation, and one
+ * after `close()`. Also returns the IDs of the spans that are open during the second rotation.
  */
 async function filmRotation(
   options: AuditLogOptions,
@@ -393,7 +399,10 @@ async function filmRotation(
   return { frames, expected: open.map(({ id }) => id) };
 }
 
-/** A file system that accesses the disk `before` for a number of calls, and then the disk `after`. */
+/**
+ * A file system that accesses the disk `before` for a number of calls, and then the disk `after`. A reader of this file
+ * system sees the log change between two of its calls.
+ */
 class CutFileSystem {
   readonly fileSystem: FileSystem;
   #callsLeft: number;
@@ -409,14 +418,14 @@ class CutFileSystem {
     });
   }
 
-  /** Whether a call has accessed the disk `after`. */
+  /** `true` if a call has accessed the disk `after`. */
   get isCut(): boolean {
     return this.#callsLeft < 0;
   }
 }
 
 await sampledTest(
-  "AuditReader.unfinished() lists each span once if the log is rotated and pruned between any two of its file system calls",
+  "AuditReader.unfinished() lists each span once if a writer rotates and prunes the log between any two file system calls of the reader",
   1 / 10,
   async (extent) => {
     for (const retention of [undefined, { maxArchives: 1 }, { maxAgeSec: 1 }]) {
@@ -436,7 +445,7 @@ await sampledTest(
   },
 );
 
-Deno.test("AuditReader.unfinished() rejects unknown options, and ends when its signal aborts", async () => {
+Deno.test("AuditReader.unfinished() throws for unknown options, and rejects with the reason of a signal that is aborted", async () => {
   const disk = new SimulatedDisk();
   const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
   const reader = await openReaderOn(platform, { path: PATH, logger: silent });
