@@ -104,12 +104,13 @@
  * counts failures and their reasons, and computes quantiles of durations. {@linkcode compareStats} compares two
  * results, with 95 % intervals. `scout spend`, `stats` and `diff` show the same figures.
  *
- * Beside each archive lies a file with its sums, so most questions about months read no archive. These are groups by
- * type and model, by session, and by each field in {@linkcode AuditLogOptions.rollupFields}; of costs also by hour and
- * day. Other questions decode the archives, and so does a time range that cuts an archive, unless it cuts between two
- * quarters of an hour and asks for costs. Reports and {@linkcode AuditReader.gateMetrics} use the sums too, and decode
- * only the newest archives. The answers are the same; `verify()` compares the sums with the archives. The files can be
- * deleted; the next `open()` of a writer computes them again.
+ * Beside each archive lies a file with its sums, so most questions about months read no archive. The sums are grouped
+ * by type and model, by session, and by each field in {@linkcode AuditLogOptions.rollupFields}; the costs also by hour
+ * and day. For other questions, the archives are decoded. If a time range contains only a part of an archive, that
+ * archive is decoded too. The exception is a sum of costs whose time range begins and ends at full quarters of an hour.
+ * Reports and {@linkcode AuditReader.gateMetrics} use the sums too, and decode only the newest archives. The answers
+ * are the same; `verify()` compares the sums with the archives. The files can be deleted; the next `open()` of a writer
+ * computes them again.
  *
  * @example Compare the models of a run
  * ```ts
@@ -146,10 +147,10 @@
  * processes: later holds are granted only if its amount stays available. `signal` of a budget aborts when the budget is
  * spent, to stop calls that cost more than they held.
  *
- * A rolling window frees each amount `hours` later, rounded up to a sixtieth of the window. An event without a hold
- * counts if it has the fields of `where`, but a budget never refuses such an event. A budget in calls counts holds, and
- * events with a cost or tokens. All processes need clocks that agree. Any program that may write the directory can
- * forge lines. If a file of the log cannot be read, holds are refused until it can.
+ * A rolling window frees each amount `hours` after it was spent, rounded up to a sixtieth of the window. An event
+ * without a hold counts if it has the fields of `where`, but a budget never refuses such an event. A budget in calls
+ * counts holds, and events with a cost or tokens. All processes need clocks that agree. Any program that may write the
+ * directory can forge lines. If a file of the log cannot be read, holds are refused until it can.
  *
  * @example Hold, call, settle
  * ```ts
@@ -201,7 +202,7 @@
  * so the limit also holds on a quiet log.
  *
  * If shippers copy the log to another machine, {@linkcode UntilShippedPolicy | untilShipped} keeps each archive until
- * every fleet has received it, up to a size or an age.
+ * every fleet (a collection of the logs of many machines) has received it, up to a size or an age.
  *
  * @example Keep at most 100 archives, 10 GB and 90 days
  * ```ts

@@ -36,11 +36,14 @@ import { headOf } from "./verify/head.ts";
 import type { ChainHead, VerifyOptions, VerifyReport } from "./verify/report.ts";
 import { verifyLog } from "./verify/verify_log.ts";
 
-/** The parts that a reader needs. */
+/** The log, the clock and the hook that an {@linkcode AuditReader} needs. */
 export interface ReaderParts {
   readonly log: LogDirectory;
   readonly clock: Clock;
-  /** Awaited before each read of the log. */
+  /**
+   * Called and awaited before each read of the log. If the process also writes the log, the function resolves when
+   * every accepted event was written or refused, so that the read includes these events.
+   */
   readonly beforeRead?: () => Promise<void>;
 }
 
@@ -50,7 +53,10 @@ export let createReader: (options: ResolvedOptions, parts: ReaderParts) => Audit
 /** Returns the {@linkcode ManifestReader} of an audit reader. It keeps the manifest lines that it has read. */
 export let manifestOf: (reader: AuditReader) => ManifestReader;
 
-/** Makes an object answer {@linkcode stats} and {@linkcode spend} from the sums of the reader's archives. */
+/**
+ * Registers an object, such as a log, with its reader. If the object is passed to {@linkcode stats} or
+ * {@linkcode spend}, they use the stored sums of archives instead of decoding the archives.
+ */
 export let offerSums: (owner: object, reader: AuditReader) => void;
 
 /**
@@ -228,7 +234,7 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * Computes the accuracy of navigation; see {@linkcode accuracyMetrics}.
+   * Computes the accuracy of navigation from the `nav` and `validation_fail` events; see {@linkcode accuracyMetrics}.
    *
    * @param since Counts events from this time on.
    * @returns The counts, and the accuracy in percent.
@@ -244,7 +250,8 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /**
-   * Counts how often the gate passed and escalated; see {@linkcode gateMetrics}.
+   * Counts the decisions of an agent's compression gate: to pass a shortened text on (a pass), or to ask a larger model
+   * (an escalation). See {@linkcode gateMetrics}.
    *
    * @param options `since` counts events from this time on; by default all. `lastN` is the maximum number of decisions
    *   to list, an integer >= 0; 10 by default.
@@ -386,7 +393,7 @@ export class AuditReader implements AsyncDisposable {
 
   /**
    * Warns once if a figure counts the events since `sinceMs`, and retention has removed some of them. The caller must
-   * read the manifest first.
+   * read the manifest first, because this method uses the last reading of the manifest.
    */
   #tellOfPruned(sinceMs: number): void {
     const { prunedUntilMs } = this.#source.manifest.lastRead;

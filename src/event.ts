@@ -150,7 +150,8 @@ export interface AuditEvent {
 // Each message of the schema states what a value must be, such as "a string". checkKnownFields() puts "must be" before
 // it.
 const string = z.string({ error: "a string" });
-// Not z.string().min(1), which also reads the length of a value that is not a string.
+// z.string().min(1) is not used, because it also reads the length of a value that is not a string. The read could run
+// code of the value, such as a getter.
 const nonEmptyString = z.custom<string>(
   (value) => typeof value === "string" && value !== "",
   { error: "a non-empty string" },
@@ -173,7 +174,8 @@ function withOneMessage<T>(message: string, schema: (error: { error: string }) =
   return schema({ error: message });
 }
 
-// In the order in which a line contains these fields, after ts, event and session_id.
+// The check of each optional known field. A line of the log contains the fields in this order, after ts, event and
+// session_id.
 const knownFields = {
   cost: amount("USD"),
   model: string,
@@ -186,7 +188,7 @@ const knownFields = {
     (error) => z.number(error).min(0, error).max(100, error),
   ),
   duration_ms: amount("milliseconds"),
-  // Only the outer type is checked. The members of config are handled like any other field.
+  // Only the type of config itself is checked. Its members may have any value, as a field that is not known may.
   config: z.custom<object>(
     (value) => typeof value === "object" && value !== null && !Array.isArray(value),
     { error: "an object" },
@@ -197,21 +199,27 @@ const knownFields = {
   reasoning_t: tokens,
 };
 
-/** The suffix of the type of an event that begins a span. */
+/**
+ * The suffix of the type of an event that begins a span, such as `tool_call_begin`. A span is a call of which the
+ * beginning and the end are logged.
+ */
 export const BEGIN_SUFFIX = "_begin";
 
-/** The start of the event types that are reserved for budgets. */
+/** The prefix of the event types that are reserved for the lines of budgets. */
 const RESERVED_TYPE = "budget_";
 /** The type of the lines that hold the state of all budgets. */
 export const BUDGET_STATE = "budget_state";
 /** The type of the lines that reserve an amount on budgets before a call. */
 export const BUDGET_HOLD = "budget_hold";
-/** The type of the lines that count refused holds. */
+/** The type of the lines that count refused holds. A hold reserves an amount on a budget before a call. */
 export const BUDGET_REFUSED = "budget_refused";
-/** The name of the field that is reserved for budgets. */
+/**
+ * The name of the field that only the lines of budgets may have. It contains the ID of a hold, which reserves an
+ * amount.
+ */
 export const RESERVED_FIELD = "hold";
 
-/** Returns the error for an event that sets the reserved field. */
+/** Returns the error for an event that sets the field `hold`, which is reserved for the lines of budgets. */
 export function reservedFieldError(value: unknown): AuditEventError {
   return fieldError(RESERVED_FIELD, value, "not be set, because it is reserved for budgets");
 }
@@ -220,7 +228,7 @@ export function reservedFieldError(value: unknown): AuditEventError {
 export const RAW_SUFFIX = "_raw";
 
 /**
- * Checks that an event type is not reserved.
+ * Checks that an event type is not reserved for the lines of budgets.
  *
  * @throws {AuditEventError} If the type is reserved.
  */
@@ -230,7 +238,10 @@ export function checkNotReserved(event: unknown): void {
   throw fieldError("event", event, demand);
 }
 
-/** Checks whether an event type is reserved. */
+/**
+ * Checks whether an event type is reserved for the lines of budgets: it begins with `budget_` and does not end with
+ * `_raw`.
+ */
 export function isReservedType(type: unknown): boolean {
   return typeof type === "string" && type.startsWith(RESERVED_TYPE) && !type.endsWith(RAW_SUFFIX);
 }
@@ -326,12 +337,13 @@ function isArray(value: object): boolean {
   try {
     return Array.isArray(value);
   } catch {
-    // The target of a revoked proxy is unknown.
+    // Array.isArray() throws for a revoked proxy, because the target of the proxy is unknown. So the value does not
+    // count as an array.
     return false;
   }
 }
 
-/** Classes whose objects contain something other than named members. */
+/** Classes whose objects are not records of named members, each with its name for an error message. */
 const NON_RECORDS: readonly [type: abstract new (...args: never[]) => object, kind: string][] = [
   [Error, "an Error"],
   [Map, "a Map"],
@@ -387,7 +399,8 @@ export function fieldText(value: unknown): string {
   try {
     return JSON.stringify(value);
   } catch (error) {
-    // The stack has overflowed: a parsed line has neither a cycle nor a BigInt, the other causes of an error.
+    // A RangeError means that the value is nested so deep that the stack has overflowed. JSON.stringify() throws other
+    // errors for a cycle and a BigInt, but a parsed line has neither.
     if (error instanceof RangeError) return TOO_DEEP;
     throw error;
   }

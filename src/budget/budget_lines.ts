@@ -18,7 +18,7 @@ import {
   unitsOf,
 } from "./amount.ts";
 
-/** The types of the lines of budgets. */
+/** The event types of the lines that budgets add to a log. */
 export const BUDGET_LINE = {
   limit: "budget_limit",
   hold: BUDGET_HOLD,
@@ -68,7 +68,7 @@ export interface Hold {
   readonly budgets: readonly string[];
 }
 
-/** The account of a budget in a `budget_state` line. */
+/** The state of one budget in a `budget_state` line: its limits, and the sums of the amounts that were spent. */
 export interface AccountState extends LimitLine {
   readonly declaredLimit: number;
   readonly clockMs: number;
@@ -96,7 +96,10 @@ export function limitFields({ terms, limit, isDeclared, sums }: LimitLine): Line
   };
 }
 
-/** Returns the content of a `budget_limit` line; null if the line has another form. */
+/**
+ * Returns the content of a `budget_limit` line; null if the fields have another form, because another program wrote the
+ * line.
+ */
 export function limitOf(event: AuditEvent): LimitLine | null {
   const terms = termsOf(event);
   const limit = terms === null ? null : amountOf(event.limit, terms.unit);
@@ -116,7 +119,10 @@ export function holdFields({ id, amounts, untilMs, budgets }: Hold): LineFields 
   };
 }
 
-/** Returns the hold in a `budget_hold` or `budget_wait` line; null if the line has another form. */
+/**
+ * Returns the hold in a `budget_hold` or `budget_wait` line; null if the fields have another form, because another
+ * program wrote the line.
+ */
 export function holdOf(event: AuditEvent): Hold | null {
   const { hold: id, budgets } = event;
   const untilMs = typeof event.hold_until === "string" ? eventEpochMs(event.hold_until) : NaN;
@@ -154,7 +160,10 @@ export function stateFields({ accounts, holds, waits }: BudgetState): LineFields
   };
 }
 
-/** Returns the content of a `budget_state` line; null if the line has another form. */
+/**
+ * Returns the content of a `budget_state` line; null if the fields have another form, because another program wrote the
+ * line.
+ */
 export function stateOf({ accounts, holds, waits = [] }: AuditEvent): BudgetState | null {
   if (!Array.isArray(accounts) || !Array.isArray(holds) || !Array.isArray(waits)) return null;
   const found = {

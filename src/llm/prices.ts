@@ -157,8 +157,8 @@ function sizedPrices(entry: ModelPrices, input: number, suffix: string): Rates["
     const above = aboveSuffix(entry, input);
     return (name) => entryPrice(entry, name, above, suffix);
   }
-  // If a range of input tokens has no price of output tokens, the price of the model is used. Its other prices are not
-  // used, because they may not apply to this range.
+  // If a range of input tokens has no price of output tokens, the general price that the model has for output tokens is
+  // used. The other general prices of the model are not used, because they may not apply to this range.
   return (name) =>
     rangePrice(range, name, suffix) ??
       (name === OUTPUT || name === REASONING ? entryPrice(entry, name, "", suffix) : undefined);
@@ -184,8 +184,8 @@ function entryPrice(
   suffix: string,
 ): number | undefined {
   const listed = name === REASONING ? reasoningName(entry, suffix) : name;
-  // As in LiteLLM's formula, a price for the number of input tokens alone is preferred to a price for the service tier
-  // alone.
+  // A model may have a price above a threshold of input tokens, such as above 200k, and a price for the service tier,
+  // but none for both together. The price above the threshold is then used, as in LiteLLM's formula.
   return amountIn(entry, listed + above + suffix) ?? amountIn(entry, listed + above) ??
     amountIn(entry, listed + suffix) ?? amountIn(entry, listed);
 }
@@ -199,12 +199,12 @@ function reasoningName(entry: ModelPrices, suffix: string): PriceName {
   return hasOutputAlone ? OUTPUT : REASONING;
 }
 
-/** Matches the name of a price for calls with more input tokens than a threshold. */
+/** Matches the name of a price for calls with more input tokens than a threshold, such as 200k. */
 const ABOVE = /^input_cost_per_token(_above_(\d+)(k?)_tokens)$/;
 
 /**
- * The providers that charge the higher price of long calls from the threshold on. Other providers charge it only above
- * the threshold.
+ * The providers that charge the higher price of long calls as soon as the number of input tokens reaches the threshold.
+ * Other providers charge the higher price only if the number exceeds the threshold.
  */
 const INCLUSIVE: readonly unknown[] = ["xai"];
 
