@@ -148,11 +148,11 @@ export async function* reversedBlocksOf(
     yield* blocks.toReversed();
     end = blocks[0]?.byteOffset ?? 0;
   }
-  // All readable blocks have been yielded by now.
+  // The error is thrown only now, because all readable blocks had to be yielded first.
   if (failure !== undefined) throw failure;
 }
 
-/** Fills the window with the last blocks before byte `end` of the file, up to `windowBytes` bytes in total. */
+/** Fills the array `window` with the last blocks before byte `end` of the file, up to `windowBytes` bytes in total. */
 async function fillWindow(
   window: Block[],
   { end, windowBytes, from }: { end: number; windowBytes: number; from: AsyncIterable<Block> },
@@ -180,7 +180,10 @@ function blockAt(byteOffset: number, bytes: Uint8Array): Block {
   return { byteOffset, byteLength: bytes.byteLength, bytes };
 }
 
-/** A line that is read in parts. The parts are dropped once the line is longer than `maxLineBytes`. */
+/**
+ * A line that is read in parts. Once the line is longer than `maxLineBytes`, its parts are dropped, so that memory
+ * stays bounded.
+ */
 class UnfinishedLine {
   readonly #byteOffset: number;
   readonly #maxLineBytes: number;

@@ -23,12 +23,14 @@ export interface CostSummary extends CostSpan {
   readonly usd: number | null;
 }
 
-/** Checks whether all costs of the span are outside the window. */
+/**
+ * Checks whether all costs between two times are outside of a time window, so that none of them is added to its sum.
+ */
 export function isOutside({ minMs, maxMs }: CostSpan, window: SpendWindow): boolean {
   return !(maxMs >= window.sinceMs && minMs <= window.untilMs);
 }
 
-/** Checks whether all costs of the span are in the window. */
+/** Checks whether all costs between two times are in a time window, so that their sum can be added as a whole. */
 export function isInside({ minMs, maxMs }: CostSpan, window: SpendWindow): boolean {
   return minMs >= window.sinceMs && maxMs <= window.untilMs;
 }

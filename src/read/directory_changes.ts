@@ -67,7 +67,10 @@ export class DirectoryChanges {
     this.#restTimer ??= this.#clock.startTimer(POLL_MS, () => this.#unwatch());
   }
 
-  /** Keeps the watcher open, because the reader is about to wait again. */
+  /**
+   * Cancels the closing that {@linkcode rest} has scheduled, because the reader is about to wait again and needs the
+   * watcher.
+   */
   attend(): void {
     this.#restTimer?.cancel();
     this.#restTimer = undefined;
@@ -97,8 +100,8 @@ export class DirectoryChanges {
 
   #changeOrPoll(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    // The timers of the clock and some watchers do not keep the process alive. This timer keeps the process alive
-    // during the wait.
+    // The timers of the clock and some watchers do not keep the process alive. Without this timer, the program could
+    // end while the reader waits for new events.
     const keepAlive = setInterval(() => {}, KEEP_ALIVE_MS);
     const timer = this.#clock.startTimer(POLL_MS, () => this.#endWait?.());
     this.#endWait = () => {

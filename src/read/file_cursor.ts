@@ -125,7 +125,7 @@ export class FileCursor {
 
   /**
    * Returns the event of the last line if this line lacks only its line break. Reports an incomplete last line as a
-   * torn tail. Must be called only after the last append to the file.
+   * torn tail. Must be called only after the last append to the file, because a later append could complete the line.
    */
   rest(): AuditEvent[] {
     return this.#eventsOf(this.#splitter.end());

@@ -84,8 +84,8 @@ const OPTION_CHECKS: OptionChecks<FollowOptions> = {
  * Returns the events of a log as they are written, until the reader is closed. If the log does not exist, the iteration
  * waits until the log is created.
  *
- * @param taker Decides which archives are not read, because it has their sums. It is asked about the archives that are
- *   in the log when the iteration starts.
+ * @param taker An object of the caller that decides, for each archive that is in the log when the iteration starts,
+ *   whether the caller uses the stored sums of the archive. The events of such an archive are not read.
  * @throws {TypeError} If an option is unknown or of the wrong type, or if both `since` and `last` are set; the message
  *   names the option.
  * @throws {RangeError} If an option is out of its range; the message names the option.

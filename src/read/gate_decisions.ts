@@ -1,6 +1,7 @@
 /**
- * Counts the decisions of the gate in a log. The counts of an archive come from its rollup, unless the archive has some
- * of the last decisions, which are listed one by one.
+ * Counts the decisions of an agent's compression gate: to pass a shortened text on, or to ask a larger model. The
+ * counts of an archive come from its rollup, the file with its sums. But if the archive has some of the last decisions,
+ * which are listed one by one, the archive is decoded.
  *
  * @module
  */
@@ -13,7 +14,7 @@ import { isWholeIn, readExceptTaken, rollupOf } from "./whole_archives.ts";
 
 const GATE_TYPES = ["gate_compress", "gate_escalate"];
 
-/** The decisions of the gate in a log. */
+/** The decisions of an agent's compression gate: to pass a shortened text on, or to ask a larger model. */
 export interface GateDecisions {
   /** The counts of all decisions. */
   readonly tally: GateTally;
@@ -21,7 +22,10 @@ export interface GateDecisions {
   readonly last: readonly GateQuery[];
 }
 
-/** Resolves with the decisions of the gate since an instant, and the last `lastN` of them, at most. */
+/**
+ * Resolves with the counts of the decisions that an agent's compression gate made since an instant, and with a list of
+ * at most the last `lastN` decisions.
+ */
 export async function gateDecisions(
   source: QuerySource,
   { since, lastN }: { readonly since?: TimeLike | undefined; readonly lastN: number },

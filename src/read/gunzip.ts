@@ -69,7 +69,8 @@ export async function* gunzipped(read: () => AsyncIterable<Bytes>): AsyncGenerat
       if (bytewiseFrom === Infinity && decode !== decompressed) throw error;
       decode = (bytes) => inflated(bytes, bytewiseFrom);
     } finally {
-      // If a stream is cancelled, it does not wait for its pending read of the file. So wait for that read here.
+      // If a stream is cancelled, it does not wait for its pending read of the file. So this code waits for that read,
+      // because the caller may close the file as soon as the iteration ends.
       await source.bytes.return(undefined);
     }
   }

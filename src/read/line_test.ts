@@ -19,7 +19,10 @@ export interface LineNeeds {
   readonly untilMs?: number;
 }
 
-/** A pre-filter for lines. The same pre-filter serves for any number of texts. */
+/**
+ * A pre-filter, which finds in the text of a line that its event cannot match, so that the line need not be parsed. One
+ * pre-filter serves for any number of texts.
+ */
 export class LineTest {
   readonly #strings: readonly (readonly string[])[];
   readonly #sinceTs: string;

@@ -46,7 +46,10 @@ export interface LogCursorOptions {
   readonly signal: AbortSignal;
   /** The list to which damaged regions are added; they are also logged. */
   readonly damage: Damage[];
-  /** Of the archives that exist when the first reading starts, decides which are taken as a whole. */
+  /**
+   * Decides, for each archive that exists when the first reading starts, whether the caller uses the stored sums of the
+   * archive. The events of such an archive are not read.
+   */
   readonly taker?: ArchiveTaker | undefined;
 }
 
@@ -72,7 +75,7 @@ export class LogCursor {
    */
   #target: { readonly handle: FileHandle; readonly byteLength: number } | null = null;
 
-  /** Whether the taker knows the files of the first reading. */
+  /** Whether the option `taker` was already told the files of the log, which happens once, before the first reading. */
   #isPlanned = false;
 
   /** Creates a cursor before the oldest event of the log; does not open any file yet. */
@@ -143,7 +146,8 @@ export class LogCursor {
     const offset = await newestOffset(active, end.byteLength, { ...this.#source, ...wanted });
     const newest = offset === null ? await this.#newestSegmentWith(wanted, older) : null;
     if (newest !== null) {
-      // The next reading begins with the segment that contains the event.
+      // The next reading begins after the segment that is stored here, so it begins with the segment that contains the
+      // event.
       this.#segment = older[newest - 1] ?? "";
       return true;
     }
@@ -199,11 +203,12 @@ export class LogCursor {
     const isLeft = isBounded && this.#target !== null && atPath !== null &&
       isSameFile(this.#target.handle.status(), atPath);
     const isOver = await this.#isOver(cursor, { atPath, isBounded }) || isLeft;
-    // Determine the length of the file only now, because the file may have grown until it ended.
+    // The length of the file is determined only after the check whether the file has ended, because a writer may have
+    // appended to the file until then.
     yield* cursor.read(cursor.status().byteLength);
     if (!isOver) return false;
-    // If the file was sealed, its segment has the lines that were just read, so the next reading must skip that
-    // segment.
+    // If the file was sealed, which renames it to a segment, this segment has the lines that were just read. So the
+    // next reading must skip this segment.
     this.#segment = this.#sealedAs ?? this.#segment;
     yield cursor.rest();
     this.#closeFile();
@@ -236,17 +241,21 @@ export class LogCursor {
     if (oldest !== this.#sealedAs) {
       const relation = await compareSegment(cursor, this.#log, oldest);
       if (relation === "unreadable") {
-        // The archive may contain the lines of the cursor's file. Reading the archive next would then yield their
-        // events twice.
-        if (isBounded) throw new Error(`Cannot read archive: ${this.#log.files.archive(oldest)}`);
+        // Because the archive cannot be read, it is unknown whether it contains the lines of the file that the cursor
+        // is reading. If it does, reading the archive next would yield their events twice.
+        if (isBounded) {
+          const path = this.#log.files.archive(oldest);
+          throw new Error(`Cannot read archive: it is damaged or not a regular file: ${path}`);
+        }
         // The cursor reads the archive next, and reports the damage.
         return true;
       }
       if (relation !== "same") return relation === "other";
       this.#sealedAs = oldest;
     }
-    // If a sealing fails, the writer moves the file back, but never after another active file exists. So the file has
-    // ended if a newer segment or another active file exists.
+    // The file was renamed to a segment (sealed). If a later step of the sealing fails, the writer moves the file back,
+    // but never after another active file exists. So the file has ended if a newer segment or another active file
+    // exists.
     return newer.length > 1 || atPath !== null;
   }
 
@@ -266,7 +275,8 @@ export class LogCursor {
   }
 
   /**
-   * Lists the files for the taker before the first reading. Resolves with the archives that it may take, by their stamps.
+   * Before the first reading, tells the option `taker` the files of the log. Resolves with the archives whose stored
+   * sums the taker may use, keyed by the times in their names. In later readings, resolves with no archives.
    */
   async #planned(stamps: readonly Stamp[]): Promise<Map<Stamp, KnownArchive>> {
     const { taker, filter } = this.#options;
@@ -424,8 +434,8 @@ async function newestOffset(
   },
 ): Promise<number | null> {
   for await (const { byteOffset, bytes } of tailBlocksOf(handle, byteLength, maxLineBytes)) {
-    // A block without the text of the type has no such event, because writers of this library write the type without
-    // escapes.
+    // If a block does not contain the event type as text, it has no event of this type, because this library writes its
+    // own types without escapes.
     if (bytes === null || !bufferOf(bytes).includes(JSON.stringify(type))) continue;
     const lines = [...new LineSplitter(maxLineBytes).split(bytes)];
     const found = lines.findLast((line) => isEventOf(line.bytes, isWanted));

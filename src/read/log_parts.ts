@@ -1,6 +1,6 @@
 /**
  * The parts of a log at one moment: the files of a snapshot, and the archives that were removed but whose manifest
- * lines still list their spans.
+ * lines still list their spans. A span is a call of which the beginning and the end are logged.
  *
  * Invariant: no event is in two parts. The active file of the snapshot may be archived, and the archive removed, before
  * the manifest is read. Its events would then be in two parts: the file and the removed archive. So an archive counts
@@ -26,7 +26,10 @@ export interface LogPart {
   readonly file: SnapshotFile | null;
   /** The manifest line of the file; undefined if the file has none, or was removed. */
   readonly line: ArchiveLine | undefined;
-  /** The spans of the part; null if the manifest does not list them. If the file was removed, `spans` is never null. */
+  /**
+   * The spans (calls) that began or ended in the part; null if the manifest does not list them. If the file was
+   * removed, `spans` is never null.
+   */
   readonly spans: SpanSummary | null;
 }
 
@@ -69,7 +72,7 @@ export async function takeParts(source: LineSource, turns: Turns): Promise<LogPa
   );
 }
 
-/** A part, and the name of its file. */
+/** A part of a log, and the name of its file. */
 type NamedPart = LogPart & { readonly name: string };
 
 function filePart(file: SnapshotFile, lines: ManifestLines): NamedPart {

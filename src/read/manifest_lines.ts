@@ -1,5 +1,6 @@
 /**
- * The manifest lines of the files of a snapshot.
+ * Finds the manifest lines of the files of a snapshot. The manifest of a log has a line with the figures of each
+ * archive.
  *
  * @module
  */

@@ -42,8 +42,9 @@ const encoder = new TextEncoder();
 
 /** Returns the events of the block, in the order of its lines. */
 export function eventsIn(block: Block, options: ParseOptions): AuditEvent[] {
-  // The caller reports the read error that cut this line off, so no damage is reported here. The line is parsed even if
-  // it does not pass the pre-filter: if it is a whole event, eventsOf() reports only the bytes after the line.
+  // The block is one line that was cut off by a read error. The caller reports the read error, so no damage is reported
+  // here. The line is parsed even if it does not pass the pre-filter: if it is a whole event, eventsOf() reports only
+  // the bytes after the line as unreadable.
   if (block.isCut) options = { ...options, lineTest: EVERY_LINE, onDamage() {} };
   if (block.bytes === null) {
     options.onDamage(block, tooLong(options.maxLineBytes));

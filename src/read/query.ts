@@ -82,8 +82,9 @@ export function queryLog(
     source,
     filter,
     limit,
-    // If the last block has too few events, it is read a second time. `where` must be called only once for each event,
-    // so a query with `where` does not begin with the last block.
+    // A query for the newest events first reads only the last block of the active file. If the block has too few
+    // events, it is read a second time. The function `where` must be called only once for each event, so a query with
+    // `where` does not begin with the last block.
     isLastBlockFirst: order === "desc" && limit < Infinity && options.where === undefined,
     options: { log, maxLineBytes, damage, lineTest, order, signal, texts },
   };
@@ -126,7 +127,7 @@ interface Reading {
   readonly options: ReadOptions;
 }
 
-/** Yields the events whose lines pass the pre-filter, in batches. */
+/** Yields the events that may match, in batches: the events of the lines whose text passes the pre-filter. */
 async function* candidates(reading: Reading): AsyncGenerator<AuditEvent[]> {
   const { source, filter, limit, options } = reading;
   await source.beforeRead?.();

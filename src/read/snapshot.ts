@@ -94,7 +94,10 @@ class SnapshotDraft implements Disposable {
     this.#isActiveFound = this.#active === null;
   }
 
-  /** Adds the next segment. Returns false if the segment is the active file, which was sealed meanwhile. */
+  /**
+   * Adds the next segment. Returns false if the segment is the active file, which a writer has renamed to a segment
+   * meanwhile. The caller must then not add newer segments.
+   */
   take(segment: ListedSegment): boolean {
     const active = this.#active;
     const opened = openSegment(this.#stack, this.#log, segment);

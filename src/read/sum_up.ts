@@ -1,6 +1,7 @@
 /**
- * Sums up the events of a log. The sums of an archive come from its rollup if the rollup can answer the question;
- * otherwise the archive is decoded. The active file and segments that are not archived yet are read.
+ * Sums up the events of a log. The sums of an archive come from its rollup, the file with its sums, if the rollup can
+ * answer the question; otherwise the archive is decoded. The active file and segments that are not archived yet are
+ * read.
  *
  * @module
  */
@@ -55,9 +56,12 @@ export interface SumsSink<T> {
 export interface SumsKind<T> {
   /** Whether the reasons of failures are needed. */
   readonly needsFailures: boolean;
-  /** Resolves with the totals of the groups of a table; null if the rollup does not have them. */
+  /** Resolves with the totals of the groups of events in a table of a rollup; null if the rollup does not have them. */
   totals(rollup: ReadRollup, table: RollupTable): Promise<readonly T[] | null>;
-  /** Returns the sums for costs and tokens, which sessions and cells have; null if more is needed. */
+  /**
+   * Returns the sums for stored costs and tokens. Null if the question needs other figures, which a rollup does not
+   * store for sessions and quarters of an hour.
+   */
   readonly fromSpend: ((state: SpendState) => T) | null;
 }
 
@@ -84,7 +88,7 @@ export const CALL_SUMS: SumsKind<CallTally> = {
 /** A log whose events can be read, followed and summed up. */
 export type SummedSource = QuerySource & FollowSource;
 
-/** The logs whose archives have sums, and functions that return how to read them. */
+/** For each registered object, such as a reader: a function that returns the log which the object reads. */
 const SOURCES = new WeakMap<object, () => SummedSource>();
 
 /** Registers an object whose events can be summed up, such as a reader. `source` throws if the object is closed. */
@@ -97,7 +101,7 @@ export function sumsSourceOf(owner: object): SummedSource | undefined {
   return SOURCES.get(owner)?.();
 }
 
-/** A question, and where its answer goes. */
+/** A question about the sums of a log, and the sink that receives the sums. */
 export interface Asked<T> {
   readonly question: SumsQuestion;
   readonly kind: SumsKind<T>;
@@ -137,11 +141,13 @@ async function addRollup<T>(
 ): Promise<boolean> {
   const { question, kind, sink } = asked;
   const { line } = archive;
-  // A rollup has no sums for a condition of the caller.
+  // A rollup (the stored sums of an archive) cannot answer a question with `where`, a function of the caller that
+  // checks each event.
   if (question.filter.where !== undefined) return false;
   const isWhole = isWholeIn(line, filter);
   const { timeZone } = question;
-  // Cells are quarters of an hour, so they cannot answer for an hour that begins within a quarter.
+  // The rollup has the sums of each quarter of an hour. They cannot answer for a time zone and a time in which an hour
+  // begins within such a quarter.
   if (timeZone !== null && !(Date.parse(line.min_ts ?? "") >= wholeQuartersSince(timeZone))) {
     return false;
   }
@@ -152,17 +158,22 @@ async function addRollup<T>(
   const table = await tableFor(question, kind, rollup);
   if (table === null) return false;
   const isFiltered = filter.types !== undefined || question.filter.sessionId !== undefined;
-  // A filter by type or session selects only strings, and the keys do not show which values were strings.
+  // A filter by type or session matches only values that are strings. A rollup stores numbers and other values as text
+  // too, so it cannot tell the string "1" from the number 1. If it has values that are not strings, the archive is
+  // decoded.
   if (isFiltered && table.hasOtherTypes) return false;
   const { failures } = rollup;
-  // The failures of a rollup are those of all its events.
+  // A rollup stores the failures of all its events together, so a filter by type or session cannot select some of them.
   if (kind.needsFailures && (failures === null || isFiltered && failures.length > 0)) return false;
   const isAdded = needsCells ? await addCells(table, filter, asked) : await addTotals(table, asked);
   if (isAdded && kind.needsFailures) sink.addFailures(failures!);
   return isAdded;
 }
 
-/** Adds the totals of a table. Resolves with `false`, and adds nothing, if the rollup does not have them. */
+/**
+ * Adds the totals of the groups in a table of a rollup. Resolves with `false`, and adds nothing, if the rollup does not
+ * have the totals.
+ */
 async function addTotals<T>(
   table: SummedTable<T>,
   { question, sink }: Asked<T>,
@@ -176,7 +187,10 @@ async function addTotals<T>(
   return true;
 }
 
-/** Adds the cells of a table that are in the window. Resolves with `false`, and adds nothing, if they are damaged. */
+/**
+ * Adds the cells of a table, the sums of each quarter of an hour, that are in the time window. Resolves with `false`,
+ * and adds nothing, if the cells are damaged.
+ */
 async function addCells<T>(
   table: SummedTable<T>,
   filter: EventFilter,
@@ -187,7 +201,8 @@ async function addCells<T>(
   const { isSelected, keyOf } = groupsOf(table, question);
   for (const [quarter, group, ...state] of cells) {
     const startMs = quarter === null ? null : quarter * QUARTER_MS;
-    // Only the edges of the window can cut a quarter, and the caller has checked that they do not.
+    // The caller has checked that the time window does not divide the events of any quarter. So the events of a quarter
+    // are either all in the window or all outside.
     const isInWindow = startMs === null
       ? !filter.isTimed
       : startMs + QUARTER_MS > filter.sinceMs && startMs < filter.untilMs;
@@ -209,22 +224,24 @@ function groupsOf(
   };
 }
 
-/** A table of a rollup, and how its sums are read. */
+/**
+ * A table of a rollup, which has the sums of the events of an archive by some fields, and functions that read the sums.
+ */
 interface SummedTable<T> extends RollupGroups {
   /** The names of the fields by which the events are grouped. */
   readonly by: readonly string[];
   /** Resolves with the totals of the groups, in the order of the keys; null if the rollup does not have them. */
   totals(): Promise<readonly T[] | null>;
-  /** Resolves with the cells; null if they are damaged. */
+  /** Resolves with the cells, the sums of each group in each quarter of an hour; null if they are damaged. */
   cells(): Promise<readonly StoredCell[] | null>;
 }
 
-/** The field of the table of sessions. */
+/** The name of the field by whose values the table of sessions groups the events. */
 const SESSION = "session_id";
 
 /**
- * Resolves with the first table that has the fields of the question and of its filter; null if no table has them, or if
- * the table is damaged.
+ * Resolves with the first table of a rollup that groups by all fields of the question and of its filter; null if there
+ * is no such table, or if it is damaged.
  */
 async function tableFor<T>(
   { by, filter: { eventType, sessionId } }: SumsQuestion,

@@ -1,5 +1,6 @@
 /**
- * Lists the spans of a log that have begun and not ended.
+ * Lists the spans of a log that have begun and not ended. A span is a call of which the beginning and the end are
+ * logged.
  *
  * @module
  */
@@ -137,7 +138,7 @@ async function complete(
 
 /** Yields the events of a file that may belong to spans. */
 async function* spanEventsIn(file: SnapshotFile, reading: Reading): AsyncGenerator<AuditEvent> {
-  // Every event of a span has a member named "span".
+  // Every event of a span has a member named "span", so lines without this name are not parsed.
   const lineTest = new LineTest({ strings: [["span"]] });
   for await (const events of eventsIn(file, reading, { lineTest, order: "asc" })) yield* events;
 }

@@ -31,7 +31,10 @@ export interface KnownArchive extends LogFile {
   readonly line: ArchiveLine;
 }
 
-/** Decides which archives are taken as a whole. */
+/**
+ * Decides which archives are taken as a whole: for such an archive, the caller uses the stored sums, and the events are
+ * not read.
+ */
 export interface ArchiveTaker {
   /**
    * Called once, before the first file is read.
@@ -41,12 +44,13 @@ export interface ArchiveTaker {
   plan?(files: readonly LogFile[]): void;
   /**
    * Called for each archive that may hold a selected event. Returns or resolves with `true` if the caller has the sums
-   * of the archive, so that its events are not read. If the result is `false`, the taker must not have changed.
+   * of the archive, so that its events are not read. If the result is `false`, the taker must not have added the sums,
+   * because the events are then read one by one and would count twice.
    */
   take(archive: KnownArchive): boolean | Promise<boolean>;
 }
 
-/** Which events are read, and how. */
+/** The filter and the order of the events to read, and the report for damage. */
 export interface PartialReading {
   readonly filter: EventFilter;
   readonly order: "asc" | "desc";
