@@ -66,7 +66,7 @@ function byCost(
   return b.usd - a.usd || ((a.name ?? "") < (b.name ?? "") ? -1 : 1);
 }
 
-/** Checks all figures against independent sums over the events in the range. */
+/** Checks all figures of a report against sums that the test itself computes from the events in the report's range. */
 async function checkData(data: ReportData, events: readonly AuditEvent[]): Promise<void> {
   const timed = events.filter(isTimed);
   const times = timed.map(msOf);
@@ -132,26 +132,26 @@ async function checkBuckets(data: ReportData, timed: readonly AuditEvent[]): Pro
   assertEquals(found, timed.length);
 }
 
-Deno.test("ReportAggregate returns the same figures as independent sums and the metrics", async () => {
+Deno.test("ReportAggregate returns the same figures as sums that the test computes, and as the metrics functions", async () => {
   for (const [seed, days] of [[1, 0.1], [2, 2], [3, 40], [4, 2_000]] as const) {
     const events = randomEvents(seed, days);
     const data = dataOf(events, { timeZone: "Europe/Berlin" });
     await checkData(data, events);
     const endMs = (Math.floor(data.lastMs! / MINUTE_MS) + 1) * MINUTE_MS;
     assertEquals(data.endMs, endMs);
-    // `hourlySpend()` includes an event exactly at the end of its hours, but the report does not. So `now` is a little
-    // before that end.
+    // `hourlySpend()` includes an event exactly at the end of its hours, but the report does not. So `now` is half a
+    // millisecond before that end.
     const spend = (hours: number) =>
       hourlySpend(ReadableStream.from(events), { hours, now: () => endMs - 0.5 });
     assertEquals([data.lastHourUsd, data.lastDayUsd], [await spend(1), await spend(24)]);
   }
 });
 
-Deno.test("ReportAggregate includes the start of its range and excludes the end", async () => {
+Deno.test("ReportAggregate includes events at the start of its time range and excludes events at the end", async () => {
   for (const [seed, days] of [[5, 0.2], [6, 3], [7, 60]] as const) {
     const events = randomEvents(seed, days);
     const times = events.filter(isTimed).map(msOf).sort((a, b) => a - b);
-    // The start and the end of the range are times of events.
+    // The start and the end of the range are times of events. So the test detects whether each of the two counts.
     const [since, until] = [times[200]!, times[1_300]!];
     const within = events.filter((event) => msOf(event) >= since && msOf(event) < until);
     assert(within.length >= 1_000 && within.length < 1_101, `${within.length} events`);
@@ -249,7 +249,7 @@ Deno.test("ReportAggregate counts events without a time, but not their costs", (
   assertEquals(data.buckets.map(({ accuracy }) => accuracy.totalNav), [1]);
 });
 
-Deno.test("ReportAggregate combines all models, and all event types, after the first 256", () => {
+Deno.test("ReportAggregate combines all models after the first 256, and all event types after the first 256", () => {
   const events = Array.from({ length: 600 }, (_, n) => ({
     ts: new Date(START + n * MINUTE_MS).toISOString(),
     event: `type ${n % 300}`,

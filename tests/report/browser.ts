@@ -1,5 +1,5 @@
 /**
- * Opens pages in a real headless browser, and records the requests and the messages of each page.
+ * Opens pages in a real headless browser, and records the network requests and the console messages of each page.
  *
  * @module
  */
@@ -12,12 +12,12 @@ import { findTool } from "../run_command.ts";
 
 type BrowserTest = (browser: Browser) => Promise<void>;
 
-/** Registers a test that needs a browser. */
+/** Registers a test that opens pages in a browser, and is skipped if Chromium is not installed. */
 export function browserTest(name: string, test: BrowserTest): Promise<void> {
   return testNeeding("chromium", name, () => withBrowser(test));
 }
 
-/** Registers a test of the long suite that needs a browser. */
+/** Registers a test that opens pages in a browser, and that only the long suite runs. */
 export function longBrowserTest(name: string, test: BrowserTest): Promise<void> {
   return longTest(name, () => withBrowser(test), ["chromium"]);
 }
@@ -31,10 +31,10 @@ async function withBrowser(test: BrowserTest): Promise<void> {
   }
 }
 
-/** An open page, with the requests and the messages of the page. */
+/** An open page, with the recorded requests and messages. */
 export interface WatchedPage extends AsyncDisposable {
   readonly page: Page;
-  /** The URLs that the page requested, without the page itself. */
+  /** The URLs that the page requested. The URL of the page itself is not listed. */
   readonly requests: string[];
   /** The messages of the page on the console, including errors and policy violations, and its dialogs. */
   readonly messages: string[];

@@ -8,7 +8,7 @@ import { tempDir } from "../temp_dir.ts";
 const START = Date.UTC(2026, 1, 13, 14);
 const MINUTE_MS = 60_000;
 
-/** Returns the cells of the rows of the budgets table of a page. */
+/** Returns the texts in the cells of the budgets table of a page, row by row. */
 function budgetRows(page: string): string[][] {
   const [, section = ""] = /<div class="scroll" id="budgets"[^>]*>(.*?)<\/div>/s.exec(page) ?? [];
   return section.split("<tr>").slice(2).map((row) =>
@@ -16,7 +16,7 @@ function budgetRows(page: string): string[][] {
   );
 }
 
-Deno.test("renderReport() shows the budgets at the end of its range, and the holds and refusals within the range", async () => {
+Deno.test("renderReport() shows the budgets at the end of its time range, and counts the holds and refusals within the range", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   let nowMs = START;
@@ -68,7 +68,7 @@ Deno.test("BudgetTally distinguishes budgets with the same name in events of dif
   assertEquals(figures, [["a", 0.25, 1], ["b", 0.75, 1]]);
 });
 
-Deno.test("renderReport() shows the state of the budgets even if its range begins after the last event", async () => {
+Deno.test("renderReport() shows the state of the budgets even if the time range of the report begins after the last event", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   await using log = await AuditLog.open({ path, now: () => START, logger: silent });

@@ -1,5 +1,5 @@
 /**
- * A proxy in front of a server. A test can cut the connections of the proxy.
+ * A proxy in front of an HTTP server. A test can cut the connections to simulate a network failure.
  *
  * @module
  */
@@ -7,7 +7,10 @@
 const decoder = new TextDecoder("latin1");
 const encoder = new TextEncoder();
 
-/** A proxy that forwards connections. In requests, the address of the server replaces the address of the proxy. */
+/**
+ * A proxy that forwards connections to an HTTP server. In requests, the proxy replaces its own address by the address
+ * of the server.
+ */
 export class CuttableProxy implements AsyncDisposable {
   /** The URL of the proxy, to use instead of the URL of the server. */
   readonly url: string;
@@ -30,12 +33,12 @@ export class CuttableProxy implements AsyncDisposable {
   /** Closes every connection, and rejects new connections. */
   cut(): void {
     this.#listener.close();
-    // A connection may have ended already. Disposing of it again has no effect.
+    // A connection may have ended already. Disposing of an ended connection has no effect.
     for (const connection of this.#connections) connection[Symbol.dispose]();
     this.#connections.clear();
   }
 
-  /** Accepts connections again. */
+  /** Accepts connections again after `cut()`, on the same port. */
   mend(): void {
     this.#listener = Deno.listen({ hostname: "127.0.0.1", port: this.#port });
     this.#accepting = this.#accept(this.#listener);
@@ -67,7 +70,7 @@ export class CuttableProxy implements AsyncDisposable {
   }
 
   #pass(from: ReadableStream<Uint8Array<ArrayBuffer>>, to: Deno.Conn): void {
-    // Errors are expected, because tests cut connections.
+    // Errors are ignored, because connections fail when a test cuts them.
     const passed = from.pipeTo(to.writable).catch(() => {});
     this.#passing.add(passed);
   }

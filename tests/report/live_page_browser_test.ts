@@ -40,7 +40,7 @@ await browserTest(
     await newest.filter({ hasText: "mended" }).waitFor();
     assertEquals(await page.locator("#event-count").innerText(), "5");
     assertEquals(await page.locator("#usd").innerText(), "$1.25");
-    // The browser itself reports connections that fail.
+    // The browser itself logs a message for each failed connection. These messages are not errors of the page.
     assertEquals(messages.filter((message) => !message.includes("net::ERR_")), []);
     const asked = new Set(requests.map((request) => new URL(request).pathname));
     assertEquals([...asked], ["/events"]);
@@ -103,7 +103,8 @@ await browserTest(
       );
     const [before, topBefore] = [await place(), await top()];
     assertEquals([before["focus"], before["scrolled"], before["isOpen"]], ["events", 120, true]);
-    // This event adds rows to the table that was opened, which is above the list of events on the page.
+    // The table that was opened is above the list of events on the page. The next event adds rows to this table, so the
+    // list would move down if the page did not scroll.
     nowMs += 600_000;
     await log.log("last", { cost: 0.25 });
     await page.locator("#events tbody tr").first().filter({ hasText: "last" }).waitFor({

@@ -3,7 +3,7 @@ import { renderReport } from "@vivarium/scout/report";
 import type { BucketFigures } from "../../src/report/aggregate.ts";
 import { mainRange } from "../../src/report/main_range.ts";
 
-/** Returns buckets with these numbers of events. */
+/** Returns time buckets, one for each number of events in `counts`. */
 function bucketsOf(counts: readonly number[]): BucketFigures[] {
   return counts.map((events, n) =>
     ({ firstMs: n, lastMs: n, events }) as Partial<BucketFigures> as BucketFigures
@@ -14,22 +14,34 @@ const EMPTY = Array.from({ length: 50 }, () => 0);
 
 for (
   const [what, counts, expected] of [
-    ["one early event", [1, ...EMPTY, 90, 9], { firstMs: 51, lastMs: 52, outside: 1 }],
-    ["one late event", [90, 9, ...EMPTY, 1], { firstMs: 0, lastMs: 1, outside: 1 }],
-    ["one event in a thousand at each end", [1, ...EMPTY, 1_998, ...EMPTY, 1], {
+    ["one event long before all others", [1, ...EMPTY, 90, 9], {
+      firstMs: 51,
+      lastMs: 52,
+      outside: 1,
+    }],
+    ["one event long after all others", [90, 9, ...EMPTY, 1], {
+      firstMs: 0,
+      lastMs: 1,
+      outside: 1,
+    }],
+    ["one event of two thousand at each end of the time range", [1, ...EMPTY, 1_998, ...EMPTY, 1], {
       firstMs: 51,
       lastMs: 51,
       outside: 2,
     }],
-    ["two events of a hundred at one end", [2, ...EMPTY, 98], null],
-    ["few events", [1, ...EMPTY, 8], null],
-    ["a main range of a half", [1, 0, 50, 50, 50], null],
-    ["events in every bucket", [5, 5, 5, 5], null],
-    ["one bucket", [100], null],
-    ["no bucket", [], null],
+    ["two events of a hundred at one end of the time range", [2, ...EMPTY, 98], null],
+    ["an early event among only nine events", [1, ...EMPTY, 8], null],
+    [
+      "an early event and a main range of more than half of the time range",
+      [1, 0, 50, 50, 50],
+      null,
+    ],
+    ["five events in every time bucket", [5, 5, 5, 5], null],
+    ["a single time bucket", [100], null],
+    ["no time bucket", [], null],
   ] as const
 ) {
-  Deno.test(`mainRange() of ${what} returns ${expected === null ? "null" : "the range without the outliers"}`, () => {
+  Deno.test(`mainRange() returns ${expected === null ? "null" : "the range without the outliers"} for ${what}`, () => {
     assertEquals(mainRange(bucketsOf(counts)), expected);
   });
 }

@@ -72,7 +72,7 @@ for (const [name, value, error, says] of REFUSED) {
   });
 }
 
-Deno.test("resolveReportOptions() cuts a long value in its message", () => {
+Deno.test("resolveReportOptions() shortens a long value in its error message", () => {
   const timeZone = "x".repeat(10_000);
   const { message } = assertThrows(() => resolveReportOptions({ timeZone }), RangeError);
   assertEquals(message.length < 300, true);

@@ -25,7 +25,7 @@ import { UNSAFE } from "../cli/unsafe_text.ts";
 const START = Date.UTC(2026, 9, 24, 20);
 const HOUR_MS = 3_600_000;
 
-/** Returns events of a day and a half, in which clocks are set back. */
+/** Returns random events of a day and a half, during which the clocks of Europe/Berlin are set back by an hour. */
 function randomEvents(): AuditEvent[] {
   const random = new SeededRandom(7);
   const types = ["nav", "nav", "brief", "validation_fail", "gate_compress", "gate_escalate"];
@@ -58,7 +58,7 @@ async function writeReport(dir: TempDir, path: string, options: ReportOptions): 
   return toFileUrl(file).href;
 }
 
-/** Returns the first number in a text of the page. */
+/** Returns the first number in a text that the page shows. */
 function numberIn(text: string): number {
   const [shown = ""] = text.match(/-?[\d,]*\.?\d+/) ?? [];
   return Number(shown.replaceAll(",", ""));
@@ -183,7 +183,10 @@ const HOSTILE = [
   "constructor",
 ];
 
-/** Returns a text as the page shows it: characters that could change the text around it are escaped, as in JSON. */
+/**
+ * Returns a text as the page shows it: characters that could change how the text around them looks are escaped, as in
+ * JSON.
+ */
 function escaped(text: string): string {
   return [...text].map((character) => {
     if (!UNSAFE.test(character) && character !== "\u2028" && character !== "\u2029") {

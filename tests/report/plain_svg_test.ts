@@ -99,7 +99,7 @@ function textsOf(node: Node): string[] {
   return node.children.flatMap((child) => typeof child === "string" ? [child] : textsOf(child));
 }
 
-/** Returns the texts of a drawing, in order. */
+/** Returns the texts that an SVG drawing shows, in order. */
 function wordsOf(svg: string): string[] {
   return nodesOf(parsed(svg)).filter(({ name }) => name === "text").flatMap(textsOf);
 }
@@ -108,7 +108,10 @@ const ELEMENTS = /^(?:svg|g|path|text|tspan|rect|circle|line|polyline|defs|clipP
 const ATTRIBUTES =
   /^(?:viewBox|d|x|y|width|height|transform|fill|id|clip-path|text-anchor|dominant-baseline|stroke(?:-width|-dasharray|-linecap|-linejoin)?)$/;
 
-/** Checks that a drawing has no scripts and no styles, and that its identifiers are unique on the page. */
+/**
+ * Checks that an SVG drawing has no scripts and no styles, and that its identifiers start with a prefix that is unique
+ * on the page.
+ */
 function checkPlain(svg: string, name: string): void {
   const nodes = nodesOf(parsed(svg));
   assertEquals(nodes[0]?.name, "svg");
@@ -144,7 +147,7 @@ function randomData(seed: number, names: readonly string[]): ReportData {
   return aggregate.data();
 }
 
-/** Returns every drawing of every chart, with the prefix of the identifiers in the drawing. */
+/** Returns a wide and a narrow SVG drawing of every chart of a report, each with the prefix of its identifiers. */
 function drawingsOf(data: ReportData): [name: string, svg: string][] {
   const options = { timeZone: "Europe/Berlin", budgetPerHour: 5 };
   const charts = {
@@ -172,7 +175,7 @@ Deno.test(
         assert(wordsOf(svg).length > 0 && svg.includes("<path "));
       }
     }
-    assert(clips > 0, "no drawing refers to a part of itself");
+    assert(clips > 0, "no drawing has a clip path, whose identifier must be unique");
   },
 );
 
@@ -186,7 +189,7 @@ Deno.test("plainSvg() shows markup in names as text", () => {
   }
 });
 
-/** Returns the SVG that ECharts draws, unchanged. */
+/** Returns the SVG that ECharts draws for a chart, before `plainSvg()` simplifies it. */
 function drawn(option: EChartsOption): string {
   const chart = init(null, null, { renderer: "svg", ssr: true, width: 400, height: 300 });
   // The animation loop must not start, because its timer would outlive the chart.
@@ -226,7 +229,7 @@ Deno.test(
   },
 );
 
-/** Returns the shapes of a drawing in order, by color and transformation. */
+/** Returns the paths of an SVG drawing. Paths with the same colors and transformation are joined in their order. */
 function shapesOf(svg: string): Map<string, string> {
   const shapes = new Map<string, string>();
   for (const { name, attributes } of nodesOf(parsed(svg))) {

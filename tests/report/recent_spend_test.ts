@@ -69,7 +69,7 @@ Deno.test("RecentSpend with an end time sums up the hours before that time, exac
   }
 });
 
-Deno.test("RecentSpend with an end time includes an event exactly one hour before it, but no earlier event", () => {
+Deno.test("RecentSpend with an end time includes an event exactly one hour before that time, but no earlier event", () => {
   const recent = new RecentSpend(START);
   recent.add(START - HOUR_MS - 1, 1);
   recent.add(START - HOUR_MS, 2);
@@ -79,7 +79,7 @@ Deno.test("RecentSpend with an end time includes an event exactly one hour befor
   assertEquals([recent.usdOf(1), recent.usdOf(2), recent.usdOf(24)], [6, 7, 15]);
 });
 
-Deno.test("RecentSpend moves its end to a newer event, even if the event has no cost", () => {
+Deno.test("RecentSpend without an end time moves its end to a newer event, even if the event has no cost", () => {
   const recent = new RecentSpend(Infinity);
   recent.add(START, 1);
   recent.add(START + 23 * HOUR_MS, 0);
@@ -104,7 +104,7 @@ Deno.test("RecentSpend returns the spend of the last day after any event of a lo
   for (const [n, { epochMs, usd }] of costs.entries()) {
     recent.add(epochMs, usd);
     if (n % 10 !== 9) continue;
-    // These costs span more than a day.
+    // The last 51 costs span more than a day, so all older costs are outside of the last 24 hours.
     const last = costs.slice(Math.max(0, n - 50), n + 1);
     assertEquals(recent.usdOf(24), spendOf(last, 24, recent.endMs!));
   }

@@ -1,6 +1,7 @@
 /**
- * Compares reports that take archives from their rollups, the sums beside them, with reports on every event of the same
- * log. Also compares the decisions of the gate.
+ * A rollup is a file with the sums of the events in one archive, so that a report need not decode the archive. Compares
+ * reports that use rollups with reports that read every event of the same log. Compares the gate metrics in the same
+ * way.
  */
 import { assert, assertEquals } from "@std/assert";
 import { basename } from "@std/path";
@@ -35,7 +36,10 @@ import {
 
 const DAY_MS = 24 * HOUR_MS;
 
-/** Returns an object with the methods of a reader, which is not a reader, so that a report on it reads every event. */
+/**
+ * Returns an object that has only the method `query()` of a reader. A report on this object cannot use rollups, so it
+ * reads every event.
+ */
 function withoutSums(reader: AuditReader): AuditReader {
   return { query: reader.query.bind(reader) } as unknown as AuditReader;
 }
@@ -56,7 +60,10 @@ function randomOptions(random: SeededRandom): ReportOptions {
   };
 }
 
-/** Compares two reports. The difference of two whole pages would be too long to read. */
+/**
+ * Checks that two reports are the same. Compares only the lines that differ, because the difference of two whole pages
+ * would be too long to read.
+ */
 function assertSamePage(found: Report, expected: Report, place: string): void {
   const [lines, others] = [found, expected].map(({ page }) => page.split("\n"));
   const differing = lines!.filter((line, n) => line !== others![n]);
@@ -64,7 +71,10 @@ function assertSamePage(found: Report, expected: Report, place: string): void {
   assertEquals(found.events, expected.events, place);
 }
 
-/** Reports on a random log, and compares the pages. Returns the number of archives that the report did not open. */
+/**
+ * Creates a random log, and checks that reports that may use rollups equal reports that read every event. Resolves with
+ * the number of archives that the former reports did not open.
+ */
 async function checkReports(seed: number): Promise<number> {
   const random = new SeededRandom(seed);
   const disk = await randomLog(random);
@@ -95,7 +105,10 @@ async function checkReports(seed: number): Promise<number> {
   return spared;
 }
 
-/** Compares the figures of a report that follows the log with those of all its events. */
+/**
+ * Checks that a report that follows the log and may use rollups has the same figures as a report that reads every event
+ * of the log.
+ */
 async function assertSameLiveReport(
   reader: AuditReader,
   { since, timeZone }: ReportOptions,
@@ -128,7 +141,7 @@ async function assertSameLiveReport(
 }
 
 await sampledTest(
-  "Reports and gate metrics of random logs are the same from rollups as from the events",
+  "Reports and gate metrics of random logs are the same from rollups (stored sums of archives) as from the events",
   0.08,
   async (extent) => {
     let spared = 0;
@@ -137,7 +150,9 @@ await sampledTest(
   },
 );
 
-/** Returns a log of six archives, each with 60 events of one day, and an active file with one event. */
+/**
+ * Resolves with the disk of a log of six archives, each with 60 events of one day, and an active file with one event.
+ */
 async function sixDays(
   more: (log: AuditLog, day: number) => Promise<void> = () => Promise.resolve(),
 ): Promise<SimulatedDisk> {
@@ -160,9 +175,13 @@ async function sixDays(
 }
 
 const FIRST_MS = Date.UTC(2026, 1, 2);
-/** Options of a report on six archives and an active file, and the archives that must be decoded, by their places. */
+/**
+ * For a report with these options on the log of `sixDays()`: the archives that the report must decode, numbered 0 to 5.
+ * For all other archives in its range, the report uses the rollups.
+ */
 const DECODED: [options: ReportOptions, archives: number[]][] = [
-  // The newest event of archive 4 is exactly a day older than that of archive 5.
+  // The report decodes the archives with events of the last day. The newest event of archive 4 is exactly a day older
+  // than that of archive 5.
   [{}, [4, 5]],
   [{ timeZone: "Asia/Kathmandu" }, [4, 5]],
   [{ timeZone: "+05:37" }, [0, 1, 2, 3, 4, 5]],
@@ -174,7 +193,7 @@ const DECODED: [options: ReportOptions, archives: number[]][] = [
   [{ since: FIRST_MS, until: FIRST_MS + DAY_MS }, [0]],
 ];
 for (const [options, archives] of DECODED) {
-  Deno.test(`A report decodes only the archives ${archives.join(", ")} of six for ${JSON.stringify(options)}`, async () => {
+  Deno.test(`A report with the options ${JSON.stringify(options)} decodes only the archives ${archives.join(", ")} of the archives 0 to 5`, async () => {
     const disk = await sixDays();
     const names = stampsOn(disk).map((stamp) => basename(files.archive(stamp)));
     const counts = new CountingFileSystem(disk.process());
@@ -186,7 +205,7 @@ for (const [options, archives] of DECODED) {
   });
 }
 
-Deno.test("A report decodes the archives since the newest state of the budgets", async () => {
+Deno.test("A report decodes the archive with the newest recorded state of the budgets, and all later archives", async () => {
   const disk = await sixDays(async (log, day) => {
     if (day !== 1 && day !== 3) return;
     const budget = await log.budget({ name: "run", limit: { usd: 900 }, hours: 720 });
@@ -199,7 +218,8 @@ Deno.test("A report decodes the archives since the newest state of the budgets",
   assertEquals(new Set(counts.archivesOpened).size, 3);
   assert(report.page.includes("<bdi>run</bdi>"));
   assertSamePage(report, await reportOn(withoutSums(reader)), "");
-  // The archive of day 2 is not decoded, so the state of the budgets before it must not be continued.
+  // The report from day 2 on does not decode the archive of day 2. So it must not continue the budget amounts that it
+  // knows from before day 2.
   const since = { since: FIRST_MS + 2 * DAY_MS };
   const later = await reportOn(reader, since);
   assertSamePage(later, await reportOn(withoutSums(reader), since), "");
@@ -238,7 +258,7 @@ Deno.test("A report with bars of less than a quarter of an hour decodes every ar
   assertSamePage(report, await reportOn(withoutSums(reader), options), "");
 });
 
-Deno.test("gateMetrics() decodes only the archives with the last decisions and those that since cuts", async () => {
+Deno.test("gateMetrics() decodes only the archives with the last decisions, and an archive that begins before since and ends after it", async () => {
   const disk = await sixDays();
   const counts = new CountingFileSystem(disk.process());
   const platform = { fileSystem: counts, clock: new SimulatedClock() };

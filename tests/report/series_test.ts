@@ -31,7 +31,10 @@ function exactSum(terms: readonly number[]): number {
   return Math.sumPrecise(terms) + 0;
 }
 
-/** Returns models with these costs, and two buckets. The first bucket has a quarter of each cost. */
+/**
+ * Returns models with these costs, and two time buckets. The first bucket has a quarter of each cost, the second the
+ * rest.
+ */
 function spendOf(costs: readonly number[], others?: number) {
   const all = others === undefined ? costs : [...costs, others];
   const models: Named<ModelFigures> = {
@@ -47,7 +50,7 @@ function seriesOf(costs: readonly number[], others?: number) {
   return spendSeries(models, buckets);
 }
 
-/** Returns costs of which each is half of the previous cost, such as 128, 64, 32. */
+/** Returns costs in descending order. Each cost is half of the previous one, such as 128, 64, 32. */
 function halving(count: number): number[] {
   return Array.from({ length: count }, (_, index) => 2 ** (7 - index));
 }
@@ -88,7 +91,7 @@ Deno.test("spendSeries() leaves out models without a cost, and returns the value
   assertEquals(seriesOf([0, 0], 0), []);
 });
 
-Deno.test("spendSeries() labels combined models without a number if their exact number is unknown", () => {
+Deno.test("spendSeries() labels combined models as others, without their number, if the exact number is unknown", () => {
   const last = seriesOf(halving(10), 1).at(-1);
   const usd = exactSum([...halving(10).slice(8), 1]);
   assertEquals(last, { label: "others", color: "others", usd, values: [usd / 4, usd * 3 / 4] });

@@ -4,7 +4,7 @@ import { type ReportServer, serveReport, type ServeReportOptions } from "@vivari
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
 
-/** A log, and the server of the report on the log. */
+/** A log, and a server of the live report on this log. */
 class Served implements AsyncDisposable {
   readonly #stack: AsyncDisposableStack;
   readonly log: AuditLog;
@@ -32,7 +32,10 @@ class Served implements AsyncDisposable {
     return Number(new URL(this.server.url).port);
   }
 
-  /** Sends the lines of a request unchanged, and resolves with the whole response. */
+  /**
+   * Sends the lines of an HTTP request unchanged, unlike `fetch()`, which sets its own Host header. Resolves with the
+   * whole response.
+   */
   async answerTo(...lines: readonly string[]): Promise<string> {
     using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
     const request = [...lines, "Connection: close", "", ""].join("\r\n");
@@ -56,7 +59,7 @@ class Served implements AsyncDisposable {
   }
 }
 
-/** The update stream of a page. */
+/** The stream of updates that the server sends to an open page. */
 class Updates implements AsyncDisposable {
   readonly #reader: ReadableStreamDefaultReader<string>;
   #text = "";
@@ -237,7 +240,7 @@ Deno.test("serveReport() answers requests for the names in allowHosts, with any 
 });
 
 Deno.test(
-  "serveReport() sends the sections that changed since the page's version, and all sections for an unknown version",
+  "serveReport() sends the sections that changed since the version of the open page, or all sections if it does not know the version",
   async () => {
     // All events are in one minute, because a longer time range would change all charts.
     let second = 0;

@@ -14,7 +14,10 @@ function tallyOf(events: readonly SessionEvent[], sessionsMax?: number): Session
   return tally;
 }
 
-/** Returns costs of recurring expensive and cheap sessions. The costs add up without rounding. */
+/**
+ * Returns random events of sessions. A few sessions are expensive and occur often; the others are cheap. The costs are
+ * multiples of 1/1024 USD, so sums have no rounding errors.
+ */
 function randomEvents(seed: number, sessions: number): SessionEvent[] {
   const random = new SeededRandom(seed);
   return Array.from({ length: 2_000 }, () => {
@@ -40,7 +43,7 @@ function figuresOf(events: readonly SessionEvent[]): SessionFigures[] {
     .sort((a, b) => b.usd - a.usd || (a.id < b.id ? -1 : 1));
 }
 
-Deno.test("SessionTally returns exact figures as long as no session is dropped", () => {
+Deno.test("SessionTally returns exact figures as long as it has room for all sessions", () => {
   for (let seed = 1; seed <= 10; seed++) {
     const events = randomEvents(seed, 50);
     const expected = figuresOf(events);
@@ -59,7 +62,7 @@ Deno.test("SessionTally sums up costs exactly in any order", () => {
   assertEquals(tallyOf(events.toReversed()).dearest(1)[0]?.usd, usd);
 });
 
-Deno.test("SessionTally states the maximum missing cost of each session after it dropped sessions", () => {
+Deno.test("SessionTally states the maximum missing cost of each session after it dropped sessions for lack of room", () => {
   let missing = 0;
   for (let seed = 1; seed <= 40; seed++) {
     const events = randomEvents(seed, 100);
@@ -92,7 +95,7 @@ Deno.test("SessionTally returns exact figures of expensive sessions among many c
   assertEquals(tally.count, null);
 });
 
-Deno.test("SessionTally returns the number of sessions until a session is dropped", () => {
+Deno.test("SessionTally returns the number of sessions, or null after it dropped a session for lack of room", () => {
   const events = Array.from({ length: 5 }, (_, n) => ({ id: `${n}`, usd: 1, epochMs: n }));
   assertEquals(tallyOf(events, 5).count, 5);
   assertEquals(tallyOf([...events, ...events], 5).count, 5);

@@ -35,7 +35,7 @@ function zoned(ms: number, timeZone: string): Temporal.ZonedDateTime {
   return Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(timeZone);
 }
 
-/** Returns the start of the bucket that contains a time, computed only with calendar functions. */
+/** Returns the expected start of the bucket that contains a time, computed only with calendar functions. */
 function beginningOf(ms: number, { widthMs, timeZone }: { widthMs: number; timeZone: string }) {
   const time = zoned(ms, timeZone);
   if (widthMs >= WEEK_MS) {
@@ -60,7 +60,10 @@ function contentsOf(buckets: readonly Bucket<Times>[]): [startMs: number, times:
   );
 }
 
-/** Checks that buckets of times equal an independent grouping, for three orders in which the times are added. */
+/**
+ * Checks that TimeBuckets groups times as independent calendar functions do, whether the times are added in ascending,
+ * descending or random order.
+ */
 function checkBuckets(timeZone: string, times: readonly number[], random: SeededRandom): void {
   const sorted = times.toSorted((a, b) => a - b);
   const shuffled = times.map((ms) => ({ ms, place: random.below(2 ** 32) }))
@@ -76,7 +79,10 @@ function checkBuckets(timeZone: string, times: readonly number[], random: Seeded
   }
 }
 
-/** Checks that the buckets adjoin, and span exactly the range from the first to the last time. */
+/**
+ * Checks that each bucket starts at the end of the bucket before, and that all buckets span exactly the range from the
+ * first to the last time.
+ */
 function checkRange(list: readonly Bucket<Times>[], sorted: readonly number[]): void {
   const [first, last] = [list[0]!, list.at(-1)!];
   assert(first.startMs <= sorted[0]! && sorted[0]! < first.endMs);
@@ -258,7 +264,8 @@ Deno.test("TimeBuckets accepts the years 0001 and 9999, and the first and the la
 });
 
 /**
- * Time zones whose clocks changed by half an hour, by several hours or by a day, or at an unusual time such as 00:01.
+ * Time zones in which clocks once changed by half an hour, by several hours or by a day, or at an unusual time such as
+ * 00:01.
  */
 const ODD_ZONES = [
   "America/Caracas",
@@ -281,7 +288,10 @@ function changesOf(timeZone: string): number[] {
   return changes;
 }
 
-/** Checks that the buckets of times around a clock change adjoin, and that each time is in the right bucket. */
+/**
+ * Checks, for several time ranges around a clock change, that the buckets have no gaps and that each time is in the
+ * right bucket.
+ */
 function checkAround(changeMs: number, timeZone: string): void {
   const times = Array.from({ length: 60 }, (_, n) => changeMs + (n - 30) * 7 * MINUTE_MS + 1);
   for (

@@ -5,7 +5,9 @@ import { resolveReportOptions } from "../../src/report/options.ts";
 import { updateStream, versionText } from "../../src/report/update_stream.ts";
 import { type Clock, systemClock } from "../../src/platform/clock.ts";
 
-/** A clock whose timers keep the process alive, because this test has no server that keeps it alive. */
+/**
+ * A clock whose timers keep the process alive. The timers of the real clock do not, because normally the server does.
+ */
 const clock: Clock = {
   ...systemClock,
   startTimer(delayMs, callback) {
@@ -53,7 +55,10 @@ class Fed implements Disposable {
 
 const decoder = new TextDecoder();
 
-/** Returns a reader of the update stream as text. The stream creates an update only when the reader requests one. */
+/**
+ * Returns a reader that decodes the update stream to text. The stream creates an update only when the reader requests
+ * one.
+ */
 function readerOf(
   { live, ending }: Fed,
   from: string,
@@ -68,7 +73,7 @@ function readerOf(
 }
 
 Deno.test(
-  "updateStream() sends a slow browser a single update with all changes",
+  "updateStream() sends a slow browser a single update with all changes since its previous update",
   async () => {
     using fed = new Fed();
     await fed.add(1, 1);
@@ -90,7 +95,7 @@ Deno.test(
 );
 
 Deno.test(
-  "updateStream() sends all sections if the server does not know the version that the browser has",
+  "updateStream() sends all sections of the page if the server does not know the version that the browser has",
   async () => {
     using fed = new Fed();
     await fed.add(1, 1);
