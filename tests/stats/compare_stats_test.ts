@@ -37,12 +37,15 @@ function repeated(count: number, fields: Omit<AuditEvent, "event">): AuditEvent[
   return Array.from({ length: count }, () => ({ event: "llm_call", ...fields }));
 }
 
-/** Calls of which the first `failed` have the status "error". */
+/** Returns `count` calls. The first `failed` of them have the status "error". */
 function calls(count: number, failed: number): AuditEvent[] {
   return [...repeated(failed, { status: "error" }), ...repeated(count - failed, { status: "ok" })];
 }
 
-/** Intervals of method 10 from R. G. Newcombe, "Interval Estimation for the Difference", 1998, table II. */
+/**
+ * Published confidence intervals of the difference of two error rates, b minus a, from R. G. Newcombe, "Interval
+ * Estimation for the Difference", 1998, table II, method 10. Each rate is given as [failed calls, calls].
+ */
 const NEWCOMBE: [a: [number, number], b: [number, number], low: number, high: number][] = [
   [[48, 80], [56, 70], 0.0524, 0.3339],
   [[3, 10], [9, 10], 0.1705, 0.8090],
@@ -91,7 +94,7 @@ Deno.test("compareStats() returns Welch's interval of the difference of two mean
 });
 
 Deno.test("welchInterval() equals Student's interval for samples of equal size and deviation", () => {
-  // With 2 * (n - 1) degrees of freedom; the quantiles are those of printed tables.
+  // Student's interval then has 2 * (n - 1) degrees of freedom. Its quantiles `t` are from printed tables.
   for (const [n, t] of [[2, 4.3027], [6, 2.2281], [16, 2.0423], [61, 1.9799]] as const) {
     const sample = { n, mean: 3, deviation: 2 };
     const { low, high } = welchInterval(sample, { ...sample, mean: 4 })!;
@@ -131,7 +134,7 @@ Deno.test("compareStats() returns totals with exact differences and without inte
   assertEquals([kind, difference, interval], ["ratio", -1, null]);
 });
 
-Deno.test("compareStats() states null where nothing was measured", async () => {
+Deno.test("compareStats() returns null for each figure for which nothing was measured", async () => {
   const { figures } = await compared(
     [{ event: "nav" }],
     repeated(3, {
@@ -171,7 +174,7 @@ Deno.test("compareStats() states null where nothing was measured", async () => {
   );
 });
 
-Deno.test("compareStats() states null for a difference or change that is not a number", async () => {
+Deno.test("compareStats() returns null for a difference or change that is not a finite number", async () => {
   const huge = [...repeated(1, { cost: 1.7e308 }), ...repeated(1, { cost: 1.6e308 })];
   const { figures } = await compared(huge, huge);
   const { a, difference, changePct, interval } = figureOf(figures, "usd");
@@ -191,7 +194,7 @@ Deno.test("compareStats() finds no difference between the means of equal values,
   }
 });
 
-Deno.test("compareStats() has no interval for a quantile if a side has too few values", async () => {
+Deno.test("compareStats() returns no interval for a quantile if one of the two sides has too few values", async () => {
   const timed = (count: number) =>
     Array.from({ length: count }, (_, n) => ({ event: "nav", duration_ms: 100 + n }));
   for (
@@ -212,7 +215,7 @@ Deno.test("compareStats() has no interval for a quantile if a side has too few v
   }
 });
 
-Deno.test("compareStats() compares shared groups, and lists new and gone groups", async () => {
+Deno.test("compareStats() compares the groups that both sides have, and lists new and gone groups", async () => {
   const call = (model: string | undefined, cost: number): AuditEvent => ({
     event: "llm_call",
     ...model === undefined ? {} : { model },
@@ -238,7 +241,7 @@ Deno.test("compareStats() compares shared groups, and lists new and gone groups"
   ]);
 });
 
-Deno.test("compareStats() distinguishes groups whose keys have the same text if joined", async () => {
+Deno.test('compareStats() distinguishes groups whose keys, such as ["x,", "y"] and ["x", ",y"], are the same text if joined', async () => {
   const event = (a: string | undefined, b: string) => ({ event: "nav", a, b });
   const { groups, newGroups, goneGroups } = await compared(
     [event("x,", "y"), event("null", "y")],
@@ -262,7 +265,7 @@ Deno.test("compareStats() lists new and gone failure reasons with count and exam
   assertEquals(goneFailures.map(({ reason, count }) => [reason, count]), [["HTTP 429", 2]]);
 });
 
-Deno.test("compareStats() reports that the lists of groups or reasons are incomplete", async () => {
+Deno.test("compareStats() reports if its lists of groups or failure reasons are incomplete", async () => {
   const letters = (n: number) =>
     [...String(n)].map((digit) => "abcdefghij"[Number(digit)]).join("");
   const many = Array.from({ length: 1_001 }, (_, n) => ({
@@ -274,7 +277,8 @@ Deno.test("compareStats() reports that the lists of groups or reasons are incomp
   for (const [a, b] of [[few, await statsOf(many)], [await statsOf(many), few]] as const) {
     const { areFailuresComplete, newFailures, goneFailures } = compareStats(a, b);
     assertEquals(areFailuresComplete, false);
-    // The combined group of the other reasons is not a reason.
+    // Of the 1,001 reasons, 1,000 are listed by name, and both sides have one of them. The other reasons are combined,
+    // and this combination does not count as a reason.
     assertEquals(newFailures.length + goneFailures.length, 999);
   }
   const groups = Array.from({ length: 10_001 }, (_, n) => ({ event: "nav", model: `m${n}` }));
@@ -285,7 +289,7 @@ Deno.test("compareStats() reports that the lists of groups or reasons are incomp
   }
 });
 
-Deno.test("compareStats() rejects statistics with different groups, and names both", async () => {
+Deno.test("compareStats() rejects statistics that are grouped by different fields, and names the fields of both", async () => {
   const [model, agent, none] = [
     await statsOf([], { by: "model" }),
     await statsOf([], { by: ["agent", "model"] }),
@@ -353,7 +357,7 @@ function assertMirrored(there: ComparedFigure, back: ComparedFigure): void {
   assert(there.interval.low <= there.difference! && there.difference! <= there.interval.high);
 }
 
-Deno.test("The intervals of compareStats() use Wilson's intervals in Newcombe's way", async () => {
+Deno.test("compareStats() combines Wilson's intervals of two error rates by Newcombe's method", async () => {
   const { figures } = await compared(calls(40, 3), calls(60, 9));
   const [a, b] = [{ value: 3 / 40, ...wilsonInterval(3, 40) }, {
     value: 9 / 60,
@@ -365,7 +369,10 @@ Deno.test("The intervals of compareStats() use Wilson's intervals in Newcombe's 
   assertNear(interval!.high, 100 * high, 1e-9);
 });
 
-/** Returns durations with the log-normal distribution of typical calls, each multiplied by `factor`. */
+/**
+ * Returns calls whose durations have the log-normal distribution of typical calls. Each duration is multiplied by
+ * `factor`.
+ */
 function durations(random: SeededRandom, count: number, factor: number): AuditEvent[] {
   const uniform = () => (random.below(2 ** 31) + 0.5) / 2 ** 31;
   return Array.from({ length: count }, () => {
@@ -395,14 +402,15 @@ Deno.test("The interval of a quantile's difference covers the true difference in
     }
   }
   for (const [name, hits] of Object.entries(covered)) {
-    // Three standard errors below 95 %.
+    // The share of simulations varies at random, so it may be up to three standard errors below 95 %.
     const least = 0.95 - 3 * Math.sqrt(0.95 * 0.05 / rounds);
     assert(hits / rounds >= least, `${name}: ${hits} of ${rounds}`);
   }
 });
 
-Deno.test("The interval of a quantile's difference covers a true difference below the error of the quantiles", async () => {
-  // The values are so dense at the median that only the error of the sketch matters.
+Deno.test("The interval of a quantile's difference covers a true difference that is smaller than the approximation error of the quantiles", async () => {
+  // The values are so dense at the median that the sample hardly adds an error. So only the approximation error of the
+  // quantiles matters.
   const dense = (median: number) =>
     Array.from({ length: 1_001 }, (_, n) => ({
       event: "llm_call",

@@ -2,8 +2,10 @@ import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { differenceInterval, quantileRanks, welchInterval } from "../../src/stats/intervals.ts";
 import { SeededRandom } from "../seeded_random.ts";
 
-// From tables of the binomial distribution: with 16 values and q = 0.75, for example, at most 7 values are below the
-// quantile with a probability of 0.75 %, and at most 8 with a probability of 2.71 %, so the interval begins at rank 8.
+// The ranks of the values that bound a quantile with 95 % confidence, from tables of the binomial distribution. At
+// either end, the error may have a probability of at most 2.5 %. With 16 values and q = 0.75, for example, at most 7
+// values are below the quantile with a probability of 0.75 %, and at most 8 with a probability of 2.71 %. So the
+// interval begins at rank 8.
 const RANKS: [q: number, n: number, low: number | null, high: number | null][] = [
   [0.5, 20, 6, 15],
   [0.5, 10, 2, 9],
@@ -14,13 +16,14 @@ const RANKS: [q: number, n: number, low: number | null, high: number | null][] =
   [0.95, 100, 90, 100],
 ];
 for (const [q, n, low, high] of RANKS) {
-  Deno.test(`quantileRanks() bounds the ${q}-quantile of ${n} values`, () => {
+  Deno.test(`quantileRanks() bounds the ${q}-quantile of ${n} values by the ranks ${low ?? "none"} and ${high ?? "none"}`, () => {
     assertEquals(quantileRanks(q, n), { low, high });
   });
 }
 
 Deno.test("quantileRanks() approximates the exact ranks if there are many values", () => {
-  // Below the limit the ranks are exact, above it they are those of the normal distribution.
+  // Up to a variance n * q * (1 - q) of 1,000, the ranks are exact. Above, they are those of the normal distribution.
+  // At this limit, the two must agree.
   for (const q of [0.5, 0.95, 0.99]) {
     const n = Math.floor(1_000 / (q * (1 - q)));
     const [below, above] = [quantileRanks(q, n), quantileRanks(q, n + 100)];
@@ -44,7 +47,7 @@ Deno.test("quantileRanks() bounds the true quantile in at least 95 % of samples"
   }
 });
 
-// The two-sided 95 % quantiles of Student's t distribution, from any table of it.
+// The two-sided 95 % quantiles of Student's t distribution, from printed tables.
 const STUDENT: [freedom: number, t: number][] = [
   [1, 12.706205],
   [2, 4.302653],
@@ -56,7 +59,7 @@ const STUDENT: [freedom: number, t: number][] = [
 ];
 for (const [freedom, t] of STUDENT) {
   Deno.test(`welchInterval() uses the t distribution with ${freedom} degrees of freedom`, () => {
-    // If only one sample varies, the degrees of freedom are those of this sample.
+    // If only one sample varies, the interval has the degrees of freedom of this sample.
     const sample = { n: freedom + 1, mean: 1, deviation: Math.sqrt(freedom + 1) };
     const { low, high } = welchInterval({ n: 2, mean: 0, deviation: 0 }, sample)!;
     assertAlmostEquals(high, 1 + t, 2e-6 * t);
@@ -64,7 +67,7 @@ for (const [freedom, t] of STUDENT) {
   });
 }
 
-Deno.test("welchInterval() is null for a sample of one value, and a point if no value varies", () => {
+Deno.test("welchInterval() returns null for a sample of one value, and an interval of length 0 if no value varies", () => {
   const one = { n: 1, mean: 3, deviation: 0 };
   const many = { n: 5, mean: 1, deviation: 0 };
   assertEquals(welchInterval(one, many), null);
@@ -72,7 +75,7 @@ Deno.test("welchInterval() is null for a sample of one value, and a point if no 
   assertEquals(welchInterval(many, { ...many, mean: 4 }), { low: 3, high: 3 });
 });
 
-Deno.test("differenceInterval() is mirrored if the two estimates change places", () => {
+Deno.test("differenceInterval() returns the negated interval if the two estimates are swapped", () => {
   const [a, b] = [{ value: 2, low: 1, high: 4 }, { value: 7, low: 6.5, high: 9 }];
   const { low, high } = differenceInterval(a, b);
   assertEquals(differenceInterval(b, a), { low: -high, high: -low });

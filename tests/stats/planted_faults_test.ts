@@ -1,5 +1,6 @@
 /**
- * The tests of statistics and rollups find faults that are planted in a copy of the source.
+ * Checks that the tests of statistics and rollups find faults that are planted in a copy of the source. A rollup is a
+ * file with the sums of the events in one archive, so that readers need not decode the archive.
  *
  * @module
  */
@@ -13,7 +14,8 @@ const FILES = ["tests/segments/archive_test.ts", "tests/segments/recover_test.ts
 
 const FAULTS: readonly Fault[] = [
   {
-    name: "a report takes the costs of the last day from cells of a quarter of an hour",
+    name:
+      "a report takes the costs of the last day from rollups, which have only sums per quarter of an hour",
     file: "src/report/archive_sums.ts",
     from:
       "if (n < end && isOld && eventsAfter >= LAST_EVENTS && isSummed(line)) planned.add(path);",
@@ -21,7 +23,8 @@ const FAULTS: readonly Fault[] = [
     tests: REPORT,
   },
   {
-    name: "a report takes an archive with some of its last events from its rollup",
+    name:
+      "a report uses the rollup of an archive that contains some of the last events, which the report lists",
     file: "src/report/archive_sums.ts",
     from:
       "if (n < end && isOld && eventsAfter >= LAST_EVENTS && isSummed(line)) planned.add(path);",
@@ -29,7 +32,7 @@ const FAULTS: readonly Fault[] = [
     tests: REPORT,
   },
   {
-    name: "a report takes an archive with the newest state of the budgets from its rollup",
+    name: "a report uses the rollup of the archive with the newest state of the budgets",
     file: "src/report/archive_sums.ts",
     from:
       "if (n < end && isOld && eventsAfter >= LAST_EVENTS && isSummed(line)) planned.add(path);",
@@ -37,77 +40,80 @@ const FAULTS: readonly Fault[] = [
     tests: REPORT,
   },
   {
-    name: "a report takes archives that its time range cuts from their rollups",
+    name:
+      "a report uses the rollup of an archive of which only a part is in the report's time range",
     file: "src/report/archive_sums.ts",
     from: "if (line === undefined || !isWholeIn(line, this.#options)) continue;\n      const isOld",
     to: "if (line === undefined) continue;\n      const isOld",
     tests: REPORT,
   },
   {
-    name: "a report takes an archive from cells that are wider than its bars",
+    name: "a report uses sums per quarter of an hour although its bars are narrower",
     file: "src/report/archive_sums.ts",
     from: "if (this.#aggregate.cover(Date.parse(line.max_ts!)) < QUARTER_MS) return false;",
     to: "",
     tests: REPORT,
   },
   {
-    name: "a report takes cells for the bars of a zone whose hours begin within them",
+    name:
+      "a report uses sums per quarter of an hour in a time zone whose hours begin within a quarter",
     file: "src/report/archive_sums.ts",
     from: "if (Date.parse(line.min_ts!) < wholeQuartersSince(timeZone)) return false;",
     to: "",
     tests: REPORT,
   },
   {
-    name: "a report leaves out the decisions of the gate in archives that it does not decode",
+    name: "a report leaves out the gate decisions in archives that it does not decode",
     file: "src/report/aggregate.ts",
     from: "    this.#gate.addAll(gate);\n",
     to: "",
     tests: REPORT,
   },
   {
-    name: "a report leaves out the holds in archives that it does not decode",
+    name: "a report leaves out the budget holds in archives that it does not decode",
     file: "src/report/budget_tally.ts",
     from: "    log.holds.addAll(holds);\n",
     to: "",
     tests: REPORT,
   },
   {
-    name: "a report continues the amounts of a budget after an archive that it has not decoded",
+    name: "a report adds to the known amounts of a budget after an archive that it has not decoded",
     file: "src/report/budget_tally.ts",
     from: "    log.ledger = ledger;\n",
     to: "",
     tests: REPORT,
   },
   {
-    name: "a report takes the times of sessions only from decoded archives",
+    name: "a report takes the times of sessions only from archives that it decodes",
     file: "src/report/session_tally.ts",
     from: "    session.times.addAll(times);\n",
     to: "",
     tests: REPORT,
   },
   {
-    name: "the metrics of the gate list no decisions of archives",
+    name: "gateMetrics() does not list the last decisions that are in archives",
     file: "src/read/gate_decisions.ts",
     from: "newestFirst.length < lastN || !isWholeIn(archive.line, filter)",
     to: "!isWholeIn(archive.line, filter)",
     tests: REPORT,
   },
   {
-    name: "a rollup is believed although its head was changed",
+    name: "a reader uses a rollup although its first line was changed",
     file: "src/segments/rollup_file.ts",
     from: "if (read === null || sha256(read.line) !== digest) return null;",
     to: "if (read === null) return null;",
     tests: ANSWERS,
   },
   {
-    name: "a part of a rollup is believed although it was changed",
+    name: "a reader uses a part of a rollup although this part was changed",
     file: "src/rollup/rollup_text.ts",
     from: "if (text === null || sha256(text) !== head.parts_sha256[name]) return null;",
     to: "if (text === null) return null;",
     tests: ["tests/rollup/rollup_test.ts"],
   },
   {
-    name: "an archive that the window cuts within a quarter is answered from cells",
+    name:
+      "a query uses sums per quarter of an hour although its time range begins or ends within a quarter",
     file: "src/read/sum_up.ts",
     from:
       "if (needsCells && (kind.fromSpend === null || !isCutAtQuarters(line, filter))) return false;",
@@ -115,84 +121,84 @@ const FAULTS: readonly Fault[] = [
     tests: ANSWERS,
   },
   {
-    name: "an archive that the window cuts is answered from totals",
+    name: "a query uses the total of an archive of which only a part is in the query's time range",
     file: "src/read/sum_up.ts",
     from: "const needsCells = timeZone !== null || !isWhole;",
     to: "const needsCells = timeZone !== null;",
     tests: ANSWERS,
   },
   {
-    name: "events without a time count in a window",
+    name: "a query with a time range counts events without a time",
     file: "src/read/sum_up.ts",
     from: "? !filter.isTimed",
     to: "? true",
     tests: ANSWERS,
   },
   {
-    name: "the failures of all types are added although only some types are asked for",
+    name: "stats() of some event types adds the failures of all event types",
     file: "src/read/sum_up.ts",
     from: "(failures === null || isFiltered && failures.length > 0)",
     to: "failures === null",
     tests: ANSWERS,
   },
   {
-    name: "a condition of the caller is ignored for archives with a rollup",
+    name: "the function in the option where is ignored for archives with a rollup",
     file: "src/read/sum_up.ts",
     from: "if (question.filter.where !== undefined) return false;",
     to: "",
     tests: ANSWERS,
   },
   {
-    name: "the rest of a sum is lost when the sum is stored",
+    name: "the rounding error that belongs to an exact sum is lost when a rollup stores the sum",
     file: "src/rollup/spend_tally.ts",
     from: "new SpendTally(PreciseSum.from([sum, rest, restOfRest]))",
     to: "new SpendTally(PreciseSum.from([sum]))",
     tests: ANSWERS,
   },
   {
-    name: "two groups whose values have the same letters are one group",
+    name: "two groups are treated as one because their values are the same text if joined",
     file: "src/rollup/rollup.ts",
     from: 'id += text === null ? "-" : `${text.length}:${text}`;',
     to: 'id += text ?? "-";',
     tests: ["tests/rollup/rollup_test.ts"],
   },
   {
-    name: "a merged sample forgets how far apart the means of its parts are",
+    name: "the deviation of two merged samples ignores how far apart their means are",
     file: "src/rollup/moments.ts",
     from: "this.#squares += other.#squares + distance * (distance * (this.#n / n * other.#n));",
     to: "this.#squares += other.#squares;",
     tests: ANSWERS,
   },
   {
-    name: "quantiles are off by one bucket",
+    name: "each quantile is taken from the wrong bucket of the sketch",
     file: "src/rollup/quantile_sketch.ts",
     from: "return GAMMA ** (bucket - 1) * (2 * GAMMA / (GAMMA + 1));",
     to: "return GAMMA ** bucket * (2 * GAMMA / (GAMMA + 1));",
     tests: SKETCH,
   },
   {
-    name: "the cost of a line of a budget or of a beginning is left out",
+    name: "stats() leaves out the cost of a budget event or of an event that begins a span",
     file: "src/rollup/call_tally.ts",
     from: "if (finite(event.cost) !== null) return true;",
     to: "",
     tests: FIGURES,
   },
   {
-    name: "the hours of a day with a change of clocks are sorted as texts",
+    name: "the hours of a day on which the clocks change are sorted as texts and not by time",
     file: "src/stats/group_key.ts",
     from: "return isTimeKey(name) ? instantOf(one) - instantOf(other) : one < other ? -1 : 1;",
     to: "return one < other ? -1 : 1;",
     tests: FIGURES,
   },
   {
-    name: "the old rollup of an archive stays if the new one cannot be written",
+    name: "the old rollup of an archive is kept if a new rollup cannot be written",
     file: "src/segments/rollup_file.ts",
     from: "if (removeFile(fileSystem, path)) await log.sync();",
     to: "",
     tests: FILES,
   },
   {
-    name: "recovery does not write missing rollups",
+    name: "the repair of a log at open() does not write missing rollups",
     file: "src/segments/recover.ts",
     from: 'return digest === undefined || (digest !== null && !forms.has("rollup"));',
     to: "return digest === undefined;",
@@ -201,6 +207,6 @@ const FAULTS: readonly Fault[] = [
 ];
 
 await testPlantedFaults(
-  "The tests of statistics fail for each fault that is planted in the source",
+  "The tests of statistics and rollups fail for each fault that is planted in a copy of the source",
   FAULTS,
 );

@@ -1,5 +1,6 @@
 /**
- * Random logs whose archives have rollups, and ways to damage their files.
+ * Random logs whose archives have rollups, and ways to damage their files. A rollup is a file with the sums of the
+ * events in one archive, so that readers need not decode the archive.
  *
  * @module
  */
@@ -20,7 +21,7 @@ export const QUARTER_MS = 15 * 60_000;
 export const HOUR_MS = 4 * QUARTER_MS;
 const FIELDS = ["agent"];
 
-/** A log of random events in several archives and an active file. */
+/** Resolves with the disk of a log of random events in several archives and an active file. */
 export async function randomLog(random: SeededRandom): Promise<SimulatedDisk> {
   const disk = new SimulatedDisk();
   let nowMs = START_MS;
@@ -36,11 +37,12 @@ export async function randomLog(random: SeededRandom): Promise<SimulatedDisk> {
   const archives = 1 + random.below(5);
   const stepMs = [QUARTER_MS, HOUR_MS, 6 * HOUR_MS][random.below(3)]!;
   const foreignOneIn = random.below(2) === 0 ? 15 : 300;
-  // The first part of the log in which a budget is declared. Most logs have no budget.
+  // The number of the first archive in which events spend a budget. The number is mostly higher than that of any
+  // archive, so most logs have no budget.
   const budgetFrom = random.below(4 * archives);
   for (let part = 0; part <= archives; part++) {
     for (let left = random.below(40); left > 0; left--) {
-      // Now and then a clock is set back by hours.
+      // On average, every tenth event sets the clock back by up to five hours.
       nowMs += random.below(10) === 0 ? -random.below(5 * HOUR_MS) : random.below(2 * stepMs);
       await log.log(...randomEvent(random));
       if (part >= budgetFrom && random.below(3) === 0) await spendOnBudget(log, random);
@@ -54,7 +56,7 @@ export async function randomLog(random: SeededRandom): Promise<SimulatedDisk> {
   return disk;
 }
 
-/** Holds an amount on a budget, which may be refused, and mostly ends the hold. */
+/** Reserves (holds) an amount of a budget, unless the budget refuses it, and mostly ends the hold with a cost. */
 async function spendOnBudget(log: AuditLog, random: SeededRandom): Promise<void> {
   const budget = await log.budget({ name: "run", limit: { usd: 500 }, hours: 24 });
   try {
@@ -67,7 +69,10 @@ async function spendOnBudget(log: AuditLog, random: SeededRandom): Promise<void>
   }
 }
 
-/** Lines that other programs write: without a time, with values of other types, and no event at all. */
+/**
+ * Lines that other programs may append: an event without a time, events with values of other types, and a line that is
+ * not an event.
+ */
 const FOREIGN_LINES = [
   { event: "llm_call", model: "large", cost: 2, session_id: "s1" },
   {
@@ -108,7 +113,8 @@ function randomEvent(random: SeededRandom): [type: string, fields: Record<string
 }
 
 /**
- * Ways in which the files of a log can be changed. Each returns the stamp of the archive that has to be decoded then.
+ * Ways to change the files of a log so that a rollup cannot be used. Each returns the stamp (the time in the file name)
+ * of the archive that readers must decode because of the change, or null if there is not exactly one.
  */
 export const CHANGES: Readonly<
   Record<
@@ -148,7 +154,8 @@ export const CHANGES: Readonly<
   replaced(disk, [stamp]) {
     const old = disk.readFile(files.archive(stamp!));
     let text = `${gunzipSync(old)}{"event":"nav","cost":1}\n`;
-    // An archive of the same length is taken for the one in the manifest, until verify() compares its digest.
+    // Readers take an archive for the one in the manifest if it has the same length; only verify() compares its digest.
+    // So the length must differ.
     while (gzipSync(text).byteLength === old.byteLength) text += "{}\n";
     disk.writeFile(files.archive(stamp!), gzipSync(text));
     return stamp!;
@@ -161,13 +168,16 @@ export const CHANGES: Readonly<
 /** The name of a way to change the files of a log. */
 export type Change = keyof typeof CHANGES;
 
-/** Returns the stamps of the archives on a disk, oldest first. */
+/** Returns the stamps (the times in the file names) of the archives on a disk, oldest first. */
 export function stampsOn(disk: SimulatedDisk): Stamp[] {
   return Object.keys(disk.snapshot()).map((path) => files.parse(basename(path)))
     .filter((parsed) => parsed?.form === "archive").map((parsed) => parsed!.stamp).sort();
 }
 
-/** Returns a log of three archives, each with events in two quarters of an hour, and an empty active file. */
+/**
+ * Resolves with the disk of a log of three archives, each with events in two quarters of an hour, and an empty active
+ * file.
+ */
 export async function threeArchives(): Promise<SimulatedDisk> {
   const disk = new SimulatedDisk();
   let nowMs = START_MS;

@@ -1,6 +1,7 @@
 /**
- * Compares the answers that come from rollups with those from all events of the same log, for random histories: with
- * clocks that step, foreign archives, and rollups that are missing, torn, forged or of another archive.
+ * A rollup is a file with the sums of the events in one archive, so that readers need not decode the archive. Compares
+ * the answers that come from rollups with those from all events of the same log. The random logs have clocks that step,
+ * archives of other programs, and rollups that are missing, torn, forged or of another archive.
  */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { basename } from "@std/path";
@@ -63,7 +64,10 @@ function randomQuestion(random: SeededRandom): GroupOptions {
   };
 }
 
-/** Asks random questions of a random log, and compares the answers with those from the events. */
+/**
+ * Creates a random log, and compares the answers of `spend()` and `stats()` to random questions with answers from all
+ * events.
+ */
 async function checkHistory(seed: number): Promise<void> {
   const random = new SeededRandom(seed);
   const disk = await randomLog(random);
@@ -86,7 +90,7 @@ async function checkHistory(seed: number): Promise<void> {
 }
 
 function assertSameSpend(found: Spend, expected: Spend, place: string): void {
-  // The sums are exact, so the order in which they are added does not matter.
+  // The sums are exact, so the result does not depend on the order in which costs are added.
   assertEquals(found, expected, place);
 }
 
@@ -105,7 +109,8 @@ function assertSameStats(found: Stats, expected: Stats, place: string): void {
 }
 
 /**
- * Returns the figures without their deviations, and with rounded speeds, because the order of additions changes both.
+ * Returns the figures without their standard deviations, and with rounded speeds (tokens per second). The rounding
+ * errors of both depend on the order of additions.
  */
 function withoutDeviations({ total, groups, ...others }: Stats): unknown {
   const rounded = (figures: Stats["total"]) => ({
@@ -118,14 +123,17 @@ function withoutDeviations({ total, groups, ...others }: Stats): unknown {
 }
 
 await sampledTest(
-  "stats() and spend() of random logs return the same from rollups as from the events",
+  "stats() and spend() of random logs return the same from rollups (stored sums of archives) as from the events",
   0.04,
   async (extent) => {
     for (const seed of extent.seeds(1_500)) await checkHistory(seed);
   },
 );
 
-/** Questions about a log of three archives, and the number of archives that must be decoded. */
+/**
+ * Questions about a log of three archives, and the number of archives that `spend()` and `stats()` must decode because
+ * the rollups cannot answer the question.
+ */
 const DECODED: [question: GroupOptions, spendDecodes: number, statsDecodes: number][] = [
   [{}, 0, 0],
   [{ by: "model" }, 0, 0],
@@ -145,7 +153,7 @@ const DECODED: [question: GroupOptions, spendDecodes: number, statsDecodes: numb
   [{ where: () => true }, 3, 3],
 ];
 for (const [question, spendDecodes, statsDecodes] of DECODED) {
-  Deno.test(`spend() decodes ${spendDecodes} of 3 archives, and stats() ${statsDecodes}, for ${JSON.stringify(question)}`, async () => {
+  Deno.test(`spend() decodes ${spendDecodes} of 3 archives, and stats() decodes ${statsDecodes}, for the options ${JSON.stringify(question)}`, async () => {
     const disk = await threeArchives();
     const counts = new CountingFileSystem(disk.process());
     const platform = { fileSystem: counts, clock: new SimulatedClock() };
@@ -159,7 +167,7 @@ for (const [question, spendDecodes, statsDecodes] of DECODED) {
   });
 }
 
-Deno.test("spend() decodes an archive with a line that is too long for the reader, or with types that are not strings, for a filter", async () => {
+Deno.test("spend() decodes an archive if a line is too long for the reader, or if a field that it filters by has values that are not strings", async () => {
   const lines = [
     { ts: "2026-02-13T10:00:00.000Z", event: 5, session_id: 7, cost: 1 },
     { ts: "2026-02-13T10:00:00.000Z", cost: 2 },
@@ -193,7 +201,7 @@ Deno.test("spend() decodes an archive with a line that is too long for the reade
 });
 
 for (const change of ["missing", "torn", "forged", "swapped", "replaced"] as const) {
-  Deno.test(`spend() decodes an archive whose rollup is ${change}, and no other`, async () => {
+  Deno.test(`spend() decodes only the archive ${change === "replaced" ? "that was replaced" : `whose rollup is ${change}`}`, async () => {
     const disk = await threeArchives();
     const stamp = CHANGES[change]!(disk, stampsOn(disk), new SeededRandom(5))!;
     const counts = new CountingFileSystem(disk.process());

@@ -11,7 +11,7 @@ function stream(events: readonly AuditEvent[]): ReadableStream<AuditEvent> {
   return ReadableStream.from(events);
 }
 
-Deno.test("stats() counts calls, failures, tokens, costs and outcomes, as a sum and by field", async () => {
+Deno.test("stats() counts calls, failures, tokens, costs and outcomes, in total and for each value of a field", async () => {
   const { by, total, groups, others, failures, badCosts } = await stats(
     stream([
       {
@@ -77,7 +77,7 @@ Deno.test("stats() counts calls, failures, tokens, costs and outcomes, as a sum 
   assertEquals([others, badCosts], [null, 1]);
 });
 
-Deno.test("stats() of no events has zeros for counts and null for what was not measured", async () => {
+Deno.test("stats() of no events returns 0 for each count and null for each figure that was not measured", async () => {
   assertEquals(await stats(stream([]), { by: ["agent", "model"] }), {
     by: ["agent", "model"],
     total: {
@@ -109,7 +109,7 @@ Deno.test("stats() of no events has zeros for counts and null for what was not m
 /** Values that another program may have written into any field. */
 const VALUES = [undefined, null, "x", "", -1, 0, 1, 2.5, 1e300, NaN, Infinity, true, [], {}, ["a"]];
 
-Deno.test("stats() agrees with a plain computation over random events with any values", async () => {
+Deno.test("stats() returns the same figures as a simple computation, for random events with values of any type", async () => {
   const random = new SeededRandom(23);
   const any = () => VALUES[random.below(VALUES.length)];
   const amount = () => random.below(4) === 0 ? any() : random.below(1_000) / 8;
@@ -141,7 +141,10 @@ Deno.test("stats() agrees with a plain computation over random events with any v
   }
 });
 
-/** Checks that the figures equal the results of a few plain loops. */
+/**
+ * Checks the figures of `stats()` against sums that simple code, independent of the code under test, computes from the
+ * events.
+ */
 function assertFigures(
   figures: Awaited<ReturnType<typeof stats>>["total"],
   events: readonly AuditEvent[],
@@ -171,7 +174,7 @@ function assertFigures(
   }
 }
 
-Deno.test("stats() of a log, a reader and their events are the same", async () => {
+Deno.test("stats() returns the same figures for a log, for a reader of the log, and for the events of the log", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   await using log = await AuditLog.open({ path, logger: silent });
@@ -187,7 +190,7 @@ Deno.test("stats() of a log, a reader and their events are the same", async () =
   assertEquals(await stats(reader, options), expected);
 });
 
-Deno.test("stats() counts the events from since on and before until, of a log and of any events", async () => {
+Deno.test("stats() counts events from since on and before until, for a reader of a log and for a stream of events", async () => {
   using dir = tempDir();
   const lines = [
     { ts: "2026-02-13T13:59:59.999Z", cost: 1 },
@@ -206,7 +209,7 @@ Deno.test("stats() counts the events from since on and before until, of a log an
   assertEquals((await stats(stream(lines))).total.usd, 31);
 });
 
-Deno.test("stats() sorts the two hours with the same name at the end of daylight saving time by their instants", async () => {
+Deno.test("stats() sorts the two hours of the same name at the end of daylight saving time by when they occurred", async () => {
   const at = (ts: string) => ({ ts, event: "nav", cost: 1 });
   const { groups } = await stats(
     stream([
@@ -242,7 +245,7 @@ Deno.test("stats() groups by the hour of every time zone whose offset is a multi
   }
 });
 
-Deno.test("stats() names a field of an object with dots, and session for session_id", async () => {
+Deno.test("stats() groups by a field of an object that is named with dots, and by session_id under the name session", async () => {
   const events = [{ event: "nav", session_id: "s1", config: { mode: { level: 3 } }, "a.b": "x" }];
   const keys = async (by: string | string[]) =>
     (await stats(stream(events), { by })).groups[0]?.key;
@@ -252,7 +255,7 @@ Deno.test("stats() names a field of an object with dots, and session for session
   assertEquals(await keys("constructor.name"), [null]);
 });
 
-Deno.test("stats() combines the groups after the first 10,000", async () => {
+Deno.test("stats() combines all groups after the first 10,000 into one", async () => {
   const events = Array.from(
     { length: 10_050 },
     (_, n) => ({ event: "nav", task: `${n}`, cost: 1 }),

@@ -5,7 +5,10 @@ function assertNear(actual: number, expected: number, tolerance: number): void {
   assert(Math.abs(actual - expected) <= tolerance, `${actual} is not near ${expected}`);
 }
 
-/** Intervals from R. G. Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I. */
+/**
+ * Published confidence intervals of a rate, from R. G. Newcombe, "Two-sided confidence intervals for the single
+ * proportion", 1998, table I.
+ */
 const PUBLISHED: [successes: number, trials: number, low: number, high: number][] = [
   [81, 263, 0.2553, 0.3662],
   [15, 148, 0.0624, 0.1605],
@@ -26,7 +29,7 @@ const PAIRS = [1, 2, 3, 7, 20, 100, 10_000, 1e6].flatMap((trials) =>
     .map((successes) => [successes, trials] as const)
 );
 
-Deno.test("wilsonInterval() ends at shares whose distance to the observed share is 1.96 standard errors", () => {
+Deno.test("wilsonInterval() starts and ends at shares whose distance to the observed share is 1.96 standard errors", () => {
   for (const [successes, trials] of PAIRS) {
     const share = successes / trials;
     const isInside = (p: number) => (share - p) ** 2 <= 1.959964 ** 2 * p * (1 - p) / trials;
@@ -36,7 +39,10 @@ Deno.test("wilsonInterval() ends at shares whose distance to the observed share 
   }
 });
 
-/** Finds the end of a confidence interval between two numbers by bisection. */
+/**
+ * Finds by bisection the end of a confidence interval that lies between `inside`, a number in the interval, and
+ * `outside`.
+ */
 function endOf(inside: number, outside: number, isInside: (p: number) => boolean): number {
   for (let step = 0; step < 60; step++) {
     const middle = (inside + outside) / 2;
