@@ -23,7 +23,7 @@ const REASONS: [text: string, normalized: string][] = [
   ["", ""],
 ];
 for (const [text, normalized] of REASONS) {
-  Deno.test(`withoutNumbers() of ${JSON.stringify(text)}`, () => {
+  Deno.test(`withoutNumbers() turns ${JSON.stringify(text)} into ${JSON.stringify(normalized)}`, () => {
     assertEquals(withoutNumbers(text), normalized);
   });
 }
@@ -43,12 +43,12 @@ const EVENTS: [fields: Record<string, unknown>, reason: string][] = [
   [{ error: "x".repeat(10_000) }, "x".repeat(500)],
 ];
 for (const [fields, reason] of EVENTS) {
-  Deno.test(`reasonOf() takes the reason from ${JSON.stringify(fields).slice(0, 60)}`, () => {
+  Deno.test(`reasonOf() returns the reason ${JSON.stringify(reason).slice(0, 60)} for ${JSON.stringify(fields).slice(0, 60)}`, () => {
     assertEquals(reasonOf({ event: "llm_call", ...fields }), reason);
   });
 }
 
-Deno.test("FailureReasons lists the most frequent reason first, with its first failure as an example", () => {
+Deno.test("FailureReasons lists the most frequent reason first, and for each reason its first failure as an example", () => {
   const reasons = new FailureReasons();
   const add = (ts: string, error: string) =>
     reasons.add({ ts, event: "tool_call", session_id: "s1", error });
@@ -73,7 +73,7 @@ Deno.test("FailureReasons lists the most frequent reason first, with its first f
   ]);
 });
 
-Deno.test("FailureReasons combines the reasons after the first 1,000", () => {
+Deno.test("FailureReasons combines all reasons after the first 1,000 into one", () => {
   const reasons = new FailureReasons();
   const letters = (n: number) => n.toString(26).replaceAll(/\d/g, (digit) => "QRSTUVWXYZ"[+digit]!);
   for (let n = 0; n < 1_500; n++) reasons.add({ error: letters(n) });
@@ -81,7 +81,7 @@ Deno.test("FailureReasons combines the reasons after the first 1,000", () => {
   assertEquals([list.length, list[0]?.reason, list[0]?.count], [1_001, OTHER_REASONS, 500]);
 });
 
-Deno.test("FailureReasons.addAll() yields the same groups as adding each failure, also above 1,000 reasons", () => {
+Deno.test("FailureReasons.addAll() yields the same list as adding each failure, and accepts more than 1,000 reasons", () => {
   const word = (n: number) => n.toString(26).replaceAll(/\d/g, (digit) => "QRSTUVWXYZ"[+digit]!);
   for (
     const parts of [[["zz"], [...Array(1_000).keys()].map(word).concat("zz")], [[..."abc"], [

@@ -4,7 +4,10 @@ import { SeededRandom } from "../seeded_random.ts";
 
 const RANDOM_MAX = 2 ** 30;
 
-/** Distributions of durations, and some that no clock measures. `u` is uniform above 0 and at most 1. */
+/**
+ * Distributions of typical durations, and of extreme values that no clock measures. `u` is uniformly distributed, above
+ * 0 and at most 1; `n` is the number of the value.
+ */
 const DISTRIBUTIONS: Readonly<Record<string, (u: number, n: number) => number>> = {
   "uniform": (u) => 1_000 * u,
   "exponential": (u) => -5_000 * Math.log(u),
@@ -21,7 +24,7 @@ const DISTRIBUTIONS: Readonly<Record<string, (u: number, n: number) => number>> 
 };
 
 for (const [name, draw] of Object.entries(DISTRIBUTIONS)) {
-  Deno.test(`QuantileSketch returns every rank of values that are ${name} within 1 %`, () => {
+  Deno.test(`QuantileSketch returns the value at every rank within 1 % for the distribution "${name}"`, () => {
     const random = new SeededRandom(name);
     const values = Array.from(
       { length: 2_000 },
@@ -41,7 +44,7 @@ for (const [name, draw] of Object.entries(DISTRIBUTIONS)) {
   });
 }
 
-Deno.test("QuantileSketch.addAll() yields the same quantiles as a sketch to which all values were added", () => {
+Deno.test("QuantileSketch.addAll() yields the same quantiles as adding each value to one sketch", () => {
   const random = new SeededRandom(3);
   for (let round = 0; round < 50; round++) {
     const whole = new QuantileSketch();

@@ -32,7 +32,9 @@ Deno.test("RollupScan groups by type and model, by session, and by each declared
     [["agent"], [["a"], [null], ['{"id":3}']]],
     [["agent.id"], [[null], ["3"]]],
   ]);
-  // Each cell: quarter, group, events, paid calls, input, output, costs, the three parts of their sum, bad costs.
+  // A cell has the sums of one group in one quarter of an hour: quarter, group, events, events with a cost or tokens,
+  // input tokens, output tokens, costs, the three parts of the exact sum of the costs, and costs that are not numbers.
+  // Zeros at the end are left out.
   assertEquals(content.cells.tables[0], [
     [quarter, 0, 2, 2, 7, 0, 2, 0.75],
     [quarter + 1, 0, 1, 1, 0, 0, 1, 1],
@@ -53,14 +55,14 @@ Deno.test("RollupScan groups by type and model, by session, and by each declared
   ]);
 });
 
-Deno.test("RollupScan keeps groups apart whose values differ only in where they are divided", () => {
+Deno.test("RollupScan distinguishes groups whose values, such as a, bc and ab, c, are the same text if joined", () => {
   const events = [["a", "bc"], ["ab", "c"], ["-", null], [null, "-"], ["", "-"]].map(
     ([event, model]) => ({ event, model } as AuditEvent),
   );
   assertEquals(contentOf(events)!.tables[0]!.keys.length, events.length);
 });
 
-Deno.test("RollupScan has no rollup if the values of the groups are too long, and keeps none of them", () => {
+Deno.test("RollupScan returns null if the values by which it groups are too long in total", () => {
   const models = (count: number, length: number) =>
     Array.from({ length: count }, (_, n) => ({ event: "x", model: `${n}`.padEnd(length, "m") }));
   assertEquals(contentOf(models(100, 1_000))?.tables[0]?.keys.length, 100);
@@ -78,7 +80,7 @@ Deno.test("RollupScan accepts values that are nested too deep for JSON.stringify
   assertEquals(content?.failures?.map(({ reason }) => reason), ["[Too deep]"]);
 });
 
-Deno.test("RollupScan has no rollup for more than 10,000 cells, or for a sum that overflows", () => {
+Deno.test("RollupScan returns null for more than 10,000 sums per group and quarter of an hour, or if a sum overflows", () => {
   const sessions = (count: number) =>
     Array.from({ length: count }, (_, n) => ({ event: "nav", session_id: `${n}` }));
   assertEquals(contentOf(sessions(9_999))!.sessions.cells.length, 9_999);
@@ -92,7 +94,7 @@ Deno.test("RollupScan has no rollup for more than 10,000 cells, or for a sum tha
   );
 });
 
-Deno.test("parseHead() and parsePart() return the content from which rollupBytes() made the bytes", async () => {
+Deno.test("parseHead() and parsePart() return the content from which rollupBytes() created a rollup file", async () => {
   const content = contentOf([
     { event: "llm_call", cost: 0.1, duration_ms: 3, status: "error", error: "x \ud800" },
     { event: "llm_call", cost: 0.2, duration_ms: 70_000 },
@@ -110,7 +112,7 @@ Deno.test("parseHead() and parsePart() return the content from which rollupBytes
   }
 });
 
-Deno.test("parsePart() refuses the parts of another rollup", async () => {
+Deno.test("parsePart() returns null for a part of another rollup", async () => {
   const written = async (cost: number) => {
     const content = contentOf([{ event: "nav", cost, duration_ms: cost }])!;
     const { bytes } = (await rollupBytes(content, { content_sha256: DIGEST, fields: [] }))!;
@@ -124,7 +126,7 @@ Deno.test("parsePart() refuses the parts of another rollup", async () => {
   }
 });
 
-Deno.test("parseHead() returns null for a head of another form or version", async () => {
+Deno.test("parseHead() returns null for the first line of a rollup that has another format or version", async () => {
   const content = contentOf([{ event: "nav", cost: 1 }])!;
   const { bytes } = (await rollupBytes(content, { content_sha256: DIGEST, fields: [] }))!;
   const text = new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0x0a)));
@@ -140,14 +142,14 @@ Deno.test("parseHead() returns null for a head of another form or version", asyn
   for (const text of ["nope", "", "\ufffe"]) assertEquals(parse(text), null);
 });
 
-Deno.test("A tally that is merged into an empty one keeps its deviation, even for huge values", () => {
+Deno.test("CallTally.addAll() into an empty tally keeps the standard deviation, even of huge values", () => {
   const [huge, merged] = [new CallTally(), new CallTally()];
   for (let n = 0; n < 3; n++) huge.add({ event: "x", duration_ms: 1e160 });
   merged.addAll(huge);
   assertEquals([merged.durations.deviation, merged.durations.mean], [0, 1e160]);
 });
 
-Deno.test("A tally that is stored as numbers and read again has the same figures", () => {
+Deno.test("CallTally and SpendTally have the same figures after they were stored as numbers and read again", () => {
   const [calls, spend] = [new CallTally(), new SpendTally()];
   const events = [0.1, 0.2, 1e-20, 1e16].map((cost, n) => ({
     event: "llm_call",
