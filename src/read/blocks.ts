@@ -32,7 +32,7 @@ export class UnreadableRestError extends Error {
    */
   readonly byteOffset: number;
 
-  /** Creates the error from its cause. */
+  /** Creates the error from `cause`, the error of the failed read. */
   constructor(byteOffset: number, cause: unknown) {
     super(messageOf(cause), { cause });
     this.byteOffset = byteOffset;

@@ -9,7 +9,7 @@ import type { AuditEvent } from "../event.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
 import { costOf, isInWindow, type SpendWindow } from "../cost/spend.ts";
 
-/** Maximum number of costs in one block. */
+/** Maximum number of costs in one block, the unit for which a sum is stored. */
 const BLOCK_COSTS = 256;
 
 /** The earliest and the latest time of some costs, in epoch milliseconds. */

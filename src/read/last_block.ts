@@ -30,7 +30,8 @@ export async function lastBlockEvents(options: LastBlockOptions): Promise<AuditE
   try {
     ({ value: block } = await tailBlocksOf(active, byteLength, maxLineBytes).next());
   } catch (error) {
-    // The caller then takes a snapshot and reads its files, and that reading reports the damage.
+    // The last block cannot be read. After the result null, the caller takes a snapshot of the log and reads its files,
+    // and this reading reports the damage.
     if (error instanceof UnreadableRestError) return null;
     throw error;
   }

@@ -171,8 +171,8 @@ export class LogCursor {
   }
 
   /**
-   * Moves the cursor to the end of the active file without reading, because the caller knows the events before that
-   * end.
+   * Moves the cursor to the given end of the active file without reading, because the caller already knows all events
+   * before this end.
    */
   skipTo({ byteLength }: ActiveEnd): void {
     this.#cursor!.skipTo(byteLength);
@@ -348,8 +348,8 @@ export class LogCursor {
   }
 
   /**
-   * Resolves with the index of the newest segment that has a wanted event of the type; null if no segment has such an
-   * event.
+   * Resolves with the index in `stamps` of the newest segment that has an event of the type for which `isWanted`
+   * returns true; null if no segment has such an event.
    */
   async #newestSegmentWith(
     { type, isWanted }: { type: string; isWanted: (event: AuditEvent) => boolean },

@@ -20,7 +20,10 @@ import type { LineSource } from "./line_source.ts";
 import { lineOf, linesInTurns } from "./manifest_lines.ts";
 import { type Snapshot, type SnapshotFile, takeSnapshotInTurns } from "./snapshot.ts";
 
-/** A part of a log: a file of a snapshot, or an archive that was removed but whose spans are still known. */
+/**
+ * A part of a log: a file of a snapshot, or an archive that was removed but whose spans (logged calls) the manifest
+ * still lists.
+ */
 export interface LogPart {
   /** The file; null if it was removed. */
   readonly file: SnapshotFile | null;
@@ -33,7 +36,7 @@ export interface LogPart {
   readonly spans: SpanSummary | null;
 }
 
-/** The parts of a log, oldest first. Disposing of them closes the open files. */
+/** The parts of a log, oldest first. Disposing of this object closes the open files. */
 export interface LogParts extends Disposable {
   readonly parts: readonly LogPart[];
 }

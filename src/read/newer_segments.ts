@@ -28,7 +28,7 @@ export function newerSegments(log: LogDirectory, after: Stamp): Stamp[] {
 function isEmpty({ fileSystem, files }: LogDirectory, { stamp, forms }: ListedSegment): boolean {
   if (forms.has("archive")) return false;
   const status = fileSystem.status(files.sealed(stamp));
-  // If the sealed file was removed after it was listed and has no archive, the file was empty.
+  // If the file of the segment was removed after it was listed, and the segment has no archive, the file was empty.
   return status === null
     ? fileSystem.status(files.archive(stamp)) === null
     : status.byteLength === 0;

@@ -52,8 +52,8 @@ export async function* eventsOf(
   let cutEvent: Block | undefined;
   try {
     for await (const block of blocksIn(file, options, stack)) {
-      // Check the signal here too. The caller checks it only between matching events, and many blocks may have no such
-      // event.
+      // Check the signal for each block too. The caller checks the signal only between matching events, and many blocks
+      // may have no matching event.
       signal?.throwIfAborted();
       const events = eventsIn(block, { ...options, onDamage });
       if (block.isCut && events.length > 0) cutEvent = block;

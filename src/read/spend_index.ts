@@ -43,7 +43,10 @@ class LiveCosts {
    */
   readonly #tail = new CostColumn();
   #byteLength = 0;
-  /** The fingerprint of the bytes that were read. */
+  /**
+   * The fingerprint of the bytes that were read, to recognize at the next reading whether the file still begins with
+   * these bytes.
+   */
   #print: FilePrint = { first: new Uint8Array(), last: new Uint8Array() };
 
   addTo(sum: PreciseSum, window: SpendWindow): void {
@@ -175,7 +178,7 @@ interface KnownArchive {
 /** An open file that is not compressed: a sealed segment or the active file. */
 interface LiveFile extends SnapshotFile {
   readonly handle: FileHandle;
-  /** A key that identifies the file even after a rename: its device and inode. */
+  /** The key of the file in the cache: its device and inode, which stay the same after a rename. */
   readonly key: string;
 }
 
@@ -219,7 +222,7 @@ export interface SpendIndexOptions extends QuerySource {
   readonly clock: Clock;
 }
 
-/** The cached costs of one log. */
+/** Sums the costs of one log in time windows, and caches the costs between calls. */
 export class SpendIndex {
   readonly #source: SpendIndexOptions;
   readonly #damage: DamageReport;

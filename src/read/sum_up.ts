@@ -52,7 +52,7 @@ export interface SumsSink<T> {
   addFailures(failures: readonly FailureReason[]): void;
 }
 
-/** The sums that a question needs, and how they are read from a rollup. */
+/** The sums that a question needs, and functions that read them from a rollup, the file with the sums of an archive. */
 export interface SumsKind<T> {
   /** Whether the reasons of failures are needed. */
   readonly needsFailures: boolean;
@@ -91,7 +91,10 @@ export type SummedSource = QuerySource & FollowSource;
 /** For each registered object, such as a reader: a function that returns the log which the object reads. */
 const SOURCES = new WeakMap<object, () => SummedSource>();
 
-/** Registers an object whose events can be summed up, such as a reader. `source` throws if the object is closed. */
+/**
+ * Registers an object whose events can be summed up, such as a reader. `source` returns the log, and throws if the
+ * object is closed.
+ */
 export function registerSums(owner: object, source: () => SummedSource): void {
   SOURCES.set(owner, source);
 }
@@ -129,7 +132,8 @@ export async function sumUp<T>(
 }
 
 /**
- * Adds the sums of an archive from its rollup. Resolves with `false`, and adds nothing, if the rollup cannot answer.
+ * Adds the sums of an archive from its rollup, the file with its sums. Resolves with `false`, and adds nothing, if the
+ * rollup cannot answer the question.
  */
 async function addRollup<T>(
   { archive, filter, source }: {
@@ -212,7 +216,10 @@ async function addCells<T>(
   return true;
 }
 
-/** Returns functions that select the groups of a table, and that return the key of a group for the question. */
+/**
+ * Returns two functions for the groups of events in a table of a rollup. One checks whether the filter of the question
+ * selects a group; the other returns the values by which the question groups the events of the group.
+ */
 function groupsOf(
   { by: fields }: { readonly by: readonly string[] },
   { by, filter }: SumsQuestion,
@@ -230,7 +237,10 @@ function groupsOf(
 interface SummedTable<T> extends RollupGroups {
   /** The names of the fields by which the events are grouped. */
   readonly by: readonly string[];
-  /** Resolves with the totals of the groups, in the order of the keys; null if the rollup does not have them. */
+  /**
+   * Resolves with the totals of the groups of events, in the order of `keys`; null if the rollup does not have the
+   * totals.
+   */
   totals(): Promise<readonly T[] | null>;
   /** Resolves with the cells, the sums of each group in each quarter of an hour; null if they are damaged. */
   cells(): Promise<readonly StoredCell[] | null>;

@@ -68,7 +68,7 @@ async function* unfinished(
   }
 }
 
-/** The log and the parts that one iteration reads. */
+/** The log that one iteration reads, and the parts (files) of the log. */
 interface Reading {
   readonly source: QuerySource;
   /** The parts of the log, oldest first. */
@@ -86,7 +86,7 @@ interface Begun {
   readonly cutIn: LogPart | null;
 }
 
-/** Resolves with the events that begin the spans without an end, oldest first. */
+/** Resolves with the events that begin the spans (calls) without an end event, oldest first. */
 async function openBeginnings(reading: Reading, turns: Turns): Promise<AuditEvent[]> {
   const ledger = new SpanLedger<Begun>();
   for (const part of reading.parts) {
@@ -114,7 +114,10 @@ function add(ledger: SpanLedger<Begun>, begun: Begun): void {
   else if (span !== null) ledger.end(span.end);
 }
 
-/** Checks whether a segment may end an open span by an event that the summary of its spans does not list. */
+/**
+ * Checks whether a segment may contain the end event of an open span, although the summary of the segment's spans does
+ * not list this event.
+ */
 function isUncertain({ unlisted }: SpanSummary, ledger: SpanLedger<Begun>): boolean {
   return unlisted.length > 0 && !ledger.awaitedTypes.isDisjointFrom(new Set(unlisted));
 }
@@ -136,7 +139,9 @@ async function complete(
   }
 }
 
-/** Yields the events of a file that may belong to spans. */
+/**
+ * Yields the events of a file that may begin or end a span, which is a call that is logged with its beginning and end.
+ */
 async function* spanEventsIn(file: SnapshotFile, reading: Reading): AsyncGenerator<AuditEvent> {
   // Every event of a span has a member named "span", so lines without this name are not parsed.
   const lineTest = new LineTest({ strings: [["span"]] });

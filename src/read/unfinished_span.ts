@@ -1,5 +1,5 @@
 /**
- * A span that has begun and not ended, as readers list it. Pure.
+ * A span (a call that is logged with its beginning and end) that has begun and not ended, as readers list it. Pure.
  *
  * @module
  */
