@@ -32,7 +32,7 @@ export class PreciseSum {
     return [this.#sum, this.#rest, this.#restOfRest];
   }
 
-  /** Returns the sum whose parts {@linkcode parts} has returned. */
+  /** Returns a copy of the sum whose three numbers the property {@linkcode parts} has returned. */
   static from([sum = 0, rest = 0, restOfRest = 0]: readonly number[]): PreciseSum {
     const copy = new PreciseSum();
     copy.#sum = sum;

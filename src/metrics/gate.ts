@@ -81,7 +81,7 @@ export async function gateMetrics(
   return count.metrics();
 }
 
-/** Counts the decisions of the gate, and lists the last ones. */
+/** Counts the decisions of an agent's compression gate, and lists the last decisions. */
 export class GateCount {
   readonly #lastN: number;
   readonly #lastQueries: GateQuery[] = [];
@@ -100,7 +100,7 @@ export class GateCount {
     if (this.#lastQueries.length > this.#lastN) this.#lastQueries.shift();
   }
 
-  /** Counts the decisions of a tally, but does not list any of them. */
+  /** Adds the counts of a tally of decisions. The list of the last decisions stays unchanged. */
   addAll(tally: GateTally): void {
     this.#tally.addAll(tally);
   }
@@ -111,7 +111,10 @@ export class GateCount {
   }
 }
 
-/** Returns the metrics for the counts of all decisions, and for the last ones, oldest first. */
+/**
+ * Returns the metrics of an agent's compression gate: from the counts of all its decisions, and from a list of the last
+ * decisions, oldest first.
+ */
 export function gateMetricsOf(
   { passes, escalations, confidence }: GateTally,
   lastQueries: readonly GateQuery[],

@@ -8,7 +8,9 @@ import type { Moments } from "../rollup/moments.ts";
 import type { QuantileSketch } from "../rollup/quantile_sketch.ts";
 import { type Interval, quantileRanks, type Sample } from "./intervals.ts";
 
-/** A quantile, and the ends of its 95 % confidence interval. An end is null if there are too few values for it. */
+/**
+ * A quantile, and the ends of its 95 % confidence interval. An end is null if there are too few values to compute it.
+ */
 export interface QuantileFigure {
   /** The quantile, with a relative error of at most 1 %. */
   readonly value: number;
@@ -43,7 +45,7 @@ export interface CallFigures {
   readonly aborted: number;
   /** Share of the calls that failed, in percent. */
   readonly errorPct: number | null;
-  /** The durations of the calls that state one. */
+  /** The durations of the calls that state `duration_ms`; null if no call does. */
   readonly duration: DurationFigures | null;
   /** Sum of `input_t`. */
   readonly inputTokens: number;
@@ -53,9 +55,11 @@ export interface CallFigures {
   readonly outputTokens: number;
   /** Number of calls that state `output_t`. */
   readonly outputCalls: number;
-  /** Output tokens per second of the calls that state `output_t` and a duration above 0. */
+  /**
+   * Output tokens per second, of all calls together that state `output_t` and a duration above 0; null if no call does.
+   */
   readonly tokensPerSecond: number | null;
-  /** Number of calls that state `output_t` and a duration above 0. */
+  /** Number of calls from which `tokensPerSecond` is computed: those that state `output_t` and a duration above 0. */
   readonly speedCalls: number;
   /**
    * Share of the input tokens that came from the provider's cache, in percent: the sum of `cache_read_t` in the sum of
@@ -64,15 +68,15 @@ export interface CallFigures {
   readonly cacheHitPct: number | null;
   /** Sum of the costs in USD. */
   readonly usd: number;
-  /** The costs of the calls that state one, in USD. */
+  /** The costs of the calls that state `cost`, in USD; null if no call does. */
   readonly cost: Sample | null;
-  /** Number of events that are an outcome. 0 without the option `outcome`. */
+  /** Number of events for which the option `outcome` returns true, such as finished tasks. 0 without this option. */
   readonly outcomes: number;
   /** The sum of the costs divided by the number of outcomes, in USD. Null without outcomes. */
   readonly usdPerOutcome: number | null;
 }
 
-/** Returns the figures of a tally and a number of outcomes. */
+/** Returns the figures of a group of events, from the tally of its calls and its number of outcomes. */
 export function figuresOf(tally: CallTally, outcomes: number): CallFigures {
   const { events, calls, errors, aborted, inputTokens, inputCalls } = tally;
   const { outputTokens, outputCalls } = tally;
@@ -105,7 +109,10 @@ function durationFigures({ durations, sketch }: CallTally): DurationFigures | nu
   return { ...sample, p50: p50!, p95: p95!, p99: p99! };
 }
 
-/** Returns the value whose rank is the smallest that is at least `q` times the number of values. */
+/**
+ * Returns the quantile `q` with its confidence interval. The quantile is the value whose rank is `q` times the number
+ * of values, rounded up.
+ */
 function quantileOf(sketch: QuantileSketch, q: number): QuantileFigure {
   const { count } = sketch;
   const { low, high } = quantileRanks(q, count);

@@ -43,7 +43,7 @@ export type FigureKind = "total" | "rate" | "mean" | "quantile" | "ratio";
 /** The unit of a figure. The difference of two percentages is in percentage points. */
 export type FigureUnit = "count" | "USD" | "tokens" | "%" | "ms" | "tokens/s";
 
-/** A figure of two sources, a and b, side by side. */
+/** A figure of two sources of events, a (the first) and b (the second), side by side. */
 export interface ComparedFigure {
   /** The name of the figure. `durationMs` is the mean of the durations. */
   readonly name: FigureName;
@@ -51,13 +51,13 @@ export interface ComparedFigure {
   readonly kind: FigureKind;
   /** The unit of `a`, `b`, `difference` and `interval`. */
   readonly unit: FigureUnit;
-  /** The value in a; null if nothing was measured. */
+  /** The value of the figure in the first source, a; null if nothing was measured. */
   readonly a: number | null;
-  /** The value in b; null if nothing was measured. */
+  /** The value of the figure in the second source, b; null if nothing was measured. */
   readonly b: number | null;
-  /** Number of events, calls or outcomes in a from which the value is computed. */
+  /** Number of events, calls or outcomes in the first source from which `a` is computed. */
   readonly nA: number;
-  /** Number of events, calls or outcomes in b from which the value is computed. */
+  /** Number of events, calls or outcomes in the second source from which `b` is computed. */
   readonly nB: number;
   /** `b - a`; null if a value is null, or if both values are infinite. */
   readonly difference: number | null;
@@ -84,29 +84,29 @@ export interface StatsComparison {
   readonly by: readonly string[];
   /** The figures of all events. */
   readonly figures: readonly ComparedFigure[];
-  /** The groups that both sources have, in the order of b. */
+  /** The groups that both sources have, in the order of the second source (b). */
   readonly groups: readonly ComparedGroup[];
-  /** The groups that only b has. */
+  /** The groups that only the second source (b) has. */
   readonly newGroups: readonly StatsGroup[];
-  /** The groups that only a has. */
+  /** The groups that only the first source (a) has. */
   readonly goneGroups: readonly StatsGroup[];
   /**
-   * Whether the sources list all their groups. If not, a group in `newGroups` or `goneGroups` may be one of the groups
-   * that the other source combines in `others`.
+   * Whether the sources list all their groups. If not, a group in `newGroups` or `goneGroups` may also be in the other
+   * source, among the groups that it combines in `others`.
    */
   readonly areGroupsComplete: boolean;
-  /** The failure reasons that only b has, the most frequent first. */
+  /** The failure reasons that only the second source (b) has, the most frequent first. */
   readonly newFailures: readonly FailureReason[];
-  /** The failure reasons that only a has, the most frequent first. */
+  /** The failure reasons that only the first source (a) has, the most frequent first. */
   readonly goneFailures: readonly FailureReason[];
   /**
-   * Whether the sources list all their failure reasons. If not, a reason in `newFailures` or `goneFailures` may be one
-   * of the reasons that the other source combines.
+   * Whether the sources list all their failure reasons. If not, a reason in `newFailures` or `goneFailures` may also be
+   * in the other source, among the reasons that it combines.
    */
   readonly areFailuresComplete: boolean;
 }
 
-/** The definition of a figure. */
+/** The definition of a figure that {@linkcode compareStats} compares. */
 interface Figure {
   readonly name: FigureName;
   readonly kind: FigureKind;
@@ -115,7 +115,7 @@ interface Figure {
   readonly value: (figures: CallFigures) => number | null;
   /** Returns the number of events, calls or outcomes from which the value is computed. */
   readonly count: (figures: CallFigures) => number;
-  /** Returns the interval of the difference; null if a side has too few values. */
+  /** Returns the 95 % confidence interval of the difference of b and a; null if a or b has too few values. */
   readonly interval?: (a: CallFigures, b: CallFigures) => Interval | null;
 }
 
@@ -243,8 +243,9 @@ function quantileEstimate(figure: QuantileFigure | undefined): Estimate | null {
 }
 
 /**
- * Returns the interval of the difference of two quantiles, extended by the maximum error of the sketch. Otherwise the
- * interval of many values would be narrower than this error.
+ * Returns the interval of the difference of two quantiles. The quantiles are estimates with an error of at most 1 %, so
+ * the interval is extended by the maximum error. Otherwise the interval of many values would be narrower than the
+ * error.
  */
 function quantileInterval(a: Estimate, b: Estimate): Interval {
   const { low, high } = differenceInterval(a, b);

@@ -6,12 +6,15 @@
 import { type AuditEvent, groupText } from "../event.ts";
 import { eventEpochMs, QUARTER_MS, wholeQuartersSince } from "../time.ts";
 
-/** The values by which an event is grouped, one for each key. Null if the event has no value. */
+/**
+ * The values by which an event is grouped: one for each name in the option `by`, in the same order. Null if the event
+ * has no value.
+ */
 export type GroupKey = readonly (string | null)[];
 
 /** The keys that group events by their times, and are not names of fields. */
 export const TIME_KEYS = ["hour", "day"] as const;
-/** The fields that have a shorter name as a key. */
+/** The names that the option `by` accepts in place of longer field names, such as `session` for `session_id`. */
 const ALIASES: Readonly<Record<string, string>> = { session: "session_id", log: "scout_log" };
 
 /** Checks whether a key groups events by their times. */
@@ -51,7 +54,8 @@ export function timeTexts(
   timeZone: string,
 ): (epochMs: number) => string | null {
   const byQuarter = new Map<number, string>();
-  // Before this instant, an hour of the zone can begin within a quarter of an hour.
+  // Before this instant, an hour of the zone can begin within a quarter of an hour. So the texts of earlier times are
+  // not cached.
   const sinceMs = wholeQuartersSince(timeZone);
   return (epochMs) => {
     const quarter = Math.floor(epochMs / QUARTER_MS);
@@ -73,7 +77,8 @@ function timeText(key: typeof TIME_KEYS[number], epochMs: number, timeZone: stri
 }
 
 /**
- * Compares the keys of two groups: times in ascending order, other values as text. A missing value comes first.
+ * Compares the values by which two groups of events are grouped, for sorting: times in ascending order, other values as
+ * text. A missing value comes first.
  *
  * @param by The names by which the events are grouped.
  */
@@ -102,7 +107,7 @@ export class Groups<T> {
   readonly #max: number;
   #others: T | null = null;
 
-  /** Groups by `keys`, in at most `max` groups. `create` returns the initial figures of a group. */
+  /** Groups events by `keys`, in at most `max` groups. `create` returns the initial figures of a group. */
   constructor(
     keys: readonly string[],
     { timeZone, max, create }: {

@@ -6,7 +6,10 @@
 
 /** The quantile of the normal distribution for a confidence of 95 %. */
 const Z = 1.959964;
-/** The probability that the true value lies below the interval; the same holds for above. */
+/**
+ * The probability that the true value lies below a confidence interval of 95 %. The probability that it lies above is
+ * the same.
+ */
 const TAIL = 0.025;
 /** If a binomial distribution has a larger variance than this, it is approximated by the normal distribution. */
 const EXACT_VARIANCE_MAX = 1_000;
@@ -67,8 +70,8 @@ export function differenceInterval(a: Estimate, b: Estimate): Interval {
  * Returns the 95 % confidence interval of the difference of two means, `b - a`, of samples with unequal variances; null
  * if a sample has fewer than two values.
  *
- * See B. L. Welch, "The Generalization of 'Student's' Problem when Several Different Population Variances are Involved",
- * 1947.
+ * See B. L. Welch, "The Generalization of 'Student's' Problem when Several Different Population Variances are
+ * Involved", 1947.
  */
 export function welchInterval(a: Sample, b: Sample): Interval | null {
   if (a.n < 2 || b.n < 2) return null;
@@ -83,8 +86,8 @@ export function welchInterval(a: Sample, b: Sample): Interval | null {
 }
 
 /**
- * Returns the ranks of the values that bound the 95 % confidence interval of a quantile `q`, if `n` values are sorted in
- * ascending order; the smallest value has rank 1. A bound is null if `n` values are too few for it.
+ * Returns the ranks of the values that bound the 95 % confidence interval of a quantile `q`, if `n` values are sorted
+ * in ascending order; the smallest value has rank 1. A bound is null if `n` values are too few for it.
  *
  * The number of values below the true quantile has a binomial distribution, for every distribution of the values.
  * See H. A. David, H. N. Nagaraja, "Order Statistics", 3rd edition, 2003, section 7.1.
@@ -103,8 +106,8 @@ function normalRanks(q: number, n: number): [low: number, high: number] {
 }
 
 /**
- * Returns the largest rank that exceeds the true quantile with a probability of at most 2.5 %, and the smallest rank
- * that is below it with a probability of at most 2.5 %.
+ * Returns the largest rank whose value exceeds the true quantile with a probability of at most 2.5 %. Also returns the
+ * smallest rank whose value is below the true quantile with a probability of at most 2.5 %.
  */
 function exactRanks(q: number, n: number): [low: number, high: number] {
   let low = 0;
@@ -142,13 +145,14 @@ function studentTail(t: number, freedom: number): number {
 /**
  * Returns the regularized incomplete beta function, computed with its continued fraction.
  *
- * See NIST Digital Library of Mathematical Functions, 8.17.22; the fraction is evaluated with the method of W. J. Lentz,
- * 1976.
+ * See NIST Digital Library of Mathematical Functions, 8.17.22; the fraction is evaluated with the method of W. J.
+ * Lentz, 1976.
  */
 function incompleteBeta(x: number, a: number, b: number): number {
   if (x <= 0) return 0;
   if (x >= 1) return 1;
-  // The fraction converges fast only below this point. Above it, the symmetry of the function is used.
+  // The continued fraction converges fast only up to this value of x. For a larger x, the value is computed by the
+  // symmetry I(x; a, b) = 1 - I(1 - x; b, a).
   if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);
   const front = Math.exp(
     logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log1p(-x),

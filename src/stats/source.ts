@@ -1,5 +1,6 @@
 /**
- * The events that the functions of this folder sum up: of a log, a reader or any iterable.
+ * Passes the events of a log, a reader or any iterable to spend() and stats(). Archives of a log are passed as stored
+ * sums where the sums answer the question.
  *
  * @module
  */
@@ -25,7 +26,7 @@ export type StatsSource =
   | AsyncIterable<AuditEvent>
   | { query(options: QueryOptions): AsyncIterable<AuditEvent> };
 
-/** Options that select the events to sum up, and their groups. */
+/** Options that select the events to sum up, and the fields by which they are grouped. */
 export interface GroupOptions {
   /**
    * One or two names of fields by whose values the events are grouped, such as `"agent"` or `["agent", "model"]`. Also
@@ -59,7 +60,8 @@ export interface GroupOptions {
    */
   sessionId?: QueryOptions["sessionId"];
   /**
-   * Counts only events for which the function returns `true`. With this option, archives are decoded.
+   * Counts only events for which the function returns `true`. With this option, archives are decoded, because their
+   * stored sums cannot answer the question.
    *
    * @default {undefined}
    */
@@ -112,7 +114,7 @@ export interface GroupSink<T> {
   add(event: AuditEvent): void;
   /** Adds the sums of the events of a group. */
   addSums(key: GroupKey, sums: T): void;
-  /** Adds the failures of events whose sums were added. Must be present if the kind of the sums needs failures. */
+  /** Adds the failures of events whose sums were added. Must be present if the sums include failures. */
   addFailures?(failures: readonly FailureReason[]): void;
 }
 

@@ -23,13 +23,13 @@ export interface SpendSums {
   readonly usd: number;
   /** Number of calls that state a cost or tokens. */
   readonly calls: number;
-  /** Number of these calls that state a cost. The costs of the others are unknown. */
+  /** Number of calls that state a cost. The costs of the other calls, which state only tokens, are unknown. */
   readonly costs: number;
   /** Sum of the input and output tokens. */
   readonly tokens: number;
 }
 
-/** The costs and tokens of the calls with the same values. */
+/** The costs and tokens of the calls that have the same values in the fields of the option `by`. */
 export interface SpendRow extends SpendSums {
   /** The values of the fields in `by`, in the same order. Null if the events have no value. */
   readonly key: GroupKey;
@@ -56,14 +56,15 @@ const GROUPS_MAX = 100_000;
  * Sums up the costs of a log, exact to the last bit, with the tokens and the number of calls. With `by`, also for each
  * value of one or two fields.
  *
- * Of a log or a reader, archives within the time range are not decoded if the events are grouped by type, model, session,
- * hour, day or a field in {@linkcode AuditLogOptions.rollupFields}, because their sums are stored beside them.
+ * Of a log or a reader, archives within the time range are not decoded if the events are grouped by type, model,
+ * session, hour, day or a field in {@linkcode AuditLogOptions.rollupFields}, because their sums are stored beside them.
  *
  * @param source A log, a reader, or any events. Needs the permissions for reading the source, and no others.
  * @param options The groups and the time range; by default the total of all events.
  * @returns The sums.
  * @throws {TypeError} If the source or an option is of the wrong type, or an option is unknown; the message names it.
- * @throws {RangeError} If a time or time zone is invalid, or `by` has more than two names; the message names the option.
+ * @throws {RangeError} If a time or time zone is invalid, or `by` has more than two names; the message names the
+ *   option.
  * @throws {DOMException} If `signal` is aborted without a reason. If it has a reason, that reason is thrown.
  * @throws {Error} If reading the source fails; the error of the source is passed through.
  *
@@ -90,7 +91,7 @@ export async function spend(source: StatsSource, options: GroupOptions = {}): Pr
   return sink.spend();
 }
 
-/** The sums of {@linkcode spend}, one event or one group of events at a time. */
+/** Collects the sums that {@linkcode spend} returns, one event or the stored sums of one group of events at a time. */
 class GroupedSpend implements GroupSink<SpendTally> {
   readonly #by: readonly string[];
   readonly #groups: Groups<SpendTally>;

@@ -29,14 +29,15 @@ import {
 export interface StatsOptions extends GroupOptions {
   /**
    * Checks whether an event is an outcome that the calls are made for, such as a finished task. The figures then state
-   * the number of outcomes and the cost of one. With this option, archives are decoded.
+   * the number of outcomes and the cost of one. With this option, archives are decoded, because their stored sums do
+   * not count outcomes.
    *
    * @default {undefined}
    */
   outcome?: (event: AuditEvent) => boolean;
 }
 
-/** The figures of the events with the same values. */
+/** The figures of the events that have the same values in the fields of the option `by`. */
 export interface StatsGroup extends CallFigures {
   /** The values of the fields in `by`, in the same order. Null if the events have no value. */
   readonly key: GroupKey;
@@ -74,14 +75,15 @@ const CHECKS: OptionChecks<StatsOptions> = { ...GROUP_OPTION_CHECKS, outcome: ca
  * which at most 10,000 have figures of their own, but not with the number of events.
  *
  * A quantile is the value whose rank is `q` times the number of values, rounded up, and has a relative error of at most
- * 1 %. Its 95 % confidence interval is that of order statistics (H. A. David, H. N. Nagaraja, "Order Statistics", 2003).
- * A deviation is the standard deviation of the sample.
+ * 1 %. Its 95 % confidence interval is that of order statistics (H. A. David, H. N. Nagaraja, "Order Statistics",
+ * 2003). A deviation is the standard deviation of the sample.
  *
  * @param source A log, a reader, or any events. Needs the permissions for reading the source, and no others.
  * @param options The groups, the time range and what counts as an outcome; by default the total of all events.
  * @returns The figures.
  * @throws {TypeError} If the source or an option is of the wrong type, or an option is unknown; the message names it.
- * @throws {RangeError} If a time or time zone is invalid, or `by` has more than two names; the message names the option.
+ * @throws {RangeError} If a time or time zone is invalid, or `by` has more than two names; the message names the
+ *   option.
  * @throws {DOMException} If `signal` is aborted without a reason. If it has a reason, that reason is thrown.
  * @throws {Error} If reading the source fails; the error of the source is passed through.
  *
@@ -109,7 +111,8 @@ export async function stats(source: StatsSource, options: StatsOptions = {}): Pr
   checkOptions(options, CHECKS, "compute statistics");
   const { outcome, ...selection } = options;
   const sink = new StatsTally(options);
-  // An outcome can be any event, so it must be looked for in the events themselves.
+  // The stored sums of an archive do not count outcomes. A condition, even one that every event meets, makes sure that
+  // archives are decoded.
   const where = outcome === undefined ? options.where : options.where ?? (() => true);
   await addGrouped(source, { ...selection, ...where === undefined ? {} : { where } }, {
     kind: CALL_SUMS,
@@ -128,7 +131,9 @@ class GroupTally {
   }
 }
 
-/** The figures of {@linkcode stats}, one event or one group of events at a time. */
+/**
+ * Collects the figures that {@linkcode stats} returns, one event or the stored sums of one group of events at a time.
+ */
 export class StatsTally implements GroupSink<CallTally> {
   readonly #keys: readonly string[];
   readonly #isOutcome: (event: AuditEvent) => boolean;
