@@ -10,7 +10,10 @@ import { Moments, type MomentsState } from "./moments.ts";
 import { QuantileSketch } from "./quantile_sketch.ts";
 import { SpendTally } from "./spend_tally.ts";
 
-/** The counts and sums of a tally, in the order in which they are stored. The least used are last. */
+/**
+ * The counts and sums of a tally, in the order in which they are stored. Those that are most often 0 are last, because
+ * zeros at the end are not stored.
+ */
 const COUNTS = [
   "events",
   "calls",
@@ -29,14 +32,17 @@ const COUNTS = [
   "badCosts",
 ] as const;
 
-/** The content of a {@linkcode CallTally} as numbers, without its sketch. */
+/**
+ * The content of a {@linkcode CallTally} as numbers, without its sketch, which estimates the quantiles of the
+ * durations.
+ */
 export type CallState = readonly [
   counts: readonly number[],
   costs: MomentsState | 0,
   durations: MomentsState | 0,
 ];
 
-/** The figures of a group of events. */
+/** The counts, sums and durations of the calls in a group of events. */
 export class CallTally {
   events = 0;
   /** Number of calls, see {@linkcode isCall}. */
@@ -83,7 +89,7 @@ export class CallTally {
     if (hasTokens || usd !== null) this.paid++;
   }
 
-  /** Adds the tokens of a call, and returns whether it states any. */
+  /** Adds the tokens of a call. Returns whether the call states input or output tokens. */
   #addTokens(event: AuditEvent, durationMs: number | null): boolean {
     const input = amountIn(event.input_t);
     const output = amountIn(event.output_t);
@@ -116,10 +122,10 @@ export class CallTally {
     this.sketch.addAll(other.sketch);
   }
 
-  /** Returns the content as numbers, without the sketch. */
+  /** Returns the content as numbers, without the sketch, which estimates the quantiles of the durations. */
   state(): CallState {
     const counts = COUNTS.map((name) => this[name]);
-    // A text without the zeros at the end is a third shorter.
+    // Zeros at the end are left out, because the stored text is then a third shorter.
     const length = counts.findLastIndex((count) => count !== 0) + 1;
     return [
       counts.slice(0, length),
@@ -128,7 +134,10 @@ export class CallTally {
     ];
   }
 
-  /** Returns the tally with the content that {@linkcode state} has returned, and with a sketch. */
+  /**
+   * Returns the tally with the content that {@linkcode state} has returned. `sketch` estimates the quantiles of the
+   * durations.
+   */
   static from([counts, costs, durations]: CallState, sketch: QuantileSketch): CallTally {
     const tally = new CallTally();
     for (const [n, count] of counts.entries()) {
@@ -151,7 +160,7 @@ export function spendIn(calls: CallTally): SpendTally {
   return tally;
 }
 
-/** Checks whether a call failed. */
+/** Checks whether a call failed: its status is "error", or its type is `validation_fail`. */
 export function isFailure({ status, event }: AuditEvent): boolean {
   return status === "error" || event === "validation_fail";
 }
@@ -161,7 +170,7 @@ export function isFailure({ status, event }: AuditEvent): boolean {
  * `validation_fail`. The event that begins a span, and the lines of budgets, are calls only if they have a cost.
  */
 export function isCall(event: AuditEvent): boolean {
-  // A cost was spent for every type of event, so the costs of the calls add up to the spend.
+  // Every event with a cost counts as a call, whatever its type is, so that the costs of all calls add up to the spend.
   if (finite(event.cost) !== null) return true;
   const { event: type, span } = event;
   if (typeof type === "string") {

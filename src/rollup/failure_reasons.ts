@@ -12,7 +12,10 @@ export interface FailureReason {
   readonly reason: string;
   /** Number of failures. */
   readonly count: number;
-  /** The first of these failures. `text` is its reason with numbers and IDs, cut after 500 characters. */
+  /**
+   * The first failure with this reason. `text` is the reason of that failure with numbers and IDs, cut after 500
+   * characters.
+   */
   readonly example: FailureExample;
 }
 
@@ -28,7 +31,7 @@ export interface FailureExample {
   readonly session_id: string | null;
 }
 
-/** Failures with different reasons, above the maximum number of reasons, form a group with this name. */
+/** The name of the group for all reasons that have no separate group, because there are too many different reasons. */
 export const OTHER_REASONS = "(other reasons)";
 /** The reason of a failure without the fields `error` and `reason`. */
 export const NO_REASON = "(no reason)";
@@ -48,7 +51,10 @@ export class FailureReasons {
     this.#count({ reason, count: 1, example: exampleOf(event, text) });
   }
 
-  /** Whether there are more reasons than groups, so that some reasons share the group of all other reasons. */
+  /**
+   * Whether there were too many different reasons for separate groups, so that some share the group of all other
+   * reasons.
+   */
   get isCut(): boolean {
     return this.#groups.size > REASONS_MAX;
   }
@@ -59,14 +65,17 @@ export class FailureReasons {
   }
 
   /**
-   * Adds groups that {@linkcode inOrder} has returned. Their failures must be newer than those added before. As the
-   * groups are in the order of their first failures, the result is the same as if each failure were added.
+   * Adds groups that {@linkcode inOrder} has returned. Their failures must be newer than those added before. Because
+   * the groups are in the order of their first failures, the result is the same as if each failure were added.
    */
   addAll(groups: readonly FailureReason[]): void {
     for (const group of groups) this.#count(group);
   }
 
-  /** Adds failures to the group of their reason, or to that of all other reasons if there are too many groups. */
+  /**
+   * Adds failures to the group of their reason. If there are already too many groups, adds them to the group of all
+   * other reasons.
+   */
   #count({ reason, count, example }: FailureReason): void {
     const isKnown = this.#groups.has(reason) || this.#groups.size < REASONS_MAX;
     const name = isKnown ? reason : OTHER_REASONS;
@@ -97,7 +106,7 @@ function textOf(value: unknown): string | null {
   if (typeof value !== "object") return String(value);
   const { name, message } = value as { name?: unknown; message?: unknown };
   if (typeof message !== "string") return fieldText(value);
-  // Nearly every error has the name "Error", which says nothing.
+  // The name "Error" is left out, because nearly every error has it.
   return typeof name === "string" && name !== "Error" && name !== ""
     ? `${name}: ${message}`
     : message;
@@ -116,7 +125,7 @@ const STATUS =
  * are different reasons.
  */
 export function withoutNumbers(text: string): string {
-  // split() puts the statuses, which the regular expression captures, at the odd places.
+  // split() puts the HTTP statuses, which the regular expression captures, at the odd places. They are kept unchanged.
   return text.split(STATUS).map((part, n) => n % 2 === 1 ? part : withPlaceholders(part)).join("");
 }
 
@@ -126,7 +135,7 @@ function withPlaceholders(text: string): string {
     .replaceAll(NUMBER, "<n>");
 }
 
-/** Checks whether a word mixes letters with at least two digits. */
+/** Checks whether a word looks like an ID, because it has letters and at least two digits. */
 function isId(word: string): boolean {
   return /[a-z]/i.test(word) && /\d.*\d/.test(word);
 }

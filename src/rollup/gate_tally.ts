@@ -6,9 +6,9 @@
 import { PreciseSum } from "../cost/precise_sum.ts";
 import type { AuditEvent } from "../event.ts";
 
-/** One decision of the compression gate. */
+/** One decision of an agent's compression gate. */
 export interface GateQuery {
-  /** The decision. */
+  /** The decision: to pass a shortened text on ("pass"), or to ask a larger model ("escalate"). */
   outcome: "pass" | "escalate";
   /** Reason to ask a larger model: "low_confidence" or "stale_cache"; null if the gate passed the shortened text on. */
   reason: string | null;
@@ -22,14 +22,17 @@ export type GateState = readonly number[];
 
 const FAILED = new Set<unknown>(["parse_fail", "api_error"]);
 
-/** The decisions of the gate among some events. */
+/**
+ * The numbers of passes (a shortened text was passed on) and of escalations (a larger model was asked) among some
+ * events.
+ */
 export class GateTally {
   passes = 0;
   escalations = 0;
   /** Sum of the confidences of the passes, each from 0 to 100. */
   readonly confidence: PreciseSum;
 
-  /** Creates a tally without decisions; `confidence` is the sum of their confidences. */
+  /** Creates a tally without decisions. The confidences of passes are added to the sum `confidence`. */
   constructor(confidence: PreciseSum = new PreciseSum()) {
     this.confidence = confidence;
   }

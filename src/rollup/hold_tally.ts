@@ -15,7 +15,7 @@ export class HoldTally {
   /** Total length of the names of the budgets in UTF-16 code units. */
   namesLength = 0;
 
-  /** Counts an event if it is a line that grants or refuses holds. */
+  /** Counts the holds of an event if it is a budget line that grants a hold or counts refused holds. */
   add({ event, budget, budgets, count }: AuditEvent): void {
     if (event === BUDGET_HOLD && Array.isArray(budgets)) {
       for (const name of budgets) this.#at(`${name}`).granted++;
@@ -38,7 +38,7 @@ export class HoldTally {
     return this.#counts.get(budget) ?? { granted: 0, refused: 0 };
   }
 
-  /** Returns the content, as JSON can hold it. */
+  /** Returns the content in a form that JSON can store. */
   state(): HoldState {
     return Array.from(this.#counts, ([name, { granted, refused }]) => [name, granted, refused]);
   }

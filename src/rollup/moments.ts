@@ -25,7 +25,7 @@ export class Moments {
   #mean = 0;
   #squares = 0;
 
-  /** Starts without values; `sum` is the sum of the values. */
+  /** Starts without values. Values are added to `sum`. */
   constructor(sum: PreciseSum = new PreciseSum()) {
     this.#sum = sum;
   }
@@ -43,7 +43,8 @@ export class Moments {
   /** Mean of the values; 0 without values. */
   get mean(): number {
     if (this.#n === 0) return 0;
-    // The quotient of the sum of equal values can differ from the value by a rounding error.
+    // If all values are equal, returns exactly this value. The sum divided by the number could differ from it by a
+    // rounding error.
     return this.#squares === 0 ? this.#mean : this.#sum.value / this.#n;
   }
 

@@ -16,7 +16,10 @@ export const RELATIVE_ERROR = 0.01;
 const GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR);
 const LOG_GAMMA = Math.log(GAMMA);
 
-/** The counts of values in the buckets of a sketch. */
+/**
+ * Estimates the quantiles of the added values. Stores only the number of values in each bucket, a small range of
+ * values.
+ */
 export class QuantileSketch {
   /** The number of values in each bucket, by the number of the bucket. Zeros are in no bucket. */
   readonly #counts = new Map<number, number>();
@@ -56,8 +59,8 @@ export class QuantileSketch {
   }
 
   /**
-   * Returns the content as numbers: the least value, the greatest, the zeros, then each bucket and its count. The
-   * sketch of no values has no numbers.
+   * Returns the content as numbers: the least value, the greatest, the zeros, then each bucket and its count. For a
+   * sketch without values, returns no numbers.
    */
   state(): number[] {
     if (this.#count === 0) return [];
@@ -93,8 +96,8 @@ export class QuantileSketch {
   }
 
   /**
-   * Returns the values at the given ranks, each with a relative error of at most 1 %. The smallest value has rank 1, the
-   * largest has rank {@linkcode count}. Other ranks are not allowed.
+   * Returns the values at the given ranks, each with a relative error of at most 1 %. The smallest value has rank 1,
+   * the largest has rank {@linkcode count}. Other ranks are not allowed.
    */
   atRanks(ranks: readonly number[]): number[] {
     const buckets = [...this.#counts].sort(([a], [b]) => a - b);
@@ -111,7 +114,10 @@ export class QuantileSketch {
     });
   }
 
-  /** The representative of a bucket can lie outside of the range of the values, for example if all values are equal. */
+  /**
+   * Returns the value, moved into the range of the values that were added. The value that represents a bucket can lie
+   * outside of this range, for example if all values are equal.
+   */
   #clamped(value: number): number {
     return Math.min(this.#max, Math.max(this.#min, value));
   }
@@ -119,6 +125,7 @@ export class QuantileSketch {
 
 /** Returns the value that differs from both bounds of a bucket by the same relative error. */
 function middleOf(bucket: number): number {
-  // The upper bound of the largest bucket exceeds the largest number, so this is computed from the lower bound.
+  // The result is computed from the lower bound, because the upper bound of the largest bucket would overflow to
+  // Infinity.
   return GAMMA ** (bucket - 1) * (2 * GAMMA / (GAMMA + 1));
 }

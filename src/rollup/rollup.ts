@@ -26,34 +26,49 @@ import { QuantileSketch } from "./quantile_sketch.ts";
 import { type SpendState, SpendTally } from "./spend_tally.ts";
 import { TimeRange, type TimeRangeState } from "./time_range.ts";
 
-/** Maximum number of cells. An archive with more has no rollup, so readers decode it. */
+/**
+ * Maximum number of cells in a rollup. A cell has the costs of a group of events in a quarter of an hour. If an archive
+ * has more cells, it has no rollup, and readers decode the archive.
+ */
 const CELLS_MAX = 10_000;
-/** Maximum total length of the values of all groups in UTF-16 code units. The same holds as for the cells. */
+/**
+ * Maximum total length of the values by which a rollup groups events, in UTF-16 code units. If the values of an archive
+ * are longer, it has no rollup, and readers decode the archive.
+ */
 const KEYS_LENGTH_MAX = 128 * 1024;
 
-/** The fields of the table of calls that every rollup has. */
+/**
+ * The fields by which every rollup groups events in its first table. Other tables group by the fields in the option
+ * `rollupFields`.
+ */
 const CALLS = ["event", "model"] as const;
 
-/** The values of the fields of a table in one group; null for events without the field. */
+/**
+ * The key of a group of events: the values of the fields by which a table groups events. A value is null for events
+ * without the field.
+ */
 export type RollupKey = readonly (string | null)[];
 
-/** A cell as it is stored: the number of its quarter, the number of its group, and its sums. */
+/**
+ * A cell as it is stored: the number of its quarter of an hour, the number of its group of events, and their costs and
+ * tokens.
+ */
 export type StoredCell = readonly [quarter: number | null, group: number, ...state: SpendState];
 
 /** A quarter of an hour as it is stored: its number, and the times of its first and last event. */
 export type StoredQuarter = readonly [quarter: number, ...times: TimeRangeState];
 
-/** The groups of a table. */
+/** The groups of events in a table of a rollup. */
 export interface RollupGroups {
   readonly keys: readonly RollupKey[];
   /**
-   * Whether some values are not strings. In the keys they are JSON, so they look like strings; but a filter by type or
-   * session selects only strings.
+   * Whether some values in `keys` are not strings in the events. They are stored as JSON text, so they look like
+   * strings. But a filter by type or session must not match them, because it selects only strings.
    */
   readonly hasOtherTypes: boolean;
 }
 
-/** The totals of the groups of a table. */
+/** A table of a rollup with the total of each group of events. */
 export interface RollupTable extends RollupGroups {
   /** The names of the fields by which the events are grouped. */
   readonly by: readonly string[];
@@ -61,7 +76,10 @@ export interface RollupTable extends RollupGroups {
   readonly calls: readonly CallState[];
 }
 
-/** The cells of each table, and the quarters of an hour in which the archive has events. */
+/**
+ * The cells of each table (the costs and tokens of each group in each quarter of an hour), and the quarters of an hour
+ * in which the archive has events.
+ */
 export interface RollupCells {
   readonly tables: readonly (readonly StoredCell[])[];
   readonly quarters: readonly StoredQuarter[];
@@ -76,15 +94,17 @@ export interface RollupSessions extends RollupGroups {
   readonly cells: readonly StoredCell[];
 }
 
-/** The parts of a rollup that are read only if a question needs them. */
+/** The parts of a rollup (the file with the sums of an archive) that are read only if a question needs them. */
 export interface RollupParts {
-  /** The sketches of each table, in the order of its keys. */
+  /**
+   * The sketches of each table, in the order of its keys. A sketch estimates the quantiles of the durations of a group.
+   */
   readonly sketches: readonly (readonly (readonly number[])[])[];
   readonly cells: RollupCells;
   readonly sessions: RollupSessions;
 }
 
-/** The content of a rollup. */
+/** The content of a rollup, the file with the sums of an archive. */
 export interface RollupContent extends RollupParts {
   readonly tables: readonly RollupTable[];
   /** The failures in the order of their first events; null if there are too many different reasons. */
@@ -95,14 +115,19 @@ export interface RollupContent extends RollupParts {
   readonly longest: number;
 }
 
-/** The groups of a table and their cells, while a rollup is gathered. */
+/**
+ * Gathers the groups of events of a table, and the costs and tokens of each group in each quarter of an hour (a cell).
+ */
 class GroupScan {
   readonly by: readonly string[];
   readonly #keys: RollupKey[] = [];
   /** The cells of each group, by the number of the quarter. The quarter of events without a readable time is NaN. */
   readonly #cells: Map<number, SpendTally>[] = [];
   readonly #groups = new Map<string, number>();
-  /** The group and the quarter of the last event, and its cell. Successive events mostly have the same. */
+  /**
+   * The group, the quarter of an hour and the cell of the last event. They are cached, because the next event mostly
+   * has the same cell.
+   */
   #last:
     | { readonly group: number; readonly quarter: number; readonly cell: SpendTally }
     | undefined;
@@ -147,7 +172,7 @@ class GroupScan {
     return cell;
   }
 
-  /** Returns a text that identifies the group of an event. */
+  /** Returns a text that identifies the group of an event: the values of the fields by which the events are grouped. */
   #idOf(event: AuditEvent): string {
     let id = "";
     for (const name of this.by) {
@@ -184,7 +209,7 @@ class GroupScan {
   }
 }
 
-/** A table of calls while a rollup is gathered. */
+/** Gathers a table of a rollup: the figures of the calls in each group of events. */
 class TableScan {
   readonly groups: GroupScan;
   readonly #calls: CallTally[] = [];
@@ -208,7 +233,7 @@ class TableScan {
   }
 }
 
-/** The table of sessions while a rollup is gathered. */
+/** Gathers the table of sessions of a rollup: the costs, tokens and times of each session. */
 class SessionScan {
   readonly groups: GroupScan = new GroupScan(["session_id"]);
   readonly #times: TimeRange[] = [];
@@ -234,7 +259,7 @@ interface Tables {
   readonly sessions: SessionScan;
 }
 
-/** Gathers the rollup of an archive, one event at a time. */
+/** Gathers the rollup of an archive, the file with its sums, one event at a time. */
 export class RollupScan {
   /** The tables; null if they have become too large. */
   #tables: Tables | null;
@@ -246,7 +271,10 @@ export class RollupScan {
   #lastQuarter: { readonly number: number; readonly range: TimeRange } | undefined;
   #longest = 0;
 
-  /** Starts without events. `fields` are the declared fields; each gets a table. */
+  /**
+   * Starts without events. For each name in `fields` (the option `rollupFields` of the log), a table groups the events
+   * by that field.
+   */
   constructor(fields: readonly string[]) {
     this.#tables = {
       calls: [CALLS, ...fields.map((field) => [field])].map((by) => new TableScan(by)),
@@ -301,7 +329,7 @@ export class RollupScan {
       sessions: sessions.sessions(),
     };
     const { tables, gate, holds, cells, sessions: { spend } } = content;
-    // JSON has no Infinity, to which a sum of huge numbers can overflow.
+    // A sum of huge numbers can overflow to Infinity, which JSON cannot store. The archive then has no rollup.
     const sums = [tables.map(({ calls }) => calls), gate, holds, cells.tables, spend];
     return isFinite(sums) ? content : null;
   }
@@ -320,7 +348,7 @@ function isFinite(value: unknown): boolean {
   return !Array.isArray(value) || value.every(isFinite);
 }
 
-/** Returns the costs and tokens of a group of a table. */
+/** Returns the costs and tokens of a group of events in a table of a rollup. */
 export function spendOf({ calls }: RollupTable, group: number): SpendTally {
   return spendIn(CallTally.from(calls[group]!, new QuantileSketch()));
 }

@@ -1,5 +1,5 @@
 /**
- * The bytes of a rollup:
+ * The format of a rollup, the file with the sums of one archive:
  *
  *     {"v":1, ...}\n             the head: totals, failures, the gate and holds as JSON, and the digests of the
  *                                texts of the parts
@@ -16,12 +16,15 @@ import type { RollupContent, RollupParts, RollupTable, StoredCell } from "./roll
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Maximum length of a rollup in bytes. An archive with a longer one has no rollup, so readers decode it. */
+/**
+ * Maximum length of a rollup in bytes. If the rollup of an archive would be longer, it is not written, and readers
+ * decode the archive.
+ */
 export const ROLLUP_BYTES_MAX = 256 * 1024;
-/** Maximum length of a part in bytes when it is decompressed. */
+/** Maximum length of a decompressed part of a rollup in bytes, so that a forged part cannot fill the memory. */
 const PART_BYTES_MAX = 4 * 1024 * 1024;
 
-/** The names of the parts, in the order in which they are stored. */
+/** The names of the parts of a rollup, in the order in which a rollup stores them. */
 export const PART_NAMES = [
   "sketches",
   "cells",
@@ -30,12 +33,12 @@ export const PART_NAMES = [
 /** The name of a part of a rollup. */
 export type PartName = typeof PART_NAMES[number];
 
-/** The head of a rollup. */
+/** The head of a rollup: its first line, which is enough for questions about totals. */
 export interface RollupHead extends Omit<RollupContent, PartName> {
   readonly v: 1;
   /** SHA-256 of the content of the archive, hexadecimal. */
   readonly content_sha256: string;
-  /** The declared fields, by each of which a table groups the events. */
+  /** The fields in the option `rollupFields` of the log. For each field, a table groups the events by its values. */
   readonly fields: readonly string[];
   /** SHA-256 of the text of each part, hexadecimal. */
   readonly parts_sha256: Readonly<Record<PartName, string>>;
@@ -43,7 +46,10 @@ export interface RollupHead extends Omit<RollupContent, PartName> {
 
 /** The bytes of a rollup. */
 export interface RollupBytes {
-  /** SHA-256 of the head, hexadecimal. It identifies the rollup in the manifest. */
+  /**
+   * SHA-256 of the head of the rollup, hexadecimal. The manifest states this digest, so that a reader notices a changed
+   * or old rollup.
+   */
   readonly digest: string;
   readonly bytes: Bytes;
 }
@@ -52,7 +58,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const LINE_BREAK = encoder.encode("\n");
 
-/** Resolves with the bytes of a rollup; null if they would be too many. */
+/** Resolves with the bytes of a rollup; null if the rollup would be longer than its maximum length. */
 export async function rollupBytes(
   { sketches, cells, sessions, ...content }: RollupContent,
   { content_sha256, fields }: Pick<RollupHead, "content_sha256" | "fields">,
@@ -97,8 +103,8 @@ async function gzipped(text: Bytes): Promise<Bytes> {
 }
 
 /**
- * Parses the head of a rollup. Returns null if it does not have the form of this version. The caller must have compared
- * the digest of the head with that in the manifest, so the numbers in it are not checked.
+ * Parses the head of a rollup. Returns null if it does not have the form of this version. The numbers in the head are
+ * not checked, because the caller must have compared the digest of the head with the digest in the manifest.
  */
 export function parseHead(head: Uint8Array): RollupHead | null {
   let value: unknown;
@@ -170,8 +176,8 @@ function areCells(rows: readonly StoredCell[], { keys }: Pick<RollupTable, "keys
 }
 
 /**
- * Checks whether no bit of the bytes after the head was changed. {@linkcode parsePart} does not notice a change that
- * leaves the decompressed texts as they are, such as one in a header of gzip.
+ * Checks whether all bytes after the head of a rollup are unchanged. {@linkcode parsePart} does not notice a change
+ * that leaves the decompressed texts as they are, such as a change in a header of gzip.
  */
 export function areIntact(rest: Bytes): boolean {
   const parts = partsIn(rest);
@@ -182,7 +188,7 @@ export function areIntact(rest: Bytes): boolean {
 interface Parts {
   /** The bytes of each part, in the order of {@linkcode PART_NAMES}. */
   readonly bytes: readonly Bytes[];
-  /** SHA-256 of all parts, as the rollup states it. */
+  /** SHA-256 of all compressed parts, as the line before them in the rollup states it. */
   readonly compressed_sha256: string;
   /** Whether the parts have the stated lengths and nothing follows them. */
   readonly isEnd: boolean;
@@ -199,7 +205,7 @@ function partsIn(rest: Bytes): Parts | null {
   return { bytes, compressed_sha256, isEnd: at === rest.byteLength };
 }
 
-/** Resolves with the decompressed bytes; null if they are not gzip, or too many. */
+/** Resolves with the decompressed bytes; null if the bytes are not gzip, or if the result would be too long. */
 async function decompressed(bytes: Bytes): Promise<Bytes | null> {
   const chunks: Bytes[] = [];
   let length = 0;
@@ -211,7 +217,7 @@ async function decompressed(bytes: Bytes): Promise<Bytes | null> {
       chunks.push(chunk);
     }
   } catch (error) {
-    // The part was damaged. The archive still has the events.
+    // The part of the rollup is damaged. The caller then decodes the archive, which still has the events.
     if (error instanceof TypeError) return null;
     throw error;
   }

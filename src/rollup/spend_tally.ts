@@ -27,7 +27,7 @@ export class SpendTally {
   badCosts = 0;
   readonly sum: PreciseSum;
 
-  /** Creates a tally without events; `sum` is the sum of their costs. */
+  /** Creates a tally without events. The costs of events are added to `sum`. */
   constructor(sum: PreciseSum = new PreciseSum()) {
     this.sum = sum;
   }

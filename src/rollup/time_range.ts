@@ -5,7 +5,8 @@
  */
 
 /**
- * The content of a {@linkcode TimeRange}: the first time in epoch milliseconds, and the length; empty without times.
+ * The content of a {@linkcode TimeRange}: the first time in epoch milliseconds, and the length of the range in
+ * milliseconds; empty without times.
  */
 export type TimeRangeState = readonly [] | readonly [firstMs: number, lengthMs: number];
 

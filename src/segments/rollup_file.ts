@@ -31,15 +31,21 @@ import type { LogDirectory } from "./log_directory.ts";
 import type { Stamp } from "./segment_name.ts";
 
 const LINE_BREAK = 0x0a;
-/** Number of bytes to read at first. Most rollups are shorter, so their parts are then known too. */
+/**
+ * Number of bytes of a rollup that the first read requests. Most rollups are shorter, so one read returns all their
+ * parts.
+ */
 const FIRST_BYTES = 32 * 1024;
 
-/** Maximum length of a rollup in relation to its archive, so that retention by bytes keeps its meaning. */
+/**
+ * Maximum length of a rollup as a share of the length of its archive. Retention by bytes counts only the archives, so
+ * their rollups must be much shorter.
+ */
 const SHARE_MAX = 1 / 4;
-/** Length of a rollup in bytes up to which this relation does not matter. */
+/** Length in bytes up to which a rollup is kept for an archive of any length. */
 const ANY_SHARE_BYTES = 16 * 1024;
 
-/** Returns the rollup of an archive, or null if it is too long to be worth its space. */
+/** Returns the rollup (the stored sums) of an archive, or null if the rollup is too long in relation to the archive. */
 export function keptRollup(
   { rollup, gzip_bytes }: { readonly rollup: RollupBytes | null; readonly gzip_bytes: number },
 ): RollupBytes | null {
@@ -51,8 +57,8 @@ export function keptRollup(
  * Writes the rollup of an archive, and resolves with its digest for the manifest line; null if `rollup` is null. If the
  * file cannot be written, logs a warning and leaves no file: the next `open()` writes it.
  *
- * The caller must be the owner of the segment, or of the manifest's completion, so that only one process writes the
- * file.
+ * The caller must hold the lock of the segment, or the lock for adding missing lines to the manifest, so that only one
+ * process writes the file.
  */
 export async function writeRollup(
   { log }: { readonly log: LogDirectory },
@@ -63,9 +69,9 @@ export async function writeRollup(
   const path = files.rollup(stamp);
   const unfinished = files.unfinishedRollup(stamp);
   try {
-    // The rollup of a process that was killed or groups by other fields, or one that was damaged. It is removed first,
-    // so that it does not stay if a later step fails. Without the sync, a power loss could bring it back, although the
-    // manifest states the new one.
+    // An older rollup may be at the path: from a killed process, from a process with other `rollupFields`, or damaged.
+    // It is removed first, so that it does not stay if a later step fails. Without the sync, a power loss could restore
+    // it, although the manifest states the digest of the new rollup.
     if (removeFile(fileSystem, path)) await log.sync();
     removeFile(fileSystem, unfinished);
     if (rollup === null) return null;
@@ -106,13 +112,17 @@ function removeUnfinished({ fileSystem }: LogDirectory, unfinished: string): voi
   try {
     removeFile(fileSystem, unfinished);
   } catch {
-    // The caller has logged why the rollup was not written. The next attempt removes the file first.
+    // The unfinished file cannot be removed. The caller has logged why the rollup was not written, and the next attempt
+    // removes this file first.
   }
 }
 
-/** A rollup whose head has the digest that the manifest states. */
+/** A rollup, the file with the sums of an archive, whose head has the digest that the manifest states. */
 export interface ReadRollup extends RollupHead {
-  /** Resolves with a part; null if the part is damaged, or if the file is now another one. */
+  /**
+   * Resolves with a part of the rollup; null if the part is damaged, or if the file was replaced since its head was
+   * read.
+   */
   readonly part: <Name extends PartName>(name: Name) => Promise<RollupParts[Name] | null>;
 }
 
@@ -136,13 +146,13 @@ export function readRollup(log: LogDirectory, stamp: Stamp, digest: string): Rea
   };
 }
 
-/** The facts about the file with a rollup that are known without the manifest. */
+/** The properties of a rollup file that can be determined from the file alone, without the manifest. */
 export interface StoredRollup {
   /** SHA-256 of the head, hexadecimal. */
   readonly digest: string;
-  /** The declared fields, by each of which a table groups the events. */
+  /** The fields in the option `rollupFields` of the log. For each field, a table groups the events by its values. */
   readonly fields: readonly string[];
-  /** Whether the head can be read, all parts belong to it, and no bit of them was changed. */
+  /** Whether the head can be read, and all parts have the digests that the head and the line after it state. */
   readonly isWhole: boolean;
 }
 
@@ -162,29 +172,42 @@ export async function storedRollup(log: LogDirectory, stamp: Stamp): Promise<Sto
   return { digest, fields: fieldsIn(head), isWhole };
 }
 
-/** Returns the declared fields of a rollup that may have been modified. */
+/**
+ * Returns the fields by which a rollup groups events. The rollup may have been modified, so the list is filtered and
+ * cut.
+ */
 function fieldsIn({ fields }: RollupHead): string[] {
   return fields.filter((field) => typeof field === "string").slice(0, ROLLUP_FIELDS_MAX);
 }
 
-/** Returns the bytes after the head and its line break; null if the file can no longer be read. */
+/**
+ * Returns the bytes after the head (the first line) of a rollup and its line break; null if the file can no longer be
+ * read.
+ */
 function restOf(log: LogDirectory, stamp: Stamp, head: Uint8Array): Uint8Array<ArrayBuffer> | null {
   return bytesOf(log, stamp, head.byteLength + 1, ROLLUP_BYTES_MAX);
 }
 
-/** The head of a rollup without its line break, and the bytes after it if these are known. */
+/**
+ * The head of a rollup, which is its first line, without the line break. Also the bytes after the head, if they were
+ * read.
+ */
 interface HeadBytes {
   readonly line: Uint8Array<ArrayBuffer>;
   readonly rest: Uint8Array<ArrayBuffer> | null;
 }
 
-/** Returns the head; null if the file is missing, is not a regular file, or has no head. */
+/**
+ * Returns the head of a rollup, which is its first line. Returns null if the file is missing, is not a regular file, or
+ * has no head.
+ */
 function headOf(log: LogDirectory, stamp: Stamp): HeadBytes | null {
   for (const length of [FIRST_BYTES, ROLLUP_BYTES_MAX]) {
     const bytes = bytesOf(log, stamp, 0, length);
     const end = bytes?.indexOf(LINE_BREAK) ?? -1;
     if (end < 0) continue;
-    // A file that fills the length may be longer.
+    // If the file has `length` bytes or more, the bytes after the head may be incomplete, so they are read again when
+    // they are needed.
     const isWhole = bytes!.byteLength < length;
     return { line: bytes!.subarray(0, end), rest: isWhole ? bytes!.subarray(end + 1) : null };
   }

@@ -27,7 +27,9 @@ export interface SegmentSummary {
   lines: number;
   /** Number of lines that are not events; blank lines are not included. */
   malformed: number;
-  /** Number of malformed lines that exceed `maxLineBytes`. A reader with a larger limit may read some of them as events. */
+  /**
+   * Number of malformed lines that exceed `maxLineBytes`. A reader with a larger limit may read some of them as events.
+   */
   oversized: number;
   /** Number of events without a readable time. Queries by time never match these events. */
   untimed: number;
@@ -38,17 +40,19 @@ export interface SegmentSummary {
   max_ts: string | null;
   /** Figures by event type, "" for events without a type; null if there are too many types or a sum is not finite. */
   events: Record<string, TypeFigures> | null;
-  /** The spans of which only the beginning or only the end is in the segment; null if there are too many. */
+  /**
+   * The spans (logged calls) of which only the beginning or only the end is in the segment; null if there are too many.
+   */
   spans: SpanSummary | null;
-  /** The field `seq` of the last chained line; null if no line is chained. */
+  /** The field `seq` (the number) of the last line that has a chain hash; null if no line has one. */
   last_seq: number | null;
-  /** Hash of the last chained line, hexadecimal; null if no line is chained. */
+  /** Hash of the last line that has a chain hash, hexadecimal; null if no line has one. */
   last_hash: string | null;
   /** SHA-256 of the raw bytes, hexadecimal. */
   sha256: string;
 }
 
-/** Returns the link of the last chained line of a segment; null if no line is chained. */
+/** Returns the number and the hash of the last line of a segment that has a chain hash; null if no line has one. */
 export function lastLinkOf(
   { last_seq, last_hash }: Pick<SegmentSummary, "last_seq" | "last_hash">,
 ): ChainLink | null {
@@ -90,8 +94,8 @@ export class SegmentScan {
   }
 
   /**
-   * The rollup of the segment; null if none was gathered, or if the segment has too many groups. Known after
-   * {@linkcode finish}.
+   * The rollup, the sums of the segment's events; null if none was gathered, or if the segment has too many groups of
+   * events. Known after {@linkcode finish}.
    */
   get rollup(): RollupContent | null {
     return this.#rollup;
@@ -170,8 +174,8 @@ export class SegmentScan {
     const figures = [...this.#types].map(([type, { count, cost }]) =>
       [type, { count, cost: cost.value }] as const
     );
-    // JSON has no Infinity. So if a sum overflows, the summary has no figures by type, and readers add up the costs of the
-    // events themselves.
+    // JSON has no Infinity. So if a sum overflows, the summary has no figures by type, and readers add up the costs of
+    // the events themselves.
     if (figures.some(([, { cost }]) => !Number.isFinite(cost))) return null;
     return Object.fromEntries(figures);
   }
