@@ -35,7 +35,7 @@ export interface Site {
   readonly port: number;
   /** The token that every request must have; null if a token is not needed. */
   readonly token: string | null;
-  /** Further host names that are allowed in the `Host` header, with any port. */
+  /** Further host names that are allowed in the `Host` header of a request, with any port. */
   readonly allowHosts: readonly string[];
 }
 
@@ -100,7 +100,7 @@ function tokenOf({ headers }: Request, cookieName: string): string {
   try {
     return decodeURIComponent(found);
   } catch {
-    // The cookie is malformed, so this server has not set it.
+    // The cookie is malformed, so this server has not set it. The request then counts as a request without a token.
     return "";
   }
 }

@@ -24,7 +24,7 @@ import { type SessionFigures, type SessionSums, SessionTally } from "./session_t
 import { type Bucket, type BucketContent, TimeBuckets } from "./time_buckets.ts";
 
 const TOP_SESSIONS = 10;
-/** Number of the newest events, by place in the log, that are listed with all their fields. */
+/** Number of the last events in the log (not the latest by time) that a report lists with all their fields. */
 export const LAST_EVENTS = 50;
 
 /**
@@ -53,11 +53,14 @@ export interface TypeFigures {
 export interface Named<T> {
   /** The figures of each name in descending order: models by cost, types by number of events. */
   readonly named: readonly T[];
-  /** The combined figures of the names that have no separate figures; null if there are no such names. */
+  /**
+   * The combined figures of the names above the maximum number, which have no separate figures; null if the maximum was
+   * not exceeded.
+   */
   readonly others: T | null;
 }
 
-/** The figures of a time bucket. */
+/** The figures of a time bucket, the period that one bar of a chart over time shows. */
 export interface BucketFigures {
   /** The start (inclusive) and the end (exclusive) of the bucket in epoch milliseconds. */
   readonly startMs: number;
@@ -136,7 +139,10 @@ const COUNTED: ReadonlySet<string> = new Set<EventType>([
 
 class Type {
   readonly sum = new PreciseSum();
-  /** `true` if the metrics may count events of this type. `true` for combined types, because one of them may count. */
+  /**
+   * `true` if the accuracy or the gate metrics may count events of this type. Also `true` for combined types, because
+   * the metrics may count one of them.
+   */
   readonly mayCount: boolean;
   events = 0;
 
@@ -184,7 +190,7 @@ export class ReportAggregate {
   readonly #gate = new GateCount(0);
   readonly #lastEvents: AuditEvent[] = [];
   #events = 0;
-  /** Number of events in the range that were added one by one. */
+  /** Number of events in the range that were added one by one, and not as the sums of an archive. */
   #readEvents = 0;
   #untimed = 0;
   #totalNav = 0;
@@ -249,7 +255,7 @@ export class ReportAggregate {
     return this.#buckets.widthMs;
   }
 
-  /** Whether a budget is known, so that its amounts depend on every event that is added next. */
+  /** Whether the amounts of a budget are known, so that each event that is added next may change them. */
   get hasBudgets(): boolean {
     return this.#budgets.hasBudgets;
   }
@@ -270,7 +276,8 @@ export class ReportAggregate {
       this.cover(firstMs);
       this.cover(lastMs);
     }
-    // From here on, no bucket is widened, so the contents stay those of their quarters.
+    // The time axis now includes all times of the archive. So no bucket is widened while the sums are added, and the
+    // entries of `contents` stay valid.
     const contents = new Map<number, Content>();
     for (const [quarter, times] of quarters) {
       const content = this.#buckets.at(times.firstMs);
@@ -281,7 +288,7 @@ export class ReportAggregate {
     for (const [quarter, group, ...state] of cells) {
       const { type, model } = figures[group]!;
       const sums = SpendTally.from(state);
-      // Every event has a time, so every cell has a quarter.
+      // Every event of the archive has a time, so every cell belongs to a quarter of an hour.
       const content = contents.get(quarter!)!;
       this.#events += sums.events;
       content.events += sums.events;
@@ -339,7 +346,7 @@ export class ReportAggregate {
     this.#countSums(event.event, 1, content);
   }
 
-  /** Counts a number of events of a type for the accuracy. */
+  /** Adds a number of events of one type to the counts from which the accuracy of navigation is computed. */
   #countSums(type: unknown, events: number, content?: Content): void {
     if (type === "nav") {
       this.#totalNav += events;

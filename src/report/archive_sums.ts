@@ -32,14 +32,17 @@ import type { ResolvedReportOptions } from "./options.ts";
 
 const DAY_MS = 24 * 3_600_000;
 
-/** Takes the archives of a log whose rollups have everything that a report shows of them. */
+/**
+ * Decides which archives a report need not decode, because their rollups (the files with their sums) have everything
+ * that the report shows of them. Adds these sums to the report.
+ */
 export class ReportArchives implements ArchiveTaker {
   readonly #source: { readonly log: LogDirectory; readonly maxLineBytes: number };
   readonly #options: ResolvedReportOptions;
   readonly #aggregate: ReportAggregate;
-  /** Called with the number of events of each archive that is taken. */
+  /** Called with the number of events of each archive that is added by its stored sums. */
   readonly #onTaken: (events: number) => void;
-  /** The paths of the archives that may be taken. */
+  /** The paths of the archives that may be added by their stored sums. */
   #planned: ReadonlySet<string> = new Set();
 
   constructor(
@@ -56,11 +59,15 @@ export class ReportArchives implements ArchiveTaker {
     this.#onTaken = onTaken;
   }
 
-  /** Decides which archives may be taken. `files` are all files of the log, oldest content first. */
+  /**
+   * Decides which archives may be added by their stored sums. `files` are all files of the log, oldest content first.
+   */
   plan(files: readonly LogFile[]): void {
     const newestMs = this.#coverWhole(files);
     const { untilMs } = this.#options;
     const dayStartMs = (untilMs === Infinity ? newestMs : untilMs) - DAY_MS;
+    // Events after the last `budget_state` line may change the amounts of a budget, so the archives from `end` on are
+    // decoded.
     const end = this.#newestStateAt(files);
     const planned = new Set<string>();
     let eventsAfter = 0;
@@ -81,13 +88,15 @@ export class ReportArchives implements ArchiveTaker {
     const { timeZone } = this.#options;
     if (!this.#planned.has(path)) return false;
     if (this.#aggregate.cover(Date.parse(line.max_ts!)) < QUARTER_MS) return false;
-    // The buckets of some zones, and those of old times in others, do not consist of quarters of an hour.
+    // In some time zones, and in others for early times, an hour can begin within a quarter of an hour. Sums of
+    // quarters cannot answer for such an hour, so the archive is decoded.
     if (Date.parse(line.min_ts!) < wholeQuartersSince(timeZone)) return false;
     const rollup = rollupOf(archive, this.#source);
     if (rollup === null) return false;
-    // The first table of every rollup groups by type and model.
+    // The first table of every rollup groups the events by type and model, which is what the report needs.
     const [calls] = rollup.tables;
-    // The report counts values that are not strings as missing, but the keys of a rollup show them as strings.
+    // For a report, a type or model that is not a string is missing. But a rollup stores such a value as text, so the
+    // archive is decoded.
     if (calls === undefined || calls.hasOtherTypes) return false;
     const [cells, sessions] = [await rollup.part("cells"), await rollup.part("sessions")];
     if (cells === null || sessions === null || sessions.hasOtherTypes) return false;
@@ -139,13 +148,16 @@ export class ReportArchives implements ArchiveTaker {
   }
 }
 
-/** Returns the number of events in an archive; 0 if its line does not state the figures by type. */
+/** Returns the number of events in an archive; 0 if its manifest line does not state the figures by type. */
 function eventsIn({ events, untimed }: ArchiveLine): number {
   if (events === null) return 0;
   return Object.values(events).reduce((sum, { count }) => sum + count, untimed);
 }
 
-/** Checks whether a rollup may have all figures of an archive that a report shows. */
+/**
+ * Checks whether the rollup of an archive (the file with its sums) may have all figures that a report shows of the
+ * archive.
+ */
 function isSummed({ rollup_sha256, malformed, untimed }: ArchiveLine): boolean {
   return typeof rollup_sha256 === "string" && malformed === 0 && untimed === 0;
 }

@@ -19,9 +19,9 @@ export interface BudgetFigures extends BudgetStatus {
   readonly terms: BudgetTerms;
   /** The limit, in the unit of the budget. */
   readonly limit: number;
-  /** Number of holds that were granted in the range of the report. */
+  /** Number of holds (reservations of an amount before a call) that were granted in the range of the report. */
   readonly granted: number;
-  /** Number of holds that were refused in the range of the report. */
+  /** Number of holds (reservations of an amount before a call) that were refused in the range of the report. */
   readonly refused: number;
 }
 
@@ -41,13 +41,14 @@ export class BudgetTally {
   /** `true` if the events come from a fleet, so that each event names its log; undefined before the first event. */
   #isFleet: boolean | undefined;
 
-  /** Sets the state of the budgets before the first event, for a report on one log. */
+  /** Sets the state that the budgets have before the first event of the report, for a report on one log. */
   begin(ledger: BudgetLedger): void {
     this.#logs.set(null, new OneLog(ledger));
   }
 
   /**
-   * Whether the state of the budgets depends on events that are added next, and not only on later `budget_state` lines.
+   * Whether the amounts of a budget are known, so that each event that is added next may change them. Otherwise they
+   * are unknown until the next `budget_state` line.
    */
   get hasBudgets(): boolean {
     return [...this.#logs.values()].some(({ ledger }) => ledger.accountCount > 0);

@@ -91,7 +91,7 @@ export function spendChart(
         barMaxWidth: 40,
         barCategoryGap: "15%",
         itemStyle: { color: `var(--${color})` },
-        // ECharts draws no bar for null.
+        // Null replaces 0, because ECharts draws no bar for null.
         data: values.map((usd) => usd === 0 ? null : usd),
       })),
       {

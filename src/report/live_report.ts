@@ -13,9 +13,12 @@ import type { ResolvedReportOptions } from "./options.ts";
 import { type Sections, sectionsOf } from "./page.ts";
 import type { SectionId } from "./sections.ts";
 
-/** The pause after drawing the page is the duration of the drawing, divided by this share, within the limits below. */
+/**
+ * After the page was drawn, the pause until the next drawing is the duration of the drawing divided by this share, but
+ * at least PACE_MIN_MS and at most PACE_MAX_MS. So drawing takes only a small part of the time.
+ */
 const DRAWING_SHARE = 0.25;
-/** Minimum and maximum pause between two drawings, in milliseconds. */
+/** Minimum and maximum pause between two drawings of the page, in milliseconds. */
 const PACE_MIN_MS = 100;
 const PACE_MAX_MS = 500;
 /** Maximum number of events that are added in one turn of the event loop, so that requests need not wait long. */
@@ -46,13 +49,17 @@ export class LiveReport {
   #isStale = true;
   #drawing: Promise<void> | undefined;
   #drawableAtMs = -Infinity;
-  /** A controller that is aborted when an event arrives after the last drawing. */
+  /**
+   * A controller that is aborted when an event arrives after the last drawing, so that waiting calls of
+   * {@linkcode next} continue.
+   */
   #change = new AbortController();
 
   /**
-   * Creates a report without events. `follow` returns the existing events of the log and then the new events;
-   * {@linkcode follow} reads them. It may add the sums of some archives to the figures in place of their events. After
-   * `ending` is aborted, {@linkcode current} and {@linkcode next} no longer wait.
+   * Creates a report without events. The function `follow` returns the existing events of the log and then the new
+   * events, which the method {@linkcode LiveReport.follow} reads. For some archives, the function may add the stored
+   * sums to its argument, the figures of the report, instead of returning the events. After `ending` is aborted,
+   * {@linkcode current} and {@linkcode next} no longer wait.
    */
   constructor(
     follow: (aggregate: ReportAggregate) => AuditFollow,

@@ -18,10 +18,16 @@ export interface MainRange {
 const OUTSIDE_SHARE = 0.001;
 /** If a report has fewer events than this number, no event may lie outside of the main range. */
 const EVENTS_MIN = 10;
-/** Maximum length of the main range as a share of the whole range. A longer main range is not worth a hint. */
+/**
+ * Maximum length of the main range as a share of the whole range. If the main range is longer, the charts are readable,
+ * and the report does not mention it.
+ */
 const RANGE_SHARE = 0.25;
 
-/** Returns the main range, with all events except a few; null if that range is not much shorter than the whole one. */
+/**
+ * Returns the main range, which contains all events except a few; null if it is not much shorter than the range of all
+ * events.
+ */
 export function mainRange(buckets: readonly BucketFigures[]): MainRange | null {
   const total = buckets.reduce((sum, { events }) => sum + events, 0);
   const allowed = total < EVENTS_MIN ? 0 : Math.max(1, Math.floor(total * OUTSIDE_SHARE));

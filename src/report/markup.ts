@@ -31,7 +31,7 @@ export function markup(strings: TemplateStringsArray, ...values: readonly Markup
   return new Markup(text);
 }
 
-/** Empty markup. */
+/** Empty markup, for parts of a page that have no content. */
 export const NOTHING: Markup = new Markup("");
 
 function escaped(value: MarkupValue): string {

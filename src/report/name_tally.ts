@@ -35,7 +35,8 @@ export class NameTally<T> {
 
   /** Returns the figures of a name. A value that is not a string counts as a missing name. */
   of(name: unknown): T {
-    // The fast path: most names are short, so they are stored unchanged.
+    // Most names are short and therefore stored unchanged, so a look-up of the name as it is mostly succeeds. It needs
+    // no cutting and no digest.
     const known = this.#named.get(name);
     if (known !== undefined) return known;
     const kept = typeof name === "string" ? keptName(name) : null;
@@ -52,7 +53,10 @@ export class NameTally<T> {
     return this.#named.values();
   }
 
-  /** The combined figures of the names that have no separate figures; null if there are no such names. */
+  /**
+   * The combined figures of the names above the maximum number, which have no separate figures; null if the maximum was
+   * not exceeded.
+   */
   get others(): T | null {
     return this.#others;
   }

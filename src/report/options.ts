@@ -97,7 +97,7 @@ export function resolveReportOptions(
     isTimed: since !== undefined || until !== undefined,
     sinceMs: since === undefined ? -Infinity : toEpochMs(since, "since"),
     untilMs: until === undefined ? Infinity : toEpochMs(until, "until"),
-    // The name in its usual spelling, such as Europe/Berlin for europe/berlin.
+    // The report shows the name of the time zone in its usual spelling, such as Europe/Berlin for europe/berlin.
     timeZone: Temporal.Now.zonedDateTimeISO(timeZone).timeZoneId,
     title,
     budgetPerHour: budgetPerHour ?? null,

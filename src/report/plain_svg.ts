@@ -31,10 +31,13 @@ const KEPT = new Set([
 const STYLE_ELEMENT = /<style\b.*?<\/style>/gs;
 const OPENING_TAG = /<([a-zA-Z]+)((?:\s+[\w:-]+="[^"]*")*)\s*(\/?)>/g;
 const ATTRIBUTE = /([\w:-]+)="([^"]*)"/g;
-/** Matches an identifier of a clip path or a gradient. The identifier contains the number of the drawing. */
+/**
+ * Matches an identifier of a clip path or a gradient. It contains the number of the drawing in this process, so equal
+ * charts would have different SVGs.
+ */
 const IDENTIFIER = /\bzr\d+-(\w+)/;
 const INVISIBLE_BACKGROUND = /<rect [^>]*fill="none"[^>]*><\/rect>/g;
-/** Matches two or more consecutive paths that look the same. */
+/** Matches two or more consecutive paths that differ only in their shapes, so that they can be merged into one path. */
 const PATH = /<path d="([^"]*)"([^>]*)><\/path>(?:\s*<path d="([^"]*)"\2><\/path>)+/g;
 const SHAPE = /<path d="([^"]*)"/g;
 

@@ -44,7 +44,7 @@ export class RecentSpend {
   /** Adds the time of an event in epoch milliseconds, and its cost in USD, which may be 0. */
   add(epochMs: number, usd: number): void {
     const last = this.#last;
-    // The fast path: consecutive events are mostly in the same minute.
+    // This case is checked first because it is fast, and consecutive events are mostly in the same minute.
     if (epochMs >= last.startMs && epochMs < last.startMs + MINUTE_MS) last.sum.add(usd);
     else this.#addElsewhere(epochMs, usd);
   }

@@ -111,7 +111,8 @@ async function addLog(
     ...until === undefined ? {} : { until },
   };
   const log = sumsSourceOf(source);
-  // An object that wraps a log or a reader has only its methods.
+  // The source may be an object that wraps a log or a reader. The stored sums of its archives are not accessible, so
+  // the events are read with its method query().
   if (log === undefined) return await addEvents(source.query(range), add, signal);
   const filter = eventFilter(range);
   const damage = new DamageReport(log.logger);

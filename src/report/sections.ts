@@ -106,7 +106,10 @@ function figure(
 `;
 }
 
-/** Returns the end of the time range as text. The spend of the last hour and of the last day ends there too. */
+/**
+ * Returns the end of the time range as text. The last hour and the last 24 hours, whose spend is shown, end at this
+ * time.
+ */
 function endOfRange({ data: { endMs }, options: { timeZone } }: ReportContent): Cell {
   return endMs === null ? "no event has a time" : markup`up to ${timeElement(endMs, timeZone)}`;
 }

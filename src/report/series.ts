@@ -45,7 +45,10 @@ export function spendSeries(
   }];
 }
 
-/** Splits items into `alone`, shown separately, and `rest`, which are combined. `rest` is never a single named item. */
+/**
+ * Splits items into `alone`, which are shown separately, and `rest`, which are combined. `rest` is never a single named
+ * item, because such an item can be shown with its name.
+ */
 function split<T>(
   all: readonly T[],
   max: number,

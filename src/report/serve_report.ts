@@ -22,7 +22,10 @@ import { updateStream, versionText } from "./update_stream.ts";
 const DEFAULT_HOSTNAME = "127.0.0.1";
 /** Maximum number of open update streams. Each open page has one stream; further pages get no updates. */
 const CONNECTIONS_MAX = 100;
-/** Maximum time in milliseconds that an ending server waits for browsers to disconnect. Then it closes connections. */
+/**
+ * Maximum time in milliseconds that an ending server waits for browsers to disconnect. Then the server closes the
+ * connections.
+ */
 const GOODBYE_MS = 1_000;
 
 /** The time range and the look of a report, and the address of its server. */

@@ -20,9 +20,15 @@ const SESSIONS_MAX = 20_000;
 export interface SessionFigures {
   readonly id: string;
   readonly usd: number;
-  /** The maximum cost in USD that may be missing from `usd`; nearly always 0. */
+  /**
+   * The maximum cost in USD that may be missing from `usd`, because the session may have been dropped before. Nearly
+   * always 0.
+   */
   readonly missingUsdMax: number;
-  /** Whether earlier events of the session may be missing from the figures. */
+  /**
+   * Whether earlier events of the session may be missing from the figures, because the session may have been dropped
+   * before.
+   */
   readonly isPartial: boolean;
   readonly events: number;
   /** The times of the first and the last event in epoch milliseconds; null if the events have no times. */

@@ -133,8 +133,9 @@ class Calendar {
   /** Before this instant, the UTC offset of the zone may change within a quarter of an hour, so it is not cached. */
   readonly #cachedSinceMs: number;
   /**
-   * The time by which the quarters of an hour on the clock begin before those of UTC. It is 0 for named zones, in which
-   * it was another only before 1972, and for offsets such as +05:30, but not for +05:37.
+   * The time in milliseconds by which a quarter of an hour on the clock of the zone begins before a quarter of an hour
+   * in UTC. It is 7 minutes for the offset +05:37, and 0 for offsets such as +05:30. It is also 0 for named zones,
+   * where quarters began at other times only before 1972.
    */
   readonly #shiftMs: number;
   readonly #offsets = new Map<number, number>();

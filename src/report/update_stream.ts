@@ -75,7 +75,8 @@ function versionOf(text: string, serverId: string): number {
 
 function messageOf({ version, sections }: Update, serverId: string): string {
   const markups = Object.entries(sections).map(([id, { text }]) => [id, text]);
-  // JSON.stringify() escapes line breaks. A line break would end the data of the message.
+  // The data contains no line break, which would end the message too early, because JSON.stringify() escapes line
+  // breaks.
   const data = JSON.stringify(Object.fromEntries(markups));
   return `id: ${versionText(version, serverId)}\nevent: sections\ndata: ${data}\n\n`;
 }
