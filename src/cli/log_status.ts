@@ -30,7 +30,10 @@ export interface FilesStatus {
   events: number;
 }
 
-/** A fleet that receives the log, and the archives that it has not received. */
+/**
+ * A fleet (a group of logs on a server) that receives copies of the log's archives, and the archives that it has not
+ * received.
+ */
 export interface FleetReceipt extends ReceivingFleet {
   /** File name of the newest archive that the fleet has received; null if it has received none. */
   readonly archive: string | null;
@@ -47,7 +50,7 @@ export interface LogStatus {
   readonly active: FilesStatus;
   /** The archives that the manifest lists. */
   readonly archives: FilesStatus;
-  /** The number of archives that are not in the manifest. Their events are not counted. */
+  /** The number of archives that the manifest does not list. The events of these archives are not counted. */
   readonly untoldArchives: number;
   /** The time (ISO 8601) of the newest event that retention has removed; null before the first removal. */
   readonly prunedUntil: string | null;
@@ -64,7 +67,8 @@ export interface LogStatus {
   readonly hourly: readonly number[];
   readonly lastEvent: AuditEvent | null;
   /**
-   * The numbers of events that the spend does not include. `untimed` leaves out archives that are not in the manifest.
+   * The numbers of events that the spend does not include. Events in archives that are not in the manifest do not count
+   * in `untimed`.
    */
   readonly leftOut: {
     /** Events without a readable time, in the whole log. */
@@ -191,7 +195,8 @@ async function hourlyCosts(
   const hoursAgo = (ms: number) => Math.min(HOURS - 1, Math.floor((nowMs - ms) / HOUR_MS));
   const source = sumsSourceOf(reader)!;
   const filter = eventFilter({ since: nowMs - HOURS * HOUR_MS });
-  // A log with so many events that an archive lasts less than an hour has the costs of that hour in its rollup.
+  // If all events of an archive are in the same one of the last 24 hours, their costs come from its rollup, the file
+  // with its sums. So a log that fills archives in less than an hour need not decode most of them.
   const taker: ArchiveTaker = {
     take(archive) {
       const { line } = archive;

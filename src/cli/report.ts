@@ -43,14 +43,17 @@ import type { Output } from "./terminal.ts";
 const STANDARD_OUTPUT = "-";
 /** The start of every report. A file that starts differently is not a report, so it is not overwritten. */
 const REPORT_START = "<!DOCTYPE html>";
-/** Estimated length of a line in bytes. It is used for the files whose number of lines is not in the manifest. */
+/**
+ * Estimated length of a line in bytes, for the progress bar. It is used for files whose number of lines is not in the
+ * manifest.
+ */
 const LINE_BYTES = 200;
 const EVENTS_PER_ADVANCE = 1_000;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Options of a report and of the file that it is written to. */
+/** Options of a report, and of the file to which the report is written. */
 export type ReportFileOptions =
   & FieldOptions
   & TimeOptions
@@ -93,7 +96,8 @@ export const reportCommand: Parser<"sync", Run, unknown> = command(
 function runReport(options: ReportCommandOptions, output: Output): Promise<number> {
   return writeReport(options, output, (render, query) => {
     return withLog(options, (reader) => {
-      // A reader has the sums of its archives, which do not help if only some of the events are asked for.
+      // Without a filter, the report gets the reader, so that it can use the stored sums of the archives. With a
+      // filter, these sums do not help, so the report gets only the events that match.
       const { since: _since, until: _until, ...filter } = query;
       const isFiltered = Object.keys(filter).length > 0;
       return render(isFiltered ? reader.query(query) : reader, expectedEvents(reader, query));

@@ -30,9 +30,7 @@ import { optionsToReport, type ReportLookOptions, reportLookOptions } from "./re
 import type { Output } from "./terminal.ts";
 
 const DEFAULT_PORT = 8788;
-/**
- * The permission flags that a command needs to find its log. The key is the place that the path of the log comes from.
- */
+/** The permission flags that a command needs to find its log, by the place from which the path of the log comes. */
 const ENV_FLAGS: Readonly<Record<PathSource, readonly string[]>> = {
   "command line": [],
   "SCOUT_PATH": [PATH_FLAG],
