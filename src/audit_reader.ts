@@ -50,7 +50,7 @@ export interface ReaderParts {
 /** Creates a reader of a log. */
 export let createReader: (options: ResolvedOptions, parts: ReaderParts) => AuditReader;
 
-/** Returns the {@linkcode ManifestReader} of an audit reader. It keeps the manifest lines that it has read. */
+/** Returns the {@linkcode ManifestReader} of an audit reader, which caches the lines of the manifest that were read. */
 export let manifestOf: (reader: AuditReader) => ManifestReader;
 
 /**
@@ -60,7 +60,8 @@ export let manifestOf: (reader: AuditReader) => ManifestReader;
 export let offerSums: (owner: object, reader: AuditReader) => void;
 
 /**
- * Makes a reader keep the text of the line of each event that it yields from now on. Returns the map of these texts.
+ * Makes a reader store, for each event that it yields from now on, the text of the event's line. Returns the map from
+ * events to texts.
  */
 export let keepLineTexts: (reader: AuditReader) => LineTexts;
 

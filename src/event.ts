@@ -207,7 +207,7 @@ export const BEGIN_SUFFIX = "_begin";
 
 /** The prefix of the event types that are reserved for the lines of budgets. */
 const RESERVED_TYPE = "budget_";
-/** The type of the lines that hold the state of all budgets. */
+/** The type of the lines that store the state of all budgets. */
 export const BUDGET_STATE = "budget_state";
 /** The type of the lines that reserve an amount on budgets before a call. */
 export const BUDGET_HOLD = "budget_hold";
@@ -224,7 +224,10 @@ export function reservedFieldError(value: unknown): AuditEventError {
   return fieldError(RESERVED_FIELD, value, "not be set, because it is reserved for budgets");
 }
 
-/** The suffix that an import adds to a reserved name, so that the log accepts the name. */
+/**
+ * The suffix that an import adds to an event type or field name that is reserved for budgets, so that the log accepts
+ * the name.
+ */
 export const RAW_SUFFIX = "_raw";
 
 /**
@@ -273,7 +276,7 @@ export const MISNAMED_FIELDS: ReadonlyMap<string, string> = new Map(
   }).flatMap(([known, names]) => names.map((name) => [name, known])),
 );
 
-/** Names of the optional known fields, in the order in which a line contains them. */
+/** Names of the optional known fields, in the order in which a line of the log contains the fields. */
 export const KNOWN_FIELD_NAMES: readonly string[] = Object.freeze(Object.keys(knownFields));
 
 /** Names of the known fields whose values are strings, even if a value looks like a number. */

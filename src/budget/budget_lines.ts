@@ -30,14 +30,17 @@ export const BUDGET_LINE = {
   state: BUDGET_STATE,
 } as const;
 
-/** The names of the fields of budget lines. The spent and held amounts are computed from these fields. */
+/**
+ * The names of the fields of the lines that budgets add to a log. The spent and held amounts of budgets are computed
+ * from these fields.
+ */
 export const BUDGET_FIELDS: readonly string[] = [
   ...["hold", "hold_usd", "hold_tokens", "hold_calls", "hold_until", "budgets"],
   ...["budget", "unit", "hours", "since", "where", "limit", "declared", "sums"],
   ...["accounts", "holds", "waits"],
 ];
 
-/** The fields of an event to log. */
+/** The fields of a budget line to log. */
 export type LineFields = Record<string, unknown>;
 
 /**
@@ -47,7 +50,7 @@ export type LineFields = Record<string, unknown>;
 export interface LimitLine {
   readonly terms: BudgetTerms;
   readonly limit: number;
-  /** Whether a program has declared the limit. Otherwise `scout budget set` has set it. */
+  /** Whether a program has declared the limit. If not, the command `scout budget set` has set the limit. */
   readonly isDeclared: boolean;
   readonly sums: Sums;
 }

@@ -94,7 +94,8 @@ export function tableCost(usage: TokenUsage, entry: ModelPrices): number | undef
   const plainIn = price("input_cost_per_token");
   const plainOut = price("output_cost_per_token");
   const parts: readonly [tokens: number, price: number | undefined][] = [
-    // Cached audio tokens count in both `read` and `audioIn`, so the difference may be negative. It then counts as 0.
+    // Cached audio tokens count in both `read` and `audioIn`, so the difference may be negative. A negative difference
+    // counts as 0.
     [Math.max(input - read - write - audioIn - imageIn, 0), plainIn],
     [read, price("cache_read_input_token_cost") ?? plainIn],
     [write - write1h, price("cache_creation_input_token_cost") ?? plainIn],
