@@ -63,8 +63,8 @@ export interface Hold {
   readonly id: string;
   readonly amounts: Amounts;
   /**
-   * Time at which the hold becomes orphaned if it has not ended, epoch milliseconds. An orphaned hold still counts on
-   * its budgets. A ticket is valid until this time.
+   * Time in epoch milliseconds at which the hold becomes orphaned if it has not ended. An orphaned hold still counts on
+   * its budgets. The `budget_wait` line of a waiting hold is valid until this time.
    */
   readonly untilMs: number;
   /** The names of the budgets. */

@@ -62,8 +62,8 @@ export interface FollowOptions {
 /** The events of a log as they are written. An iteration starts when its first event is requested. */
 export interface AuditFollow extends AsyncIterable<AuditEvent> {
   /**
-   * The unreadable regions that all iterations have found so far. Archives without a matching event may be skipped, so
-   * their damage is not listed.
+   * The unreadable regions that all iterations have found so far. An archive without a matching event may be skipped;
+   * its damage is then not listed.
    */
   readonly damage: readonly Damage[];
 }

@@ -77,8 +77,8 @@ export async function* gunzipped(read: () => AsyncIterable<Bytes>): AsyncGenerat
 }
 
 /**
- * One reading of the file. A read error only ends `bytes`, so that all bytes before the error are decoded. Afterwards,
- * `throwIfFailed()` throws the error.
+ * One reading of a gzip file. A read error only ends `bytes`, so that all bytes before the error are decoded.
+ * Afterwards, `throwIfFailed()` throws the error.
  */
 class Source {
   readonly bytes: AsyncGenerator<Bytes, void>;
@@ -122,7 +122,8 @@ async function* inflated(
   const gunzip = createGunzip();
   const output: Bytes[] = [];
   gunzip.on("data", (chunk: Bytes) => output.push(chunk));
-  // `errored` is checked after each step. The listener is needed because an unhandled error event ends the process.
+  // `errored` is checked after each step. The listener does nothing, but is needed because an error event without a
+  // listener ends the process.
   gunzip.on("error", () => {});
   try {
     let byteOffset = 0;

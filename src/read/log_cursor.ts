@@ -259,7 +259,10 @@ export class LogCursor {
     return newer.length > 1 || atPath !== null;
   }
 
-  /** Yields the events of the newer segments, and moves to the active file after them. */
+  /**
+   * Yields the events of the segments that are newer than the cursor's position, and moves the cursor to the active
+   * file after them.
+   */
   async *#goOn(): AsyncGenerator<AuditEvent[], boolean> {
     const { active, older, isCurrent } = this.#openNext();
     if (active !== null && isCurrent) this.#setCursor(active, 0);

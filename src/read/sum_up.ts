@@ -99,7 +99,10 @@ export function registerSums(owner: object, source: () => SummedSource): void {
   SOURCES.set(owner, source);
 }
 
-/** Returns the log that an object reads; undefined if the object was not registered. */
+/**
+ * Returns the log that an object, such as a reader, reads; undefined if {@linkcode registerSums} was not called for the
+ * object.
+ */
 export function sumsSourceOf(owner: object): SummedSource | undefined {
   return SOURCES.get(owner)?.();
 }

@@ -29,7 +29,10 @@ export interface UnfinishedSpan {
   readonly lastSeen?: string;
 }
 
-/** Returns the span that an event begins, without `lastSeen`. Must be called only for such an event. */
+/**
+ * Returns the span (a logged call) that the event `begin` begins, without `lastSeen`. Must be called only for an event
+ * that begins a span.
+ */
 export function spanBegunBy(begin: AuditEvent): Omit<UnfinishedSpan, "lastSeen"> {
   const [event, span] = spanOf(begin)!.end;
   const { ts, event: _, span: __, session_id, parent, ...fields } = begin;

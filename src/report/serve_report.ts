@@ -20,7 +20,10 @@ import { page, policyOf } from "./page.ts";
 import { updateStream, versionText } from "./update_stream.ts";
 
 const DEFAULT_HOSTNAME = "127.0.0.1";
-/** Maximum number of open update streams. Each open page has one stream; further pages get no updates. */
+/**
+ * Maximum number of open update streams. Each open page has one stream. Pages above this number are shown, but get no
+ * updates.
+ */
 const CONNECTIONS_MAX = 100;
 /**
  * Maximum time in milliseconds that an ending server waits for browsers to disconnect. Then the server closes the

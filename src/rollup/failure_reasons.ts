@@ -35,7 +35,7 @@ export interface FailureExample {
 export const OTHER_REASONS = "(other reasons)";
 /** The reason of a failure without the fields `error` and `reason`. */
 export const NO_REASON = "(no reason)";
-/** Maximum number of reasons with a separate group. */
+/** Maximum number of failure reasons that are counted separately. All further reasons share one group. */
 const REASONS_MAX = 1_000;
 /** Maximum length of the text of a reason in UTF-16 code units. Longer texts are cut. */
 const TEXT_LENGTH_MAX = 500;

@@ -72,7 +72,7 @@ export interface RollupGroups {
 export interface RollupTable extends RollupGroups {
   /** The names of the fields by which the events are grouped. */
   readonly by: readonly string[];
-  /** The sums of each group, in the order of the keys. */
+  /** The sums of the calls in each group of events, in the order of `keys`. */
   readonly calls: readonly CallState[];
 }
 

@@ -137,7 +137,7 @@ export class Groups<T> {
     return group.figures;
   }
 
-  /** The groups, in the order of their first events. */
+  /** The groups of events with separate figures, in the order of their first events. */
   get groups(): Iterable<{ readonly key: GroupKey; readonly figures: T }> {
     return this.#groups.values();
   }

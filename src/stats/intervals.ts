@@ -4,7 +4,10 @@
  * @module
  */
 
-/** The quantile of the normal distribution for a confidence of 95 %. */
+/**
+ * The quantile of the standard normal distribution for a confidence of 95 %: the interval from -Z to Z has a
+ * probability of 95 %.
+ */
 const Z = 1.959964;
 /**
  * The probability that the true value lies below a confidence interval of 95 %. The probability that it lies above is
