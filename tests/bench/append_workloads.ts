@@ -1,5 +1,6 @@
 /**
- * Workloads that append events: compared with loggers that never sync, and with a loop that syncs as often as the log.
+ * Workloads that append events. Their speed is compared with that of loggers that never sync, and with that of a loop
+ * that syncs as often as the log.
  *
  * @module
  */
@@ -29,7 +30,7 @@ function raceRow(
   return { id, name, unit: "x", target, samples: ratios, note };
 }
 
-/** Returns a workload that races two sides in alternating rounds. */
+/** Returns a workload that compares the speed of two programs in alternating rounds. */
 function race(
   { id, name, target }: { id: string; name: string; target: Target | null },
   sides: (stage: Stage) => { ours: Side; theirs: Side },
@@ -55,7 +56,10 @@ function unawaitedAgainst(contender: ContenderName, peer: string, target: Target
   });
 }
 
-/** Returns a race that logs the requests of the trace at the path, which was recorded from a real load. */
+/**
+ * Returns a workload that logs the requests of a trace, which was recorded from a real load, with this library and with
+ * pino.
+ */
 function trace(path: string): Workload {
   const name = "un-awaited calls, LLM trace / pino";
   return race({ id: "A1", name, target: null }, (stage) => {
@@ -194,7 +198,10 @@ async function appendTogether(stage: Stage, count: number, events: number): Prom
   return events / Math.max(...outcomes.map(({ elapsedMs = NaN }) => elapsedMs)) * 1000;
 }
 
-/** Returns all append workloads. Those on a real load need the path of a trace. */
+/**
+ * Returns all append workloads. Without the path of a trace (a recording of a real load), the workload that needs a
+ * trace is left out.
+ */
 export function appendWorkloads(tracePath: string | undefined): Workload[] {
   return [
     unawaitedAgainst("peers/pino", "pino, sync: true, without fsync", atLeast(1.25)),
@@ -235,7 +242,7 @@ export function appendWorkloads(tracePath: string | undefined): Workload[] {
         target: atMost(1.1),
       },
       (stage) => ({
-        // The ratio of two times is the inverse of that of two rates.
+        // The row shows a ratio of times, which is the inverse of the ratio of rates. So the two sides are swapped.
         ours: scout("pairs", stage.scaled(64_000), { count: PRODUCERS }),
         theirs: scout("spans", stage.scaled(64_000), { count: PRODUCERS }),
       }),
@@ -250,7 +257,7 @@ export function appendWorkloads(tracePath: string | undefined): Workload[] {
     race(
       { id: "B1", name: "time of an awaited hold() / of log() and flush()", target: atMost(1.5) },
       (stage) => ({
-        // The ratio of two times is the inverse of that of two rates.
+        // The row shows a ratio of times, which is the inverse of the ratio of rates. So the two sides are swapped.
         ours: scout("flushed", stage.scaled(2_000)),
         theirs: scout("held", stage.scaled(2_000)),
       }),

@@ -1,5 +1,5 @@
 /**
- * Draws the ratios as a bar chart in SVG, each bar in relation to its target. Pure.
+ * Draws the ratios that the benchmark has measured as a bar chart in SVG, each bar in relation to its target. Pure.
  *
  * @module
  */
@@ -15,8 +15,8 @@ const TOP = 64;
 const COLOURS = { met: "#2a7f62", missed: "#b5532a", "-": "#6b7280" } as const;
 
 /**
- * Draws the rows that are ratios. A bar that reaches the vertical line meets its target. If a ratio should be
- * small, a smaller ratio makes a longer bar. For a row without a target, the vertical line means the ratio 1.
+ * Draws the rows that are ratios of two programs. A bar that reaches the vertical line meets its target. If a ratio
+ * should be small, a smaller ratio makes a longer bar. For a row without a target, the vertical line means the ratio 1.
  */
 export function chart(rows: readonly Row[], date: string): string {
   const ratios = rows.filter(({ unit, samples }) =>

@@ -1,16 +1,16 @@
 /**
- * Processes under measurement. Each runs one library, warmed up, and executes one round per request. So rounds of
- * different libraries can alternate, and no library shares a heap with another.
+ * Contenders: processes that the benchmark measures. Each contender runs one library, is warmed up, and executes one
+ * round per request. So rounds of different libraries can alternate, and no library shares a heap with another.
  *
  * Requests and answers are JSON lines, one request at a time. This file has no imports, because the programs in
- * `peers/` run it with their own dependencies.
+ * `peers/`, which use it, have their own dependencies.
  *
  * @module
  */
 
-/** A round of a workload. */
+/** One round (execution) of a workload. */
 export interface Round {
-  /** Name of the contender's workload. */
+  /** Name of the workload in the contender's program. */
   readonly workload: string;
   /** Path of the log to write or read, in a separate directory. */
   readonly path: string;
@@ -20,10 +20,10 @@ export interface Round {
   readonly [name: string]: string | number;
 }
 
-/** The figures of a round; times in milliseconds, memory in bytes. */
+/** The figures that a round has measured: times in milliseconds, memory in bytes. */
 export type Outcome = Readonly<Record<string, number>>;
 
-/** The workloads of a contender by name. */
+/** The workloads of a contender (a process under measurement), by name. */
 export type Workloads = Readonly<Record<string, (round: Round) => Outcome | Promise<Outcome>>>;
 
 /** Executes requested rounds until standard input ends. */
@@ -35,7 +35,9 @@ export async function takeTurns(workloads: Workloads): Promise<void> {
     const round: Round = JSON.parse(request);
     request = "";
     const run = workloads[round.workload];
-    if (run === undefined) throw new RangeError(`Cannot run workload: ${round.workload}`);
+    if (run === undefined) {
+      throw new RangeError(`Cannot run workload: unknown name "${round.workload}"`);
+    }
     console.log(JSON.stringify(await run(round)));
   }
 }
@@ -47,7 +49,7 @@ export async function timed(work: () => unknown): Promise<number> {
   return performance.now() - startMs;
 }
 
-/** A contender's process. */
+/** The process of a contender, seen from the benchmark, which sends it requests. */
 export class Contender implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #requests: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
@@ -65,7 +67,7 @@ export class Contender implements AsyncDisposable {
     this.#answers = this.#process.stdout.pipeThrough(new TextDecoderStream()).getReader();
   }
 
-  /** Executes a round and resolves with its outcome. */
+  /** Lets the process execute a round. Resolves with the figures that the round has measured. */
   async run(round: Round): Promise<Outcome> {
     await this.#requests.write(new TextEncoder().encode(`${JSON.stringify(round)}\n`));
     let answer = "";
@@ -73,7 +75,7 @@ export class Contender implements AsyncDisposable {
       const { value, done } = await this.#answers.read();
       if (done) {
         throw new Error(
-          `Cannot finish round: the contender has exited, in ${JSON.stringify(round)}`,
+          `Cannot finish round: the measured process has exited during ${JSON.stringify(round)}`,
         );
       }
       answer += value;

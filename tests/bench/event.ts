@@ -1,5 +1,5 @@
 /**
- * The event of the benchmarks: seven fields, 166 bytes with its line break, the same for every contender.
+ * The event that every program under measurement writes: seven fields, 166 bytes with the line break.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 /** Session ID of every event. */
 export const SESSION_ID = "ba23efc1-b556-4f22-a920-468f46424c3f";
 
-/** Length of a line in bytes. */
+/** Length in bytes of the line of one event, with its line break. */
 export const LINE_BYTES = 166;
 
 /** The fields of an event, except its time, type and session ID. */
@@ -15,7 +15,7 @@ export type Fields = Readonly<
   Record<"cost" | "input_t" | "output_t", number> & Record<"model", string>
 >;
 
-/** Returns the fields of the n-th event. All have the same length. */
+/** Returns the fields of the n-th event. The fields of all events have the same length in bytes. */
 export function fieldsOf(n: number): Fields {
   return {
     cost: 0.002,

@@ -1,6 +1,7 @@
 /**
- * The contender for fleets (machines that ship their logs to a NATS server): ships logs to real servers in blocks or as
- * single messages, reads the events back, and measures how soon `fleetSpend()` includes an event.
+ * A program that the benchmark measures, for fleets (machines that ship their logs to a NATS server). It ships logs to
+ * real servers in blocks or as single messages, reads the events back, and measures how soon `fleetSpend()` includes an
+ * event.
  *
  * @module
  */
@@ -18,10 +19,10 @@ import { median } from "./row.ts";
 
 const FLEET = "bench";
 const LOG = "log";
-/** Number of single-event messages in flight at a time. */
+/** Number of messages with one event each that are in flight at a time. */
 const UNDER_WAY = 1_000;
 
-/** The servers that logs are shipped to. */
+/** The servers to which logs are shipped, and a connection to them. */
 interface Site {
   readonly server: NatsServer | NatsCluster;
   readonly connection: NatsConnection;
@@ -34,7 +35,7 @@ function siteOf(): Site {
   return site;
 }
 
-/** Recreates the stream. On a cluster, waits until the stream has a leader. */
+/** Deletes the stream and creates it again, so that it is empty. On a cluster, waits until the stream has a leader. */
 async function emptyStream({ connection, server }: Site): Promise<void> {
   const replicas = server instanceof NatsCluster ? server.servers.length : 1;
   await remakeStream({ connection, replicas });
@@ -74,7 +75,9 @@ const workloads: Workloads = {
     });
     return { elapsedMs, blocks, storedBytes: await storedBytes(siteOf()) };
   },
-  /** Ships without blocks: one message for each line, with many messages in flight. */
+  /**
+   * Ships each line as a message of its own, with many messages in flight, for comparison with the blocks of `ship`.
+   */
   async shipLines({ path, events }) {
     const site = siteOf();
     await emptyStream(site);

@@ -12,7 +12,10 @@ import type { Stage } from "./stage.ts";
 import { atLeast, atMost, mebibytes, shownRate, type Workload } from "./workload.ts";
 
 const EVENTS = 1_000_000;
-/** Number of single-event messages. Each takes some fifty times as long as an event in a block. */
+/**
+ * Number of events that are sent as one message each. It is small, because each of them takes some fifty times as long
+ * as an event in a block.
+ */
 const LINE_EVENTS = 20_000;
 const LOGS = 1_000;
 const LINES_PER_BLOCK = 20;
@@ -20,7 +23,7 @@ const EVENTS_PER_LOG = 1_000;
 const SPENDS = 200;
 const MILLION = 1e6;
 
-/** A log to ship, and the servers to ship it to, which run in a separate process. */
+/** A log that is shipped, and the servers that receive it. The shipper and the servers run in separate processes. */
 class Shipped implements AsyncDisposable {
   readonly path: string;
   readonly events: number;
@@ -102,7 +105,7 @@ const cluster: Workload = {
   async run(stage) {
     await using one = await Shipped.of(stage, stage.scaled(EVENTS));
     const single: number[] = [];
-    // One setup after the other, because idle servers still take time from busy ones.
+    // Measures one server first and then the cluster, because idle servers still take time from busy ones.
     for (let round = 0; round <= stage.rounds; round++) single.push(await one.rateOf("ship"));
     await one.run("stop");
     await one.run("start", { servers: 3 });
@@ -131,7 +134,9 @@ const reading: Workload = {
     const { path, events } = shipped;
     const timeOf = async (outcome: Promise<Outcome>) => {
       const { elapsedMs = NaN, events: read } = await outcome;
-      if (read !== events) throw new Error(`Cannot use round: read ${read} of ${events} events`);
+      if (read !== events) {
+        throw new Error(`Cannot use this round: read ${read} of ${events} events from the log`);
+      }
       return elapsedMs;
     };
     const [fleet = [], local = []] = await stage.inTurn([

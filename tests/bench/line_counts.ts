@@ -1,5 +1,6 @@
 /**
- * Counts the lines that reached the files, without using the measured code.
+ * Counts the lines that reached the files of a log, without using the measured code, so that the benchmark notices lost
+ * lines.
  *
  * @module
  */
@@ -9,7 +10,7 @@ const LINE_BREAK = 0x0a;
 /** Matches files in a log's directory that do not contain events. */
 const OTHERS = /\.(lock|txt|rollup)$|\.manifest\.jsonl$/;
 
-/** Offset of the event type in a line of this library, and the event types whose lines do not count. */
+/** Offset of the event type in a line that this library writes, and the event types whose lines do not count. */
 const TYPE_AT = '{"ts":"2026-02-13T14:30:22.123Z","event":"'.length;
 const KEPT_BY_LOG = ["budget_state", "budget_limit"].map((type) => new TextEncoder().encode(type));
 

@@ -1,5 +1,6 @@
 /**
- * The contender of `./llm`: calls a server on this machine with `fetch` and with `auditedFetch`.
+ * A program that the benchmark measures, for `@vivarium/scout/llm`: it calls a server on this machine with plain
+ * `fetch` and with `auditedFetch`, which logs each call.
  *
  * @module
  */
@@ -15,7 +16,7 @@ const url = await new Promise<string>((resolve) => {
   worker.onmessage = ({ data }) => resolve(`http://127.0.0.1:${data}/v1/chat/completions`);
 });
 
-/** Makes a number of calls one after the other. Resolves with the median of their times. */
+/** Makes `calls` model calls one after the other. Resolves with the median of their times in milliseconds. */
 async function callsOf(
   fetch: FetchFunction,
   { calls, chunks }: { calls: number; chunks: number },
@@ -34,14 +35,16 @@ async function callsOf(
         const response = await fetch(url, { method: "POST", body });
         let bytes = 0;
         for await (const { length } of response.body!) bytes += length;
-        if (bytes < 850) throw new Error(`Cannot use call: got ${bytes} bytes`);
+        if (bytes < 850) {
+          throw new Error(`Cannot use this call: the response has only ${bytes} bytes`);
+        }
       }),
     );
   }
   return { elapsedMs: median(elapsed) };
 }
 
-/** Makes calls with `auditedFetch`, and checks that each of them was logged. */
+/** Makes model calls with `auditedFetch`, and checks that each of them was logged. */
 async function audited(
   { path, calls, chunks }: { path: string; calls: number; chunks: number },
   options: { hold: boolean },
@@ -55,7 +58,9 @@ async function audited(
   for await (const { status, cost } of log.query({ eventType: "llm_call" })) {
     logged += Number(status === "ok" && cost! > 0);
   }
-  if (logged !== calls) throw new Error(`Cannot use round: found ${logged} of ${calls} calls`);
+  if (logged !== calls) {
+    throw new Error(`Cannot use this round: found ${logged} of ${calls} calls in the log`);
+  }
   return outcome;
 }
 

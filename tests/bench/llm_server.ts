@@ -1,6 +1,6 @@
 /**
- * A Worker that answers as a model does: with 1 kB of JSON, or with a stream of as many chunks as the request asks for.
- * Posts its port when it listens.
+ * A Worker that answers HTTP requests as the API of a language model does: with 1 kB of JSON, or with a stream of as
+ * many chunks as the request asks for. Posts the number of its port when it listens.
  *
  * @module
  */

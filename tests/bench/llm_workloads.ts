@@ -1,5 +1,5 @@
 /**
- * Workloads of model calls: what `auditedFetch` adds to a call of `fetch`.
+ * Workloads of model calls, which measure how much time `auditedFetch` adds to a call of `fetch`.
  *
  * @module
  */
@@ -11,7 +11,7 @@ const CALLS = 400;
 const STREAMS = 15;
 const CHUNKS = 10_000;
 
-/** Resolves with the median milliseconds of a call in each round, for each workload. */
+/** For each workload, resolves with the median time of a call in each round, in milliseconds. */
 async function times(
   stage: Stage,
   workloads: readonly string[],

@@ -3,10 +3,10 @@
  *
  *     deno task bench [append|read|fleet|llm|A1|Q3 ...] [--quick] [--trace FILE] [--out DIR]
  *
- * Each important figure is the ratio of two sides that run in alternating rounds: the median of five rounds. A
+ * Each important figure is the ratio of two programs that run in alternating rounds: the median of five rounds. A
  * witness (see `witness.ts`) checks that this library syncs as often as it promises. If the number of written lines is
- * wrong, the measurement stops with an error. The results are written to `bench.json` and `bench.svg` in the directory.
- * Missed targets are only reported; they do not fail the run.
+ * wrong, the measurement stops with an error. The results are written to `bench.json` and `bench.svg` in the directory
+ * of `--out`. Missed targets are only reported; they do not fail the run.
  *
  * @module
  */
@@ -72,7 +72,7 @@ function isNamed({ id, area }: Workload, name: string): boolean {
   return name === area || name.toUpperCase() === id;
 }
 
-/** Time, machine and conditions of a measurement. */
+/** The time, the machine and the conditions of a measurement. */
 interface Circumstances {
   readonly date: string;
   readonly deno: string;
@@ -102,7 +102,8 @@ async function measure({ workloads, isQuick }: BenchArgs): Promise<Row[]> {
   const progress = new Progress(workloads.length);
   const rows: Row[] = [];
   await using stage = new Stage({
-    // Next to the code, because a system's directory for temporary files may be in memory.
+    // The logs are written next to the code, because a system's directory for temporary files may be in memory, where
+    // syncs cost nothing.
     parent: Deno.cwd(),
     rounds: isQuick ? QUICK_ROUNDS : ROUNDS,
     scale: isQuick ? QUICK_SCALE : 1,
@@ -121,11 +122,11 @@ if (import.meta.main) {
   const about = circumstances(args.isQuick ? QUICK_ROUNDS : ROUNDS);
   console.log(Object.entries(about).map(([name, value]) => `${name}: ${value}`).join("\n"), "\n");
   if (args.tracePath === undefined) {
-    console.log("No --trace FILE: skipping the workloads on a real load.\n");
+    console.log("No --trace FILE given: skipping the workloads on a recorded real load.\n");
   }
   if (await findTool("nats-server") === null) {
     console.log(
-      "No nats-server: skipping the fleet's workloads; run apt-get install nats-server.\n",
+      "No nats-server found: skipping the fleet's workloads. To run them, install nats-server (apt-get install nats-server).\n",
     );
     args = { ...args, workloads: args.workloads.filter(({ area }) => area !== "fleet") };
   }

@@ -14,7 +14,7 @@ import { sha256 } from "../../src/line/digest.ts";
 import { type Outcome, type Round, timed } from "./contender.ts";
 import { fieldsOf } from "./event.ts";
 
-/** Time from one archive to the next. */
+/** Time from one archive to the next, in milliseconds. */
 const ARCHIVE_MS = 600_000;
 
 /** Writes a log with `archives` archives of two events each, their manifest, and one event in the active file. */
@@ -65,7 +65,9 @@ export async function archiveStalls({ path }: Round): Promise<Outcome> {
   return longest;
 }
 
-/** Removes the manifest, and measures how long the recovery takes that creates it again. */
+/**
+ * Removes the manifest (the list of archives), and measures how long `open()` and the recovery take to create it again.
+ */
 export async function recoverManifest({ path }: Round): Promise<Outcome> {
   Deno.removeSync(join(dirname(path), "audit.manifest.jsonl"));
   const elapsedMs = await timed(async () => {
@@ -75,7 +77,7 @@ export async function recoverManifest({ path }: Round): Promise<Outcome> {
   return { elapsedMs };
 }
 
-/** Resolves with the longest time between two turns of the event loop during a piece of work. */
+/** Resolves with the longest time between two turns of the event loop during `work`, in milliseconds. */
 async function stallOf(work: () => Promise<unknown>): Promise<{ stallMs: number }> {
   let [stallMs, lastMs, isOver] = [0, performance.now(), false];
   const tick = () => {

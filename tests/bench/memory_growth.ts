@@ -10,7 +10,7 @@ export class MemoryGrowth {
   #peakBytes = this.#baselineBytes;
   readonly #timer = setInterval(() => this.look(), 20);
 
-  /** Samples the memory now. A timer takes further samples. */
+  /** Samples the memory now. A timer takes further samples every 20 ms. */
   look(): void {
     this.#peakBytes = Math.max(this.#peakBytes, residentBytes());
   }

@@ -1,6 +1,6 @@
 /**
- * Code that a user would write without this library: a loop that writes and syncs as often as the log does, and a
- * query composed from the platform's streams.
+ * Measures code that a user would write without this library: a loop that writes and syncs as often as the log does,
+ * and a query composed from the platform's streams.
  *
  * @module
  */
@@ -8,7 +8,9 @@ import { TextLineStream } from "@std/streams";
 import { takeTurns, timed, type Workloads } from "./contender.ts";
 import { fieldsOf, SESSION_ID } from "./event.ts";
 
-/** Appends each event with one write, and syncs after every `everyNLines`. Resolves with the milliseconds. */
+/**
+ * Appends each event with one write, and syncs after every `everyNLines` lines. Resolves with the time in milliseconds.
+ */
 function append(path: string, events: number, everyNLines: number): Promise<number> {
   const encoder = new TextEncoder();
   return timed(() => {

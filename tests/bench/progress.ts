@@ -24,12 +24,12 @@ export class Progress {
     else console.error(this.#line(""));
   }
 
-  /** Shows the progress within the workload, on a terminal only. */
+  /** Shows the progress within the current workload, on a terminal only. */
   show(text: string): void {
     if (this.#isTerminal) write(`\r\x1b[K${this.#line(text)}`);
   }
 
-  /** Clears the line at the end. */
+  /** Clears the progress line when the benchmark ends. */
   end(): void {
     if (this.#isTerminal) write("\r\x1b[K");
   }

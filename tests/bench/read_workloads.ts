@@ -1,5 +1,6 @@
 /**
- * Workloads that read: compared with a query on the platform's streams, with a database, and with a longer history.
+ * Workloads that read logs. Their times are compared with a query on the platform's streams, with DuckDB, and with a
+ * longer history of the same log.
  *
  * @module
  */
@@ -9,14 +10,17 @@ import { median, type Row, type Target } from "./row.ts";
 import type { ContenderName, History, Stage } from "./stage.ts";
 import { atLeast, atMost, mebibytes, type Workload } from "./workload.ts";
 
-/** A query, and the contender that runs it. */
+/** A query, and the contender (the program under measurement) that runs the query. */
 interface Question {
   readonly contender: ContenderName;
   readonly workload: string;
   readonly [name: string]: string | number;
 }
 
-/** Resolves with the milliseconds of a query. Throws if the number of events is known and wrong. */
+/**
+ * Resolves with the time of a query in milliseconds. Throws if the query finds another number of events than
+ * `expectedEvents`.
+ */
 async function ask(
   stage: Stage,
   { path }: History,
@@ -26,7 +30,9 @@ async function ask(
   const outcome = await stage.run(contender, { ...question, path, events: 0 });
   const { elapsedMs = NaN, events } = outcome;
   if (expectedEvents !== undefined && events !== expectedEvents) {
-    throw new Error(`Cannot use round: ${contender} found ${events} of ${expectedEvents} events`);
+    throw new Error(
+      `Cannot use this round: ${contender} found ${events} of ${expectedEvents} events`,
+    );
   }
   return elapsedMs;
 }
@@ -35,7 +41,7 @@ function ratios(times: readonly number[], base: readonly number[]): number[] {
   return times.map((time, round) => time / base[round]!);
 }
 
-/** Average length of a line in the logs written here, in bytes. */
+/** Average length in bytes of a line in the logs of these workloads. */
 const AVERAGE_LINE_BYTES = 167.25;
 
 function throughput(events: number, times: readonly number[]): string {
@@ -43,7 +49,7 @@ function throughput(events: number, times: readonly number[]): string {
   return `${Math.round(rate)} MB/s`;
 }
 
-/** Returns a row with the ratio of the other contender's times to those of this library; times in milliseconds. */
+/** Returns a row with the ratio of the other contender's times to the times of this library, both in milliseconds. */
 function comparedRow(
   row: { readonly id: string; readonly name: string; readonly target: Target },
   { events, ours, theirs }: {
@@ -174,7 +180,7 @@ const month: Workload = {
   area: "read",
   async run(stage) {
     const history = await stage.history(stage.scaled(100));
-    // The query covers this time span. All archives lie entirely within it, except the two at its edges.
+    // The time span of the query. All archives lie entirely within the span, except the two at its edges.
     const hours = 7.2 * (stage.scaled(100) - 1);
     const [spend = [], all = []] = await stage.inTurn([
       () => ask(stage, history, { contender: "scout", workload: "spend", hours }),
@@ -191,7 +197,10 @@ const month: Workload = {
   },
 };
 
-/** Share of the events of an archive that the active file has, so that nearly all events are in archives. */
+/**
+ * Number of events in the active file as a share of the events in one archive. The share is small, so that nearly all
+ * events are in archives.
+ */
 const ACTIVE_SHARE = 0.01;
 
 const byModel: Workload = {
@@ -271,7 +280,7 @@ const opening: Workload = {
       Deno.writeTextFileSync(path, TORN_LINE, { append: true });
       const outcome = await stage.run("scout", { workload: "open", path, events: 0 });
       if (outcome.closedTornTail !== 1) {
-        throw new Error("Cannot use round: open() did not close the torn tail");
+        throw new Error("Cannot use this round: open() did not end the torn last line");
       }
       return outcome.elapsedMs!;
     }]);
@@ -304,7 +313,7 @@ async function spendCommand(path: string): Promise<void> {
     stdout: "null",
     stderr: "null",
   }).output();
-  if (!success) throw new Error("Cannot use round: scout spend failed");
+  if (!success) throw new Error("Cannot use this round: the command scout spend failed");
 }
 
 const MAIN = fromFileUrl(new URL("../../src/cli/main.ts", import.meta.url));
@@ -358,7 +367,9 @@ const manyArchives: Workload = {
 async function status(path: string): Promise<void> {
   const args = ["run", "--no-check", "--allow-read", MAIN, "status", path];
   const { code } = await new Deno.Command(Deno.execPath(), { args, stdout: "null" }).output();
-  if (code !== 0) throw new Error(`Cannot use round: scout status has exited with ${code}`);
+  if (code !== 0) {
+    throw new Error(`Cannot use this round: the command scout status has exited with ${code}`);
+  }
 }
 
 /** All read workloads. */

@@ -1,5 +1,5 @@
 /**
- * The contender for reports: renders a report, and runs a plain query on the same events.
+ * A program that the benchmark measures, for reports: it renders a report, and runs a plain query on the same events.
  *
  * @module
  */
@@ -20,18 +20,21 @@ const TYPES = [
   "gate_escalate",
 ] as const;
 const MODELS = ["small-model", "medium-model", "large-model"] as const;
-/** Time between two events. A million events span 35 days. */
+/** Time between two events in milliseconds. A million events span 35 days. */
 const STEP_MS = 3_000;
 const EVENTS_PER_SESSION = 100;
 const START_MS = Date.UTC(2026, 1, 13);
 
 const encoder = new TextEncoder();
 
-/** How many events are written, and how. */
+/** The number of events to write, in total, per session and in the active file. */
 interface Amount {
   readonly events: number;
   readonly perSession: number;
-  /** Share of the events that the active file has, after the last rotation; null to rotate only full files. */
+  /**
+   * Share of all events that the active file has, because the log is rotated before them; null to rotate only full
+   * files.
+   */
   readonly activeShare: number | null;
 }
 

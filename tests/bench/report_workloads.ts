@@ -1,5 +1,6 @@
 /**
- * Workloads of the report: its time compared with a plain query of the same events, its memory, its size.
+ * Workloads that render reports. They measure the time of a report compared with that of a plain query of the same
+ * events, the memory, and the size of the page.
  *
  * @module
  */
@@ -13,7 +14,7 @@ const EVENTS = 1_000_000;
 /** Number of events that fill about 100 archives of 10 MiB. */
 const HUNDRED_ARCHIVES_EVENTS = 7_200_000;
 
-/** A log to report on, measured with the report and with a plain query. */
+/** A log on which a report and a plain query are measured. */
 class Reported implements Disposable {
   readonly #stage: Stage;
   readonly events: number;
@@ -40,7 +41,8 @@ class Reported implements Disposable {
       const round = { workload, path: this.path, events: 0 };
       return this.#checked(await this.#stage.run("report", round, instance)).elapsedMs!;
     };
-    // The report and the query run in separate processes, so that neither profits from the other's warm caches.
+    // The report and the query run in separate processes, so that neither profits from what the other has cached or
+    // warmed up.
     const works = ["report", "queryAll"].map((workload, instance) => () =>
       timeOf(workload, instance)
     );
@@ -60,7 +62,9 @@ class Reported implements Disposable {
 
   #checked(outcome: Outcome): Outcome {
     if (outcome.events === this.events) return outcome;
-    throw new Error(`Cannot use round: found ${outcome.events} of ${this.events} events`);
+    throw new Error(
+      `Cannot use this round: found ${outcome.events} of ${this.events} events in the log`,
+    );
   }
 }
 
@@ -133,8 +137,8 @@ const million: Workload = {
 };
 
 /**
- * Returns a workload that reports on the trace once and on many repetitions of it. The single trace spends most of the
- * time on drawing the page, and the repetitions on reading events.
+ * Returns a workload that reports on the trace (a recording of a real load) once and on many repetitions of the trace.
+ * The single trace spends most of the time on drawing the page, and the repetitions on reading events.
  */
 function traced(trace: string): Workload {
   return {
@@ -158,7 +162,10 @@ function traced(trace: string): Workload {
   };
 }
 
-/** Returns all report workloads. Those on a real load need a trace. */
+/**
+ * Returns all report workloads. Without a trace (a recording of a real load), the workload that needs a trace is left
+ * out.
+ */
 export function reportWorkloads(trace: string | undefined): Workload[] {
   return trace === undefined ? [million, months] : [million, months, traced(trace)];
 }

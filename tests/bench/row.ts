@@ -1,5 +1,5 @@
 /**
- * A measured figure and its target. Pure.
+ * A figure that the benchmark measures, and its target. Pure.
  *
  * @module
  */
@@ -10,21 +10,23 @@ export interface Target {
   readonly value: number;
 }
 
-/** A row of the table, with one sample for each round. */
+/** A row of the result table: one figure, with one sample for each round of the measurement. */
 export interface Row {
   /** ID of the workload, such as "A1". */
   readonly id: string;
   readonly name: string;
-  /** The unit of the value. "x": the ratio of two sides that ran in alternating rounds. "M/s": millions per second. */
+  /**
+   * The unit of the samples. "x": the ratio of two programs that ran in alternating rounds. "M/s": millions per second.
+   */
   readonly unit: "x" | "ms" | "us" | "MiB" | "MB" | "M/s";
   /** The target, or `null` if the figure is only reported. */
   readonly target: Target | null;
   readonly samples: readonly number[];
-  /** Absolute figures that explain the samples. */
+  /** A text with absolute figures that explain the samples, such as the rates behind a ratio. */
   readonly note: string;
 }
 
-/** The result of a row. */
+/** The result of a row: its median meets the target, misses the target, or has no target ("-"). */
 export type Verdict = "met" | "missed" | "-";
 
 /** Returns the median of the samples. */
@@ -32,7 +34,7 @@ export function median(samples: readonly number[]): number {
   return samples.toSorted((a, b) => a - b)[Math.floor(samples.length / 2)] ?? NaN;
 }
 
-/** Checks whether the median meets the target. */
+/** Returns whether the median of a row meets the target of the row. */
 export function verdictOf({ samples, target }: Row): Verdict {
   if (target === null) return "-";
   const value = median(samples);

@@ -1,5 +1,6 @@
 /**
- * The contender of this library. A {@linkcode Witness} checks that each measured log syncs as often as it promises.
+ * The program with which the benchmark measures this library. A {@linkcode Witness} checks that each measured log syncs
+ * as often as it promises.
  *
  * @module
  */
@@ -26,7 +27,10 @@ interface Appending {
   readonly log: AuditLog;
 }
 
-/** Times opening a log without rotation, the work on it, and closing it. */
+/**
+ * Measures the time to open a log without rotation, do the work, and close the log. Then checks that the lines were
+ * durable in time.
+ */
 async function appending(
   options: AuditLogOptions & { path: string },
   work: (appending: Appending) => Promise<void>,
@@ -37,8 +41,8 @@ async function appending(
 }
 
 /**
- * Does what {@linkcode appending} does, but also returns `verify()`, which checks later that the lines were durable in
- * time.
+ * Measures as {@linkcode appending} does, but leaves the check to the caller: the returned `verify()` checks that the
+ * lines were durable in time.
  */
 async function watched(
   options: AuditLogOptions & { path: string },
@@ -88,8 +92,8 @@ async function producers(
 }
 
 /**
- * Runs producers that log pairs of events and await both events of a pair. Reports both to the witness as
- * acknowledged.
+ * Runs `count` producers at the same time, which log pairs of events and await both events of a pair. Reports both
+ * events to the witness as acknowledged.
  */
 async function pairs(
   { witness }: Appending,
@@ -105,7 +109,7 @@ async function pairs(
   }));
 }
 
-/** Returns fields with the name of an agent. */
+/** Returns the fields of the n-th event, with the name of an agent. */
 function agentOf(n: number): Fields {
   return {
     cost: 0.002,
@@ -116,13 +120,13 @@ function agentOf(n: number): Fields {
   };
 }
 
-/** Returns fields with a request that contains a secret. */
+/** Returns the fields of the n-th event, with a request that contains a secret. */
 function requestOf(n: number): Fields {
   const request = { url: "https://example.com/v1", headers: { authorization: `Bearer ${n}` } };
   return { ...fieldsOf(n), ...{ request } };
 }
 
-/** A budget that no workload spends. */
+/** A budget that is too large for any workload to use up. */
 const BUDGET = { name: "run", limit: { usd: 1e6 }, hours: 1 };
 
 /** Checks that the lines of the last `shared` round were durable in time. */
@@ -162,7 +166,7 @@ const workloads: Workloads = {
           await span.end(fields);
         }),
     ),
-  /** Awaited events of one producer, each made durable before the next. */
+  /** One producer logs events, and makes each durable before the next. */
   flushed: ({ path, events }) =>
     appending({ path }, async ({ witness, log }) => {
       for (let n = 0; n < events; n++) {
@@ -171,7 +175,7 @@ const workloads: Workloads = {
         witness.acknowledged(n + 1);
       }
     }),
-  /** One producer makes holds on a budget, awaits each, and never ends them. */
+  /** One producer makes holds on a budget (reserves amounts), awaits each hold, and never ends any. */
   held: ({ path, events }) =>
     appending({ path }, async ({ witness, log }) => {
       const budget = await log.budget(BUDGET);
@@ -180,7 +184,7 @@ const workloads: Workloads = {
         witness.acknowledged(n + 1);
       }
     }),
-  /** The same number of events as `settled` logs, without a budget. */
+  /** Logs the same number of events as `settled`, but without a budget. */
   loggedTwice: ({ path, events, count }) =>
     appending(
       { path },
@@ -198,7 +202,10 @@ const workloads: Workloads = {
         await hold.settle("llm_call", fields);
       });
     }),
-  /** Measures the time to declare a budget and make the first hold of a process, on a log that is open already. */
+  /**
+   * Measures the time until a process has declared a budget and made its first hold (reserved an amount). The log is
+   * open already.
+   */
   async firstHold({ path }) {
     await using log = await AuditLog.open(path);
     await log.recovery;
@@ -208,7 +215,10 @@ const workloads: Workloads = {
       }),
     };
   },
-  /** The redacted names are not in the events, because removing a field would make the line faster to write. */
+  /**
+   * Redacts names that the events do not have, because removing a field would make the line shorter and faster to
+   * write.
+   */
   redacted: ({ path, events }) =>
     appending(
       { path, redact: ["api_key", "password", "authorization"] },
@@ -216,7 +226,7 @@ const workloads: Workloads = {
     ),
   requests: ({ path, events }) =>
     appending({ path }, (appending) => unawaited(appending, events, requestOf)),
-  /** Redaction has to search an object, and redacts a member of it. */
+  /** Redacts a member of an object in each event, so that the redaction has to search the object. */
   redactedRequests: ({ path, events }) =>
     appending(
       { path, redact: ["api_key", "request.headers.*"] },
@@ -275,7 +285,7 @@ const workloads: Workloads = {
     return { elapsedMs, events };
   },
   queryMemory,
-  /** Measures the first query of a new reader. */
+  /** Measures `hourlySpend()` as the first query of a new reader. */
   async spend({ path, hours }) {
     await using reader = await AuditReader.open({ path });
     let usd = 0;
@@ -284,7 +294,7 @@ const workloads: Workloads = {
     });
     return { elapsedMs, usd };
   },
-  /** Measures spend() by model in a process that has done nothing else. */
+  /** Measures `spend()` by model as the first query of a new reader. */
   async spendByModel({ path }) {
     await using reader = await AuditReader.open({ path });
     let events = 0;
@@ -302,7 +312,7 @@ const workloads: Workloads = {
     });
     return { elapsedMs, events };
   },
-  /** Measures the same query after each further event, and returns the median. */
+  /** Measures `hourlySpend()` after each further event, and returns the median time. */
   async spendAgain({ path, count }) {
     await using log = await AuditLog.open({ path });
     await log.hourlySpend(1);

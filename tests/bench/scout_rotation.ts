@@ -1,5 +1,5 @@
 /**
- * The contender of this library with rotation: speed, memory, and delays of the event loop.
+ * The benchmark's measurements of this library with rotation: speed, memory, and delays of the event loop.
  *
  * @module
  */
@@ -11,11 +11,11 @@ import { MemoryGrowth } from "./memory_growth.ts";
 import { Witness } from "./witness.ts";
 
 const BURST = 1_000;
-/** Types of the events, in turn: every fourth event has the same type. */
+/** Types of the events, in turn: every fourth event has the same type, so a query of one type selects a quarter. */
 const TYPES = ["nav", "brief", "budget", "skip"] as const;
 const HOUR_MS = 3_600_000;
 
-/** Writes with rotation until every segment is archived. */
+/** Measures the time to write events with rotation until every segment (full file) is archived. */
 export async function rotating({ path, events }: Round): Promise<Outcome> {
   const elapsedMs = await timed(() => writeHistory({ path, events, spanMs: 0 }));
   return { elapsedMs };
@@ -50,8 +50,8 @@ export async function queryMemory({ path }: Round): Promise<Outcome> {
 }
 
 /**
- * Measures how late a timer of 1 ms fires while archives are written and lines keep coming. Returns the 99.9th
- * percentile and the maximum in milliseconds.
+ * Measures how late a timer of 1 ms fires while archives are written and lines keep coming. The delays show how long
+ * archiving blocks the event loop. Returns their 99.9th percentile and maximum in milliseconds.
  */
 export async function stalls({ path, seconds, eventsPerMs }: Round): Promise<Outcome> {
   const witness = new Witness();
@@ -98,7 +98,7 @@ async function writeHistory(
     logged = log.log(TYPES[n % TYPES.length]!, fieldsOf(n));
     if (n % BURST < BURST - 1) continue;
     await turn();
-    // If the writer is faster than the disk, it has to wait here, or the events would pile up in memory.
+    // If this loop is faster than the disk, it must wait here, or the events would pile up in memory.
     await logged;
     onBurst?.();
   }

@@ -1,5 +1,6 @@
 /**
- * The stage on which workloads run: the contenders, the directory and the number of rounds.
+ * The resources that all workloads of the benchmark share: the processes under measurement (contenders), a directory
+ * for logs, and the number of rounds.
  *
  * @module
  */
@@ -7,7 +8,10 @@ import { dirname, fromFileUrl, join } from "@std/path";
 import { Contender, type Outcome, type Round } from "./contender.ts";
 import { lineCounts } from "./line_counts.ts";
 
-/** Name of a contender: a program in this directory, or a peer with its own dependencies. */
+/**
+ * Name of a contender, a program under measurement. The program is in this directory, or in `peers/` if it measures
+ * another library with its own dependencies.
+ */
 export type ContenderName =
   | "scout"
   | "report"
@@ -21,7 +25,7 @@ export type ContenderName =
   | "peers/rotating_file_stream"
   | "peers/duckdb";
 
-/** One side of a comparison. */
+/** One side of a comparison: the contender (the program under measurement), its workload, and the number of events. */
 export interface Side {
   readonly contender: ContenderName;
   readonly workload: string;
@@ -33,7 +37,10 @@ export interface Side {
 const LOG_NAME = "audit.jsonl";
 const PEERS_CONFIG = fromFileUrl(new URL("./peers/deno.json", import.meta.url));
 
-/** The stage of one run. Disposing of it ends the contenders and removes their files. */
+/**
+ * The resources of one run of the benchmark. Disposing of them ends the contenders (the processes under measurement)
+ * and removes their files.
+ */
 export class Stage implements AsyncDisposable {
   readonly rounds: number;
   /** Divisor of all event counts: more than 1 in a quick run. */
@@ -44,7 +51,7 @@ export class Stage implements AsyncDisposable {
   readonly #histories = new Map<number, Promise<History>>();
   #logs = 0;
 
-  /** Creates the stage with a new directory in `parent`. */
+  /** Creates the resources, with a new directory in `parent`. */
   constructor(
     { parent, rounds, scale, onProgress }: {
       parent: string;
@@ -59,7 +66,7 @@ export class Stage implements AsyncDisposable {
     this.#onProgress = onProgress;
   }
 
-  /** Returns the count, reduced in a quick run. */
+  /** Returns the count, or a fraction of it in a quick run. */
   scaled(count: number): number {
     return Math.max(1, Math.round(count / this.#scale));
   }
@@ -81,7 +88,10 @@ export class Stage implements AsyncDisposable {
     Deno.removeSync(dirname(path), { recursive: true });
   }
 
-  /** Runs a round in a contender's process. `instance` selects one of several processes of the same program. */
+  /**
+   * Runs one round of a workload in the process of a contender, which is started if it does not run yet. `instance`
+   * selects one of several processes of the same program.
+   */
   run(name: ContenderName, round: Round, instance = 0): Promise<Outcome> {
     const key = `${name} ${instance}`;
     const contender = this.#contenders.get(key) ?? start(name);
@@ -89,13 +99,13 @@ export class Stage implements AsyncDisposable {
     return contender.run(round);
   }
 
-  /** Runs a round in a new process that ends after it. */
+  /** Runs one round of a workload in a new process, and ends this process after the round. */
   async runOnce(name: ContenderName, round: Round): Promise<Outcome> {
     await using contender = start(name);
     return await contender.run(round);
   }
 
-  /** Writes one log, then checks that every line reached its files. */
+  /** Lets a contender write one log, then checks that every line reached the files of the log. */
   write({ contender, ...round }: Side): Promise<Outcome> {
     return this.#writeBy((path) => this.run(contender, { ...round, path }), round.events);
   }
@@ -120,12 +130,14 @@ export class Stage implements AsyncDisposable {
    */
   async checkLines(path: string, events: number): Promise<void> {
     const lines = await lineCounts(dirname(path));
-    if (lines !== events) throw new Error(`Cannot use round: found ${lines} of ${events} lines`);
+    if (lines !== events) {
+      throw new Error(`Cannot use this round: found ${lines} of ${events} lines in the log`);
+    }
   }
 
   /**
-   * Runs the functions one after the other in several rounds, after a warm-up round. Resolves with the results of each
-   * function.
+   * Runs the functions one after the other in each of several rounds. A first warm-up round does not count. Resolves
+   * with the results of each function, one for each counted round.
    */
   async inTurn(works: readonly (() => Promise<number>)[]): Promise<number[][]> {
     const figures: number[][] = works.map(() => []);
@@ -139,7 +151,7 @@ export class Stage implements AsyncDisposable {
     return figures;
   }
 
-  /** Lets two sides write in alternating rounds. */
+  /** Lets two contenders write logs in alternating rounds. Resolves with their rates and ratios. */
   async race(ours: Side, theirs: Side): Promise<Race> {
     let syncs: number | undefined;
     const rateOf = async (side: Side) => {
@@ -158,8 +170,8 @@ export class Stage implements AsyncDisposable {
   }
 
   /**
-   * Resolves with a log of `archives` archives and an active file, created once. Each archive spans 7.2 hours. The active
-   * file has the share `activeShare` of the events of an archive.
+   * Resolves with a log of `archives` archives and an active file, which is created once and then used by several
+   * workloads. Each archive spans 7.2 hours. The active file has the share `activeShare` of the events of an archive.
    */
   history(archives: number, activeShare = 0.5): Promise<History> {
     const segments = archives + activeShare;
@@ -186,7 +198,7 @@ export class Stage implements AsyncDisposable {
     return { path, events };
   }
 
-  /** Ends all contenders and removes the directory. */
+  /** Ends the processes of all contenders and removes the directory. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const contender of this.#contenders.values()) await contender[Symbol.asyncDispose]();
     Deno.removeSync(this.#directory, { recursive: true });
@@ -211,7 +223,7 @@ export interface Race {
   readonly syncs?: number | undefined;
 }
 
-/** A log that was written for queries. */
+/** A log that workloads query, and the number of its events. */
 export interface History {
   readonly path: string;
   readonly events: number;

@@ -1,5 +1,5 @@
 /**
- * Reads a trace of a real load: requests to large language models, one CSV line for each.
+ * Reads a trace (a recording of a real load): requests to large language models, one CSV line for each.
  *
  * @module
  */

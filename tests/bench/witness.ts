@@ -1,8 +1,9 @@
 /**
- * Checks that a writer keeps its promise while it is timed: at most 9 of its acknowledged lines are not durable, or
- * none if it syncs every line.
+ * Checks that a log syncs as often as it promises while the benchmark times it: at most 9 of the acknowledged lines are
+ * not durable, or none if the log syncs every line. Without this check, a log that skips syncs would seem fast.
  *
- * During the work the witness only notes two numbers now and then. It reads the file after the clock has stopped.
+ * While the clock runs, the witness only notes two numbers now and then, so that it hardly slows down the log. It reads
+ * the file after the clock has stopped.
  *
  * @module
  */
@@ -13,15 +14,15 @@ import { WatchedFileSystem } from "../platform.ts";
 
 const LINE_BREAK = 0x0a;
 
-/** The number of acknowledged lines at some moment, and the durable length of the file at that moment. */
+/** The number of acknowledged lines at some moment, and the length of the durable part of the file at that moment. */
 interface Testimony {
   readonly acknowledgedLines: number;
   readonly durableBytes: number;
 }
 
-/** A file system that counts the syncs of one active file and notices archiving. */
+/** A file system that counts the syncs of one active file, and notices while an archive is being written. */
 class CountedFileSystem extends WatchedFileSystem {
-  /** Whether an archive is being written. */
+  /** `true` while an archive is being written. */
   isArchiving = false;
 
   override open(path: string, access: FileAccess): FileHandle {
@@ -37,7 +38,7 @@ class CountedFileSystem extends WatchedFileSystem {
 
 const UNFINISHED = ".gz.tmp";
 
-/** The witness of one writer on one log. */
+/** Checks, for one process that writes to a log, that acknowledged lines were durable as early as promised. */
 export class Witness {
   readonly #fileSystem = new CountedFileSystem();
   readonly #testimonies: Testimony[] = [];
@@ -50,29 +51,29 @@ export class Witness {
     };
   }
 
-  /** The platform to open the log on. */
+  /** The platform with which the log must be opened, so that the witness sees its syncs. */
   get platform(): Platform {
     return { fileSystem: this.#fileSystem, clock: systemClock };
   }
 
-  /** Number of syncs that have begun. */
+  /** Number of file syncs that have begun. */
   get syncs(): number {
     return this.#fileSystem.syncCount;
   }
 
-  /** Whether an archive is being written. */
+  /** `true` while an archive is being written. */
   get isArchiving(): boolean {
     return this.#fileSystem.isArchiving;
   }
 
-  /** Notes that the first `lines` lines have been acknowledged. */
+  /** Notes that the first `lines` lines have been acknowledged, and how much of the file is durable now. */
   acknowledged(lines: number): void {
     this.#testimonies.push({ acknowledgedLines: lines, durableBytes: this.#durableBytes });
   }
 
   /**
-   * Compares the notes with the file, which must not have been rotated. Lines without `mark` belong to another
-   * writer.
+   * Compares the notes with the file, which must not have been rotated. Lines that do not contain the text `mark`
+   * belong to another writer and are ignored.
    *
    * @throws {Error} If more lines were acknowledged than the promise allows.
    */
@@ -83,13 +84,13 @@ export class Witness {
       const promised = acknowledgedLines - everyNLines + 1;
       if (promised <= 0 || ends[promised - 1]! <= durableBytes) continue;
       throw new Error(
-        `Promise broken: ${acknowledgedLines} lines were acknowledged, only ${durableBytes} bytes durable`,
+        `The log broke its promise: ${acknowledgedLines} lines were acknowledged when only ${durableBytes} bytes were durable`,
       );
     }
   }
 }
 
-/** Returns the end of each line that contains the mark. */
+/** Returns the byte offset at the end of each line that contains the text `mark`. */
 function lineEnds(bytes: Uint8Array, mark: string): number[] {
   // latin1 maps each byte to one character, so offsets in the text are offsets in the bytes.
   const text = new TextDecoder("latin1").decode(bytes);

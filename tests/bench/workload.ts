@@ -1,12 +1,12 @@
 /**
- * The interface of a workload, and helpers for targets and figures.
+ * The interface of a workload of the benchmark, and helpers for targets and figures.
  *
  * @module
  */
 import type { Row, Target } from "./row.ts";
 import type { Stage } from "./stage.ts";
 
-/** A workload, which measures one row or several. */
+/** A workload of the benchmark. It measures one or several rows of the result table. */
 export interface Workload {
   /** ID by which the command line selects the workload, such as "A1". Several workloads may share an ID. */
   readonly id: string;

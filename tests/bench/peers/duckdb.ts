@@ -1,5 +1,6 @@
 /**
- * DuckDB, which reads JSONL on all cores, compressed or not. The query names the columns.
+ * Measures DuckDB for comparison. DuckDB reads JSONL on all cores, compressed or not. The queries name the columns, so
+ * that DuckDB need not detect them.
  *
  * @module
  */
@@ -12,7 +13,7 @@ const connection = await instance.connect();
 const COLUMNS = "{ts: 'VARCHAR', event: 'VARCHAR', session_id: 'VARCHAR', cost: 'DOUBLE', " +
   "model: 'VARCHAR', input_t: 'INTEGER', output_t: 'INTEGER'}";
 
-/** Fetches the rows of a query as JavaScript objects, chunk by chunk. Resolves with their number. */
+/** Fetches the rows of a query as JavaScript objects, chunk by chunk. Resolves with the number of rows. */
 async function rows(sql: string): Promise<number> {
   let events = 0;
   const result = await connection.stream(sql);
@@ -24,7 +25,7 @@ async function rows(sql: string): Promise<number> {
   return events;
 }
 
-/** Returns the SQL source for the log's archives and active file. */
+/** Returns the SQL expression that reads the archives and the active file of a log. */
 function source(path: string): string {
   const stem = path.slice(0, -".jsonl".length);
   const files = `['${stem}_*.jsonl.gz', '${path}']`;

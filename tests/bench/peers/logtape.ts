@@ -1,5 +1,5 @@
 /**
- * LogTape with its rotating file sink, which neither compresses nor syncs.
+ * Measures LogTape for comparison, with its rotating file sink, which neither compresses nor syncs.
  *
  * @module
  */

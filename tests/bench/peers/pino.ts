@@ -1,5 +1,5 @@
 /**
- * pino, which writes each line at once and never syncs.
+ * Measures pino for comparison. pino writes each line at once and never syncs.
  *
  * @module
  */

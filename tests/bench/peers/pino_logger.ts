@@ -1,12 +1,13 @@
 /**
- * A pino logger that writes only the event. Its type and session ID are serialized once, before the clock starts.
+ * A pino logger that writes only the event. pino serializes the event type and the session ID once, when the logger is
+ * created, and not for each event.
  *
  * @module
  */
 import { type DestinationStream, type Logger, pino } from "pino";
 import { SESSION_ID } from "../event.ts";
 
-/** Creates the logger. */
+/** Creates a pino logger that writes to the destination. */
 export function loggerTo(destination: DestinationStream): Logger {
   return pino({
     base: { session_id: SESSION_ID },

@@ -1,5 +1,5 @@
 /**
- * pino with pino-roll, which starts a new file at 10 MiB, without compression or syncs.
+ * Measures pino with pino-roll for comparison. pino-roll starts a new file at 10 MiB, without compression or syncs.
  *
  * @module
  */

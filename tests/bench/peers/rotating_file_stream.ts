@@ -1,5 +1,5 @@
 /**
- * rotating-file-stream with gzip, which never syncs.
+ * Measures rotating-file-stream with gzip for comparison. It compresses full files and never syncs.
  *
  * @module
  */

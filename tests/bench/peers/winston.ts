@@ -1,5 +1,5 @@
 /**
- * winston with its file transport, which never syncs.
+ * Measures winston for comparison, with its file transport, which never syncs.
  *
  * @module
  */
