@@ -185,8 +185,8 @@ async function appendTogether(stage: Stage, count: number, events: number): Prom
         workload: "shared",
         path,
         events: events / count,
-        // Each process has its own session ID, by which its `Witness` recognizes its lines. All IDs have the same
-        // length.
+        // Each process has its own session ID, by which its `Witness` recognizes the lines of the process. All IDs have
+        // the same length, so all lines have too.
         sessionId: SESSION_ID.slice(0, -1) + instance,
       }, instance)),
   );

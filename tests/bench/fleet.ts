@@ -106,7 +106,7 @@ const workloads: Workloads = {
 
   /**
    * Measures the time until `fleetSpend()` includes an event: once from when the event is durable in the log, and once
-   * from when its block is sent.
+   * from when the message that contains the event is sent.
    */
   async spend({ path, count }) {
     const { connection } = siteOf();

@@ -13,8 +13,8 @@ import { atLeast, atMost, mebibytes, shownRate, type Workload } from "./workload
 
 const EVENTS = 1_000_000;
 /**
- * Number of events that are sent as one message each. It is small, because each of them takes some fifty times as long
- * as an event in a block.
+ * Number of events that are sent as one message each. The number is small, because such a message takes some fifty
+ * times as long as an event in a block (a message with many events).
  */
 const LINE_EVENTS = 20_000;
 const LOGS = 1_000;

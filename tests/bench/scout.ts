@@ -129,7 +129,7 @@ function requestOf(n: number): Fields {
 /** A budget that is too large for any workload to use up. */
 const BUDGET = { name: "run", limit: { usd: 1e6 }, hours: 1 };
 
-/** Checks that the lines of the last `shared` round were durable in time. */
+/** Checks that the lines that this process wrote to a shared log in its last round were durable in time. */
 let verifyShared = () => {};
 
 const workloads: Workloads = {
@@ -139,7 +139,7 @@ const workloads: Workloads = {
     appending({ path, chain: true }, (appending) => unawaited(appending, events, fieldsOf)),
   agents: ({ path, events }) =>
     appending({ path }, (appending) => unawaited(appending, events, agentOf)),
-  /** Logs the same lines as `agents`, but with the agent bound by `child()`. */
+  /** Logs the same lines as `agents`, but binds the field `agent` with `child()` instead of passing it to each call. */
   bound: ({ path, events }) =>
     appending({ path }, ({ witness, log }) => {
       return unawaited({ witness, log: log.child({ agent: "critic" }) }, events, fieldsOf);
@@ -253,8 +253,8 @@ const workloads: Workloads = {
     return outcome;
   },
   /**
-   * Checks that the lines of `shared` were durable in time. Runs later, when it cannot slow down the processes that
-   * append.
+   * Checks that the lines that this process wrote to a shared log were durable in time. Runs after the timed work, so
+   * that it does not slow down the other processes that append.
    */
   sharedPromise() {
     verifyShared();

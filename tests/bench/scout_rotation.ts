@@ -21,7 +21,10 @@ export async function rotating({ path, events }: Round): Promise<Outcome> {
   return { elapsedMs };
 }
 
-/** Does what {@linkcode rotating} does, with events spread over a past time span, and measures memory. */
+/**
+ * Writes events with rotation, like {@linkcode rotating}, but with times spread over a past time span. Measures how
+ * much the memory of the process grows.
+ */
 export async function rotatingMemory(
   { path, events, spanHours, rotationSizeBytes }: Round,
 ): Promise<Outcome> {
@@ -38,7 +41,7 @@ export async function rotatingMemory(
   return { elapsedMs, grownBytes: memory.stop() };
 }
 
-/** Queries all events and measures memory. */
+/** Queries all events, and measures how much the memory of the process grows. */
 export async function queryMemory({ path }: Round): Promise<Outcome> {
   await using reader = await AuditReader.open({ path });
   const memory = new MemoryGrowth();

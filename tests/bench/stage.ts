@@ -110,7 +110,7 @@ export class Stage implements AsyncDisposable {
     return this.#writeBy((path) => this.run(contender, { ...round, path }), round.events);
   }
 
-  /** Does what {@linkcode write} does, in a new process. */
+  /** Lets a contender write one log in a new process, then checks that every line reached the files of the log. */
   writeOnce({ contender, ...round }: Side): Promise<Outcome> {
     return this.#writeBy((path) => this.runOnce(contender, { ...round, path }), round.events);
   }
@@ -163,7 +163,9 @@ export class Stage implements AsyncDisposable {
     return { ...race, syncs };
   }
 
-  /** Does what {@linkcode race} does, with functions that return events per second. */
+  /**
+   * Runs two functions, which return events per second, in alternating rounds. Resolves with their rates and ratios.
+   */
   async raceOf(our: () => Promise<number>, their: () => Promise<number>): Promise<Race> {
     const [theirs = [], ours = []] = await this.inTurn([their, our]);
     return { ours, theirs, ratios: ours.map((rate, round) => rate / theirs[round]!) };

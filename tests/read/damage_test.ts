@@ -37,7 +37,7 @@ function gzip(content: string | Uint8Array): Bytes {
 }
 
 /**
- * A log that lacks one file, at `path`; the test creates this file with unusual or damaged content. Each of the
+ * A log in which the file at `path` is missing; the test creates this file with unusual or damaged content. Each of the
  * existing files contains one event, whose type is one letter.
  */
 interface DamagedLog {
@@ -53,9 +53,9 @@ interface DamagedLog {
 const PLACES = ["archive", "sealed segment", "active file"] as const;
 
 /**
- * Creates a log that lacks one file, so that a test can create a damaged file in its place. The archives contain the
- * events a and c, the sealed segments (complete, but not compressed) e and g, and the active file i. The lacking file
- * lies between the two archives or between the two segments, or is the active file itself.
+ * Creates a log in which one file is missing, so that a test can create a damaged file in its place. The archives
+ * contain the events a and c, the sealed segments (complete, but not compressed) e and g, and the active file i. The
+ * missing file lies between the two archives or between the two segments, or is the active file itself.
  */
 function makeLog(dir: TempDir, place: (typeof PLACES)[number]): DamagedLog {
   const files = new LogFiles(dir.path("log.jsonl"));

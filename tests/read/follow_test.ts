@@ -249,7 +249,7 @@ for (const [how, options] of [...BEGINNINGS, FROM_LAST_TWO]) {
 }
 
 await sampledTest(
-  "follow yields each event once on a real disk if a writer changes the log between any two of its calls",
+  "follow yields each event once on a real disk if a writer changes the log between any two of the follower's calls",
   1 / 6,
   async (extent) => {
     for (const [name, step] of STEPS.filter(([name]) => ON_REAL_DISK.has(name))) {
@@ -567,7 +567,7 @@ Deno.test("follow continues with the active file after a writer has renamed it t
   assertEquals(follower.seen, writer.written);
 });
 
-Deno.test("follow continues with the active file if a writer seals the file and undoes that between any two calls of the follower", async () => {
+Deno.test("follow continues with the active file if a writer seals the file and undoes the sealing between any two calls of the follower", async () => {
   for (let at = 0, calls = 1; at < calls; at++) {
     using place = simulatedPlace();
     const writer = writeHistory(place);
@@ -629,7 +629,7 @@ Deno.test("follow yields the last line of a file that was moved away, even if th
   }
 });
 
-Deno.test("follow distinguishes a file that was moved away from a later segment, even if the file once had the segment's name", async () => {
+Deno.test("follow distinguishes a moved file from a later segment, even if the file once had the name of the segment", async () => {
   using place = simulatedPlace();
   const writer = writeHistory(place);
   await using follower = new Follower(place, { since: 0 });
@@ -647,7 +647,7 @@ Deno.test("follow distinguishes a file that was moved away from a later segment,
 });
 
 for (const segment of ["a", "abc"]) {
-  Deno.test(`follow distinguishes a file with the events "ab" that was moved away from an archive with the events "${segment}"`, async () => {
+  Deno.test(`follow distinguishes a moved file with the events "ab" from an archive with the events "${segment}"`, async () => {
     using place = simulatedPlace();
     const writer = new Writer(place);
     const appendAll = (letters: string) => writer.appendText([...letters].map(lineOf).join(""));
@@ -729,7 +729,7 @@ Deno.test("follow makes two file system calls per poll while nothing happens: on
   await expectIdle();
 });
 
-Deno.test("follow decodes the archive of the file that it has read only once, as long as nothing is written", async () => {
+Deno.test("If the file that follow reads is archived, follow decodes the archive only once while nothing is written", async () => {
   using place = simulatedPlace();
   const writer = writeHistory(place);
   await using follower = new Follower(place);

@@ -76,7 +76,8 @@ for (
     ["a symlink", (path: string) => Deno.symlinkSync("log.jsonl", path)],
   ] as const
 ) {
-  const name = `query reports ${what} with the name of a segment, and reads the other files`;
+  const name =
+    `query reports damage for ${what} that has the name of a segment, and reads the other files`;
   const test = async () => {
     using dir = tempDir();
     const files = await makeHistory(dir);
@@ -137,7 +138,7 @@ function interrupted(
   return { fileSystem, calls: () => calls };
 }
 
-Deno.test("query yields the events of its start exactly once if another process seals the active file or archives a segment between any two file system calls of the query", async () => {
+Deno.test("query yields each event that existed at its start exactly once if another process seals the active file or archives a segment between any two file system calls of the query", async () => {
   const archive = await gzipped(linesOf("ij"));
   const older = await gzipped(linesOf("gh"));
   const steps: [what: string, step: (files: LogFiles) => void][] = [

@@ -145,7 +145,7 @@ Deno.test("queryLog() reads the content that the file has when the iteration sta
   assertEquals(seen, [1]);
 });
 
-Deno.test("queryLog() closes its file on break, 10,000 times", async () => {
+Deno.test("queryLog() closes its file each of 10,000 times that the caller breaks out of its loop", async () => {
   using log = setUp(CONTENT);
   let seen = 0;
   for (let round = 0; round < 10_000; round++) {

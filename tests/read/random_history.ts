@@ -375,7 +375,7 @@ export class RandomHistory {
   readonly maxLineBytes: number;
   /** The current time of the reader, in epoch milliseconds. */
   nowMs: number;
-  /** Number of segments that another program, not a log, has removed. */
+  /** Number of segments that another program, and not an `AuditLog`, has removed. */
   removals = 0;
   /** The files and the changes so far, for the message of a failed test. */
   readonly story: string[] = [];
@@ -747,7 +747,7 @@ export function randomQuery(random: SeededRandom, history: RandomHistory): Query
   return options;
 }
 
-/** Returns one or more event types, some of which no event has. */
+/** Returns one event type or a list of up to three types. Some of them are the type of no event. */
 export function randomTypes(random: SeededRandom): string | string[] {
   const names = [...EVENT_TYPES.filter((type) => typeof type === "string"), "absent", "nav"];
   if (chance(random, 60)) return oneOf(random, names);

@@ -66,7 +66,7 @@ export async function contentsOf(files: Files, path: string): Promise<Content[]>
 
 /**
  * Returns the paths of the segments in the order of the times in their names, and then the path of the active file. A
- * segment that has two files is returned once.
+ * segment that has an uncompressed file and an archive is returned once.
  */
 function namesInOrder(files: Files, path: string): string[] {
   const stem = basename(path, ".jsonl");
@@ -77,8 +77,8 @@ function namesInOrder(files: Files, path: string): string[] {
     if (nameStem !== stem || stamp === undefined || !isTime(stamp)) continue;
     // A file that has its own lock file is the active file of another log.
     if (suffix === undefined && files.has(`${file}.lock`)) continue;
-    // If a segment has two files, the uncompressed file sorts first. The archive is used only if the uncompressed file
-    // is empty.
+    // If a segment has an uncompressed file and an archive, the uncompressed file sorts first. The archive is used only
+    // if the uncompressed file is empty.
     const other = byStamp.get(stamp);
     if (other === undefined || files.get(other)!.byteLength === 0) byStamp.set(stamp, file);
   }

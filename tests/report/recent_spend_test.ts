@@ -11,7 +11,7 @@ interface Cost {
   readonly usd: number;
 }
 
-/** Returns the sum of the costs in the last `hours` hours before the end (exclusive). */
+/** Returns the sum of the costs in the last `hours` hours before `endMs` (exclusive). */
 function spendOf(costs: readonly Cost[], hours: number, endMs: number): number {
   const recent = costs.filter(({ epochMs }) =>
     epochMs >= endMs - hours * HOUR_MS && epochMs < endMs

@@ -44,7 +44,7 @@ class Served implements AsyncDisposable {
     return await new Response(connection.readable).text();
   }
 
-  /** Resolves with the status of the response to a request with this Host header. */
+  /** Resolves with the status of the response to a request with the Host header `host`. */
   async statusFor(host: string, path = "/"): Promise<number> {
     const answer = await this.answerTo(`GET ${path} HTTP/1.1`, `Host: ${host}`);
     return Number(answer.split(" ")[1]);
@@ -156,7 +156,7 @@ Deno.test("serveReport() rejects requests whose Host header does not name the se
   for (
     const host of [
       ...[`127.0.0.1:${port}`, `localhost:${port}`, `LOCALHOST:${port}`, `[::1]:${port}`],
-      // A tunnel may forward another port to the server, so any port is accepted.
+      // A tunnel may forward another port to the server, so the server accepts any port in the Host header.
       ...["127.0.0.1", "localhost:9999", `127.0.0.1:${port + 1}`, "[::1]:80"],
     ]
   ) {

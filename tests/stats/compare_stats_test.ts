@@ -94,7 +94,8 @@ Deno.test("compareStats() returns Welch's interval of the difference of two mean
 });
 
 Deno.test("welchInterval() equals Student's interval for samples of equal size and deviation", () => {
-  // Student's interval then has 2 * (n - 1) degrees of freedom. Its quantiles `t` are from printed tables.
+  // For two samples of size n, Student's interval has 2 * (n - 1) degrees of freedom. The quantiles `t` of Student's
+  // distribution are from printed tables.
   for (const [n, t] of [[2, 4.3027], [6, 2.2281], [16, 2.0423], [61, 1.9799]] as const) {
     const sample = { n, mean: 3, deviation: 2 };
     const { low, high } = welchInterval(sample, { ...sample, mean: 4 })!;
