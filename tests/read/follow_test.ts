@@ -329,7 +329,7 @@ for (
   ] as [number, FollowOptions, string][]
 ) {
   const what = `the last ${last} events${
-    Object.keys(options).map((name) => ` that ${name} selects`)
+    Object.keys(options).map((name) => ` that the option ${name} selects`)
   }`;
   Deno.test(`follow starts with ${what}, whichever files contain them`, async () => {
     using place = realPlace();
