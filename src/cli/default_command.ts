@@ -15,7 +15,7 @@ export function orByDefault(
   commands: Parser<"sync", Run, unknown>,
   list: Parser<"sync", Run, unknown>,
 ): Parser<"sync", Run, unknown> {
-  // If there are no arguments, or() matches neither the subcommands nor the list, so withDefault() chooses the list.
+  // Without arguments, or() matches neither the subcommands nor the list, so withDefault() chooses the list.
   return withDefault(or(commands, list, { errors: { unexpectedInput } }), () => {
     const parsed = parse(list, []);
     if (!parsed.success) throw new Error("a list needs no arguments", { cause: parsed.error });

@@ -147,7 +147,7 @@ function instantOf(event: AuditEvent | undefined): Temporal.Instant | undefined 
   return Number.isNaN(epochMs) ? undefined : Temporal.Instant.fromEpochMilliseconds(epochMs);
 }
 
-/** Resolves with the event types in a log: those that the manifest names, and those of the newest events. */
+/** Resolves with the event types in a log, which are taken from the manifest and from the newest events. */
 async function typesIn(reader: AuditReader): Promise<Set<string>> {
   const types = new Set<string>();
   for await (const { event } of reader.query({ order: "desc", limit: EVENTS_MAX })) {

@@ -75,7 +75,7 @@ export class LogCursor {
    */
   #target: { readonly handle: FileHandle; readonly byteLength: number } | null = null;
 
-  /** Whether the option `taker` was already told the files of the log, which happens once, before the first reading. */
+  /** Whether the option `taker` has the list of the files, which it gets once, before the first reading. */
   #isPlanned = false;
 
   /** Creates a cursor before the oldest event of the log; does not open any file yet. */
@@ -278,7 +278,7 @@ export class LogCursor {
   }
 
   /**
-   * Before the first reading, tells the option `taker` the files of the log. Resolves with the archives whose stored
+   * Before the first reading, passes the list of the files to the option `taker`. Resolves with the archives whose stored
    * sums the taker may use, keyed by the times in their names. In later readings, resolves with no archives.
    */
   async #planned(stamps: readonly Stamp[]): Promise<Map<Stamp, KnownArchive>> {

@@ -116,19 +116,20 @@ export class ReportArchives implements ArchiveTaker {
   }
 
   /**
-   * Returns the place of the archive with the newest state of the budgets. Archives before it do not matter for the
-   * budgets. Without such an archive, returns the place from which on the budgets may need every event.
+   * Returns the place of the newest archive that has the state of the budgets in the range of the report. The archives
+   * before it do not matter for the budgets. If there is no such archive, returns the place from which on the budgets
+   * may need every event.
    */
   #newestStateAt(files: readonly LogFile[]): number {
     const newest = files.findLastIndex(({ line }) =>
-      Object.hasOwn(line?.events ?? {}, BUDGET_STATE)
+      line !== undefined && isWholeIn(line, this.#options) &&
+      Object.hasOwn(line.events ?? {}, BUDGET_STATE)
     );
     if (newest >= 0) return newest;
-    // A budget that is known before the first file counts every event up to the next state.
+    // A budget that is known from before the range counts every event up to the next state.
     if (this.#aggregate.hasBudgets) return 0;
-    // A file whose types of events are not known may have a state.
-    const unknown = files.findIndex(({ line }) => (line?.events ?? null) === null);
-    return unknown >= 0 ? unknown : files.length;
+    const maybe = files.findIndex(({ line }) => line === undefined || mayHoldState(line));
+    return maybe >= 0 ? maybe : files.length;
   }
 
   /**
@@ -146,6 +147,14 @@ export class ReportArchives implements ArchiveTaker {
     this.#aggregate.cover(times.lastMs);
     return times.lastMs;
   }
+}
+
+/**
+ * Checks whether an archive may have the state of the budgets. Returns `true` if the manifest line of the archive does
+ * not state the types of its events.
+ */
+function mayHoldState({ events }: ArchiveLine): boolean {
+  return events === null || Object.hasOwn(events, BUDGET_STATE);
 }
 
 /** Returns the number of events in an archive; 0 if its manifest line does not state the figures by type. */

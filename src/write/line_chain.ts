@@ -45,7 +45,7 @@ export class LineChain {
 
   /**
    * Creates a chain whose end is not known yet. `lastBefore` returns the number and hash of the last chained line
-   * before the active file; null if there is none.
+   * before the active file; null if no line has a hash.
    */
   constructor(lastBefore: () => ChainLink | null) {
     this.#lastBefore = lastBefore;

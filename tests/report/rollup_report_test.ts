@@ -225,6 +225,22 @@ Deno.test("A report decodes the archive with the newest recorded state of the bu
   assertSamePage(later, await reportOn(withoutSums(reader), since), "");
 });
 
+Deno.test("A report up to a time does not look for the state of the budgets after that time", async () => {
+  const disk = await sixDays(async (log, day) => {
+    if (day === 1 || day === 4) {
+      await log.budget({ name: `of day ${day}`, limit: { usd: 900 }, hours: 720 });
+    }
+  });
+  const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
+  await using reader = await openReaderOn(platform, { path: PATH, logger: silent });
+  for (const hours of [0, 12]) {
+    const until = FIRST_MS + 4 * DAY_MS + hours * HOUR_MS;
+    const report = await reportOn(reader, { until });
+    assert(report.page.includes("<bdi>of day 1</bdi>"));
+    assertSamePage(report, await reportOn(withoutSums(reader), { until }), `${hours} hours`);
+  }
+});
+
 Deno.test("A report decodes the archives after one that the manifest does not describe, because it may have budgets", async () => {
   const disk = await sixDays(async (log, day) => {
     if (day === 1) await log.budget({ name: "run", limit: { usd: 900 }, hours: 720 });
