@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { amountIn, finite } from "../cost/spend.ts";
+import { amountIn } from "../cost/spend.ts";
 import { type AuditEvent, isReservedType, typeBegunBy } from "../event.ts";
 import { Moments, type MomentsState } from "./moments.ts";
 import { QuantileSketch } from "./quantile_sketch.ts";
-import { SpendTally } from "./spend_tally.ts";
+import { type SpendFacts, spendFacts, SpendTally } from "./spend_tally.ts";
 
 /**
  * The counts and sums of a tally, in the order in which they are stored. Those that are most often 0 are last, because
@@ -70,12 +70,12 @@ export class CallTally {
   durations: Moments = new Moments();
   sketch: QuantileSketch = new QuantileSketch();
 
-  /** Adds an event. */
-  add(event: AuditEvent): void {
+  /** Adds an event, whose cost and tokens are `spend`. */
+  add(event: AuditEvent, spend: SpendFacts = spendFacts(event)): void {
     this.events++;
-    const usd = finite(event.cost);
-    if (usd === null && event.cost !== undefined) this.badCosts++;
-    if (!isCall(event)) return;
+    const { usd, hasBadCost, input, output } = spend;
+    if (hasBadCost) this.badCosts++;
+    if (!isCall(event, spend)) return;
     this.calls++;
     if (isFailure(event)) this.errors++;
     else if (event.status === "aborted") this.aborted++;
@@ -84,34 +84,30 @@ export class CallTally {
       this.sketch.add(durationMs);
       this.durations.add(durationMs);
     }
-    const hasTokens = this.#addTokens(event, durationMs);
+    if (input !== null) this.#addInput(input, event);
+    if (output !== null) this.#addOutput(output, durationMs);
     if (usd !== null) this.costs.add(usd);
-    if (hasTokens || usd !== null) this.paid++;
+    if (input !== null || output !== null || usd !== null) this.paid++;
   }
 
-  /** Adds the tokens of a call. Returns whether the call states input or output tokens. */
-  #addTokens(event: AuditEvent, durationMs: number | null): boolean {
-    const input = amountIn(event.input_t);
-    const output = amountIn(event.output_t);
-    if (input !== null) {
-      this.inputTokens += input;
-      this.inputCalls++;
-      const cached = amountIn(event.cache_read_t);
-      if (cached !== null) {
-        this.cachedTokens += cached;
-        this.cachedCalls++;
-      }
+  #addInput(input: number, { cache_read_t }: AuditEvent): void {
+    this.inputTokens += input;
+    this.inputCalls++;
+    const cached = amountIn(cache_read_t);
+    if (cached !== null) {
+      this.cachedTokens += cached;
+      this.cachedCalls++;
     }
-    if (output !== null) {
-      this.outputTokens += output;
-      this.outputCalls++;
-      if (durationMs !== null && durationMs > 0) {
-        this.timedOutputTokens += output;
-        this.timedOutputMs += durationMs;
-        this.timedOutputCalls++;
-      }
+  }
+
+  #addOutput(output: number, durationMs: number | null): void {
+    this.outputTokens += output;
+    this.outputCalls++;
+    if (durationMs !== null && durationMs > 0) {
+      this.timedOutputTokens += output;
+      this.timedOutputMs += durationMs;
+      this.timedOutputCalls++;
     }
-    return input !== null || output !== null;
   }
 
   /** Adds the events of another tally. */
@@ -169,15 +165,14 @@ export function isFailure({ status, event }: AuditEvent): boolean {
  * Checks whether an event is a call: it states a status, a duration, a cost or tokens, or has the type
  * `validation_fail`. The event that begins a span, and the lines of budgets, are calls only if they have a cost.
  */
-export function isCall(event: AuditEvent): boolean {
+function isCall(event: AuditEvent, { usd, input, output }: SpendFacts): boolean {
   // Every event with a cost counts as a call, whatever its type is, so that the costs of all calls add up to the spend.
-  if (finite(event.cost) !== null) return true;
+  if (usd !== null) return true;
   const { event: type, span } = event;
   if (typeof type === "string") {
     if (isReservedType(type)) return false;
     if (typeof span === "string" && typeBegunBy(type) !== null) return false;
   }
   return isFailure(event) || typeof event.status === "string" ||
-    amountIn(event.duration_ms) !== null || amountIn(event.input_t) !== null ||
-    amountIn(event.output_t) !== null;
+    amountIn(event.duration_ms) !== null || input !== null || output !== null;
 }

@@ -44,10 +44,14 @@ const TEXT_LENGTH_MAX = 500;
 export class FailureReasons {
   readonly #groups = new Map<string, { count: number; readonly example: FailureExample }>();
 
+  /** The reason of the last failure, with and without its numbers. Many failures in a row have the same reason. */
+  #last = { text: "", reason: "" };
+
   /** Counts a failure. */
   add(event: AuditEvent): void {
     const text = reasonOf(event);
-    const reason = withoutNumbers(text);
+    const reason = text === this.#last.text ? this.#last.reason : withoutNumbers(text);
+    this.#last = { text, reason };
     this.#count({ reason, count: 1, example: exampleOf(event, text) });
   }
 
@@ -96,7 +100,8 @@ export class FailureReasons {
  * object, the name and the message are used.
  */
 export function reasonOf({ error, reason }: AuditEvent): string {
-  const text = textOf(error) ?? textOf(reason) ?? NO_REASON;
+  const text = textOf(error) ?? textOf(reason);
+  if (text === null) return NO_REASON;
   return text.slice(0, TEXT_LENGTH_MAX).replaceAll(/\s+/g, " ").trim() || NO_REASON;
 }
 

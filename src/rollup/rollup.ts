@@ -23,7 +23,7 @@ import { type FailureReason, FailureReasons } from "./failure_reasons.ts";
 import { type GateState, GateTally } from "./gate_tally.ts";
 import { type HoldState, HoldTally } from "./hold_tally.ts";
 import { QuantileSketch } from "./quantile_sketch.ts";
-import { type SpendState, SpendTally } from "./spend_tally.ts";
+import { type SpendFacts, spendFacts, type SpendState, SpendTally } from "./spend_tally.ts";
 import { TimeRange, type TimeRangeState } from "./time_range.ts";
 
 /**
@@ -115,6 +115,32 @@ export interface RollupContent extends RollupParts {
   readonly longest: number;
 }
 
+/** A tree with a level for each field of a table. The nodes of the last level have the numbers of the groups. */
+class GroupNode {
+  /** The number of the group; -1 if the node has none. */
+  group = -1;
+  readonly #children = new Map<string | null, GroupNode>();
+  /** The last child that was asked for. The next event mostly has the same value. */
+  #last: { readonly text: string | null; readonly child: GroupNode } | undefined;
+
+  /** Returns the node of a value of the next field; null if an event has no value. Creates the node if necessary. */
+  child(text: string | null): GroupNode {
+    if (this.#last?.text === text) return this.#last.child;
+    let child = this.#children.get(text);
+    if (child === undefined) this.#children.set(text, child = new GroupNode());
+    this.#last = { text, child };
+    return child;
+  }
+}
+
+/** What every table needs of an event, so that it is computed only once. */
+interface EventFacts {
+  /** The time in epoch milliseconds, and the number of its quarter of an hour; NaN without a readable time. */
+  readonly epochMs: number;
+  readonly quarter: number;
+  readonly spend: SpendFacts;
+}
+
 /**
  * Gathers the groups of events of a table, and the costs and tokens of each group in each quarter of an hour (a cell).
  */
@@ -123,14 +149,9 @@ class GroupScan {
   readonly #keys: RollupKey[] = [];
   /** The cells of each group, by the number of the quarter. The quarter of events without a readable time is NaN. */
   readonly #cells: Map<number, SpendTally>[] = [];
-  readonly #groups = new Map<string, number>();
-  /**
-   * The group, the quarter of an hour and the cell of the last event. They are cached, because the next event mostly
-   * has the same cell.
-   */
-  #last:
-    | { readonly group: number; readonly quarter: number; readonly cell: SpendTally }
-    | undefined;
+  /** The cell of the last event of each group. The next event of the group mostly has the same cell. */
+  readonly #lastCells: { readonly quarter: number; readonly cell: SpendTally }[] = [];
+  readonly #tree = new GroupNode();
   cellCount = 0;
   keysLength = 0;
   #hasOtherTypes = false;
@@ -140,26 +161,25 @@ class GroupScan {
   }
 
   /** Adds an event to the cell of its group, and returns the number of the group. */
-  add(event: AuditEvent, quarter: number): number {
+  add(event: AuditEvent, { spend, quarter }: EventFacts): number {
     const group = this.#groupOf(event);
-    let last = this.#last;
-    if (last?.group !== group || !Object.is(last.quarter, quarter)) {
-      last = this.#last = { group, quarter, cell: this.#cellOf(group, quarter) };
+    let last = this.#lastCells[group];
+    if (last === undefined || !Object.is(last.quarter, quarter)) {
+      last = this.#lastCells[group] = { quarter, cell: this.#cellOf(group, quarter) };
     }
-    last.cell.add(event);
+    last.cell.addFacts(spend);
     return group;
   }
 
   #groupOf(event: AuditEvent): number {
-    const id = this.#idOf(event);
-    let group = this.#groups.get(id);
-    if (group === undefined) {
-      this.#groups.set(id, group = this.#keys.length);
-      this.#keys.push(this.by.map((name) => groupText(event, name)));
-      this.keysLength += id.length;
-      this.#cells.push(new Map());
-    }
-    return group;
+    let node = this.#tree;
+    for (const name of this.by) node = node.child(this.#textOf(event, name));
+    if (node.group >= 0) return node.group;
+    const key = this.by.map((name) => groupText(event, name));
+    this.keysLength += key.reduce((sum, text) => sum + (text?.length ?? 0), 0);
+    this.#cells.push(new Map());
+    node.group = this.#keys.push(key) - 1;
+    return node.group;
   }
 
   #cellOf(group: number, quarter: number): SpendTally {
@@ -172,17 +192,12 @@ class GroupScan {
     return cell;
   }
 
-  /** Returns a text that identifies the group of an event: the values of the fields by which the events are grouped. */
-  #idOf(event: AuditEvent): string {
-    let id = "";
-    for (const name of this.by) {
-      const value = event[name];
-      const text = typeof value === "string" ? value : groupText(event, name);
-      if (text !== null && typeof value !== "string") this.#hasOtherTypes = true;
-      // The length keeps the values "a" and "bc" apart from "ab" and "c".
-      id += text === null ? "-" : `${text.length}:${text}`;
-    }
-    return id;
+  #textOf(event: AuditEvent, name: string): string | null {
+    const value = event[name];
+    if (typeof value === "string") return value;
+    const text = groupText(event, name);
+    if (text !== null) this.#hasOtherTypes = true;
+    return text;
   }
 
   groups(): RollupGroups {
@@ -218,9 +233,9 @@ class TableScan {
     this.groups = new GroupScan(by);
   }
 
-  add(event: AuditEvent, quarter: number): void {
-    const group = this.groups.add(event, quarter);
-    (this.#calls[group] ??= new CallTally()).add(event);
+  add(event: AuditEvent, facts: EventFacts): void {
+    const group = this.groups.add(event, facts);
+    (this.#calls[group] ??= new CallTally()).add(event, facts.spend);
   }
 
   table(): RollupTable {
@@ -238,9 +253,9 @@ class SessionScan {
   readonly groups: GroupScan = new GroupScan(["session_id"]);
   readonly #times: TimeRange[] = [];
 
-  add(event: AuditEvent, epochMs: number, quarter: number): void {
-    const group = this.groups.add(event, quarter);
-    (this.#times[group] ??= new TimeRange()).add(epochMs);
+  add(event: AuditEvent, facts: EventFacts): void {
+    const group = this.groups.add(event, facts);
+    (this.#times[group] ??= new TimeRange()).add(facts.epochMs);
   }
 
   sessions(): RollupSessions {
@@ -291,11 +306,12 @@ export class RollupScan {
   add(event: AuditEvent, epochMs: number, lineBytes: number): void {
     if (this.#tables === null) return;
     const quarter = Math.floor(epochMs / QUARTER_MS);
+    const facts: EventFacts = { epochMs, quarter, spend: spendFacts(event) };
     const { calls, sessions } = this.#tables;
-    sessions.add(event, epochMs, quarter);
+    sessions.add(event, facts);
     let { cellCount, keysLength } = sessions.groups;
     for (const table of calls) {
-      table.add(event, quarter);
+      table.add(event, facts);
       cellCount += table.groups.cellCount;
       keysLength += table.groups.keysLength;
     }

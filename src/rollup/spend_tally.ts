@@ -13,6 +13,26 @@ import type { AuditEvent } from "../event.ts";
  */
 export type SpendState = readonly number[];
 
+/** The cost in USD and the tokens of an event, each null if it is missing or not a number. */
+export interface SpendFacts {
+  readonly usd: number | null;
+  /** Whether the event has a cost that is not a number. */
+  readonly hasBadCost: boolean;
+  readonly input: number | null;
+  readonly output: number | null;
+}
+
+/** Returns the cost and the tokens of an event. */
+export function spendFacts({ cost, input_t, output_t }: AuditEvent): SpendFacts {
+  const usd = finite(cost);
+  return {
+    usd,
+    hasBadCost: usd === null && cost !== undefined,
+    input: amountIn(input_t),
+    output: amountIn(output_t),
+  };
+}
+
 /** The costs and tokens of a group of events. */
 export class SpendTally {
   /** Number of events. */
@@ -33,15 +53,17 @@ export class SpendTally {
   }
 
   /** Adds an event. */
-  add({ cost, input_t, output_t }: AuditEvent): void {
+  add(event: AuditEvent): void {
+    this.addFacts(spendFacts(event));
+  }
+
+  /** Adds an event by its cost and tokens. */
+  addFacts({ usd, hasBadCost, input, output }: SpendFacts): void {
     this.events++;
-    const usd = finite(cost);
-    const input = amountIn(input_t);
-    const output = amountIn(output_t);
     if (usd !== null) {
       this.costs++;
       this.sum.add(usd);
-    } else if (cost !== undefined) this.badCosts++;
+    } else if (hasBadCost) this.badCosts++;
     if (usd !== null || input !== null || output !== null) this.paid++;
     this.inputTokens += input ?? 0;
     this.outputTokens += output ?? 0;

@@ -14,7 +14,9 @@ import { atLeast, atMost, mebibytes, type Workload } from "./workload.ts";
 interface Question {
   readonly contender: ContenderName;
   readonly workload: string;
-  readonly [name: string]: string | number;
+  /** Number of the process that answers; by default that of the process that has written the log. */
+  readonly instance?: number;
+  readonly [name: string]: string | number | undefined;
 }
 
 /**
@@ -24,10 +26,10 @@ interface Question {
 async function ask(
   stage: Stage,
   { path }: History,
-  { contender, ...question }: Question,
+  { contender, instance = 0, ...question }: Question,
   expectedEvents?: number,
 ): Promise<number> {
-  const outcome = await stage.run(contender, { ...question, path, events: 0 });
+  const outcome = await stage.run(contender, { ...question, path, events: 0 }, instance);
   const { elapsedMs = NaN, events } = outcome;
   if (expectedEvents !== undefined && events !== expectedEvents) {
     throw new Error(
@@ -213,7 +215,8 @@ const byModel: Workload = {
     Deno.writeTextFileSync(empty, "");
     const { events } = history;
     const byModel = (contender: ContenderName) => () =>
-      ask(stage, history, { contender, workload: "spendByModel" }, events);
+      // A process that has not written the history, because the memory of the writer is full of garbage.
+      ask(stage, history, { contender, workload: "spendByModel", instance: 1 }, events);
     const command = ({ path }: Pick<History, "path">) => () => timed(() => spendCommand(path));
     const [ours = [], duckdb = [], whole = [], start = []] = await stage.inTurn([
       byModel("scout"),

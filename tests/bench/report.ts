@@ -3,14 +3,21 @@
  *
  * @module
  */
+import { dirname, join } from "@std/path";
+import { gunzipSync } from "node:zlib";
 import { AuditLog, AuditReader } from "@vivarium/scout";
 import { renderReport } from "@vivarium/scout/report";
+import { MAX_LINE_BYTES } from "../../src/options/log_options.ts";
+import { contentIn } from "../../src/segments/archive_content.ts";
+import { SegmentScan } from "../../src/segments/segment_summary.ts";
 import { type Outcome, takeTurns, timed, type Workloads } from "./contender.ts";
 import { type Fields, fieldsOf, turn } from "./event.ts";
 import { MemoryGrowth } from "./memory_growth.ts";
+import { median } from "./row.ts";
 import { traceFields } from "./trace.ts";
 
 const BURST = 1_000;
+const CHUNK_BYTES = 64 * 1024;
 const TYPES = [
   "nav",
   "brief",
@@ -24,6 +31,8 @@ const MODELS = ["small-model", "medium-model", "large-model"] as const;
 const STEP_MS = 3_000;
 const EVENTS_PER_SESSION = 100;
 const START_MS = Date.UTC(2026, 1, 13);
+/** One percent of the events of an archive, so that nearly all events are in archives. */
+const ACTIVE_EVENTS = 700;
 
 const encoder = new TextEncoder();
 
@@ -31,23 +40,20 @@ const encoder = new TextEncoder();
 interface Amount {
   readonly events: number;
   readonly perSession: number;
-  /**
-   * Share of all events that the active file has, because the log is rotated before them; null to rotate only full
-   * files.
-   */
-  readonly activeShare: number | null;
+  /** Number of events in the active file, because the log is rotated before them; null to rotate only full files. */
+  readonly activeEvents: number | null;
 }
 
 async function write(
   path: string,
-  { events, perSession, activeShare }: Amount,
+  { events, perSession, activeEvents }: Amount,
   fields: (n: number) => Fields,
 ): Promise<void> {
   let n = 0;
   const now = () => START_MS + n * STEP_MS;
   await using log = await AuditLog.open({ path, now });
   let logged = Promise.resolve();
-  const rotateAt = activeShare === null ? NaN : Math.floor(events * (1 - activeShare));
+  const rotateAt = activeEvents === null ? NaN : events - activeEvents;
   for (; n < events; n++) {
     const session_id = `session-${Math.floor(n / perSession)}`;
     if (n === rotateAt) await log.rotate();
@@ -71,16 +77,47 @@ async function reported(path: string): Promise<Outcome> {
   return { elapsedMs, bytes: encoder.encode(page).byteLength, events: eventsOn(page) };
 }
 
+/** Number of times that an archive is summed up with and without a rollup. */
+const SCANS = 15;
+
+/**
+ * Measures the time that gathering and encoding a rollup adds to the scan of an archive, in microseconds per event, and
+ * the size of all rollups as a share of the size of the archives.
+ */
+async function rollupCosts(path: string): Promise<Outcome> {
+  const directory = dirname(path);
+  const files = [...Deno.readDirSync(directory)].map(({ name }) => join(directory, name));
+  const [archives, rollups] = [".gz", ".rollup"].map((end) => files.filter((f) => f.endsWith(end)));
+  const sizeOf = (paths: readonly string[]) =>
+    paths.reduce((sum, each) => sum + Deno.statSync(each).size, 0);
+  const bytes = gunzipSync(Deno.readFileSync(archives![0]!));
+  let events = 0;
+  const scan = (fields?: readonly string[]) =>
+    timed(async () => {
+      const scan = new SegmentScan(MAX_LINE_BYTES, fields);
+      for (let at = 0; at < bytes.byteLength; at += CHUNK_BYTES) {
+        scan.add(bytes.subarray(at, at + CHUNK_BYTES));
+      }
+      events = (await contentIn(scan, fields)).lines;
+    });
+  const added: number[] = [];
+  for (let n = 0; n < SCANS; n++) {
+    const without = await scan();
+    added.push((await scan([]) - without) * 1_000 / events);
+  }
+  return { addedUs: median(added), share: sizeOf(rollups!) / sizeOf(archives!), events };
+}
+
 const ofModels = (n: number) => ({ ...fieldsOf(n), model: MODELS[n % MODELS.length]! });
 
 const workloads: Workloads = {
   async write({ path, events, trace }) {
     const fields = trace === "" ? ofModels : traceFields(String(trace));
-    await write(path, { events, perSession: EVENTS_PER_SESSION, activeShare: null }, fields);
+    await write(path, { events, perSession: EVENTS_PER_SESSION, activeEvents: null }, fields);
     return {};
   },
   async writeMonths({ path, events }) {
-    await write(path, { events, perSession: 1_000, activeShare: 0.01 }, ofModels);
+    await write(path, { events, perSession: 1_000, activeEvents: ACTIVE_EVENTS }, ofModels);
     return {};
   },
   async queryAll({ path }) {
@@ -92,6 +129,7 @@ const workloads: Workloads = {
     return { elapsedMs, events };
   },
   report: ({ path }) => reported(path),
+  rollups: ({ path }) => rollupCosts(path),
   async reportMemory({ path }) {
     const memory = new MemoryGrowth();
     const outcome = await reported(path);

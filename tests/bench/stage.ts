@@ -232,5 +232,6 @@ export interface History {
 }
 
 const SEGMENT_BYTES = 10 * 1024 * 1024;
-const EVENTS_PER_SEGMENT = 63_000;
+/** Number of events after which a history rotates: the lines of its events have 167.5 bytes on average. */
+const EVENTS_PER_SEGMENT = 62_602;
 const HOURS_PER_SEGMENT = 7.2;

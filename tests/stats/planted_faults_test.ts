@@ -156,10 +156,10 @@ const FAULTS: readonly Fault[] = [
     tests: ANSWERS,
   },
   {
-    name: "two groups are treated as one because their values are the same text if joined",
+    name: "the events without a value are in one group with those that have an empty value",
     file: "src/rollup/rollup.ts",
-    from: 'id += text === null ? "-" : `${text.length}:${text}`;',
-    to: 'id += text ?? "-";',
+    from: "node = node.child(this.#textOf(event, name));",
+    to: 'node = node.child(this.#textOf(event, name) ?? "");',
     tests: ["tests/rollup/rollup_test.ts"],
   },
   {
@@ -179,7 +179,7 @@ const FAULTS: readonly Fault[] = [
   {
     name: "stats() leaves out the cost of a budget event or of an event that begins a span",
     file: "src/rollup/call_tally.ts",
-    from: "if (finite(event.cost) !== null) return true;",
+    from: "if (usd !== null) return true;",
     to: "",
     tests: FIGURES,
   },

@@ -126,7 +126,7 @@ await sampledTest(
   "stats() and spend() of random logs return the same from rollups (stored sums of archives) as from the events",
   0.04,
   async (extent) => {
-    for (const seed of extent.seeds(1_500)) await checkHistory(seed);
+    for (const seed of extent.seeds(1_000)) await checkHistory(seed);
   },
 );
 
