@@ -160,8 +160,8 @@ interface Listed {
 }
 
 /**
- * Returns the current values of {@linkcode Listed}; null if the time of the directory is unknown, or so recent that the
- * next change might not alter it.
+ * Returns the modification time of the directory and the length of the manifest, by which a later change is noticed.
+ * Returns null if that time is unknown, or so recent that a second change in the same moment would not alter it.
  */
 function listedAs({ fileSystem, files }: LogDirectory): Listed | null {
   const directoryMs = fileSystem.directoryStatus(files.directory)?.modifiedMs ?? null;

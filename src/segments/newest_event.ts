@@ -61,8 +61,9 @@ export class NewestEvent {
   }
 
   /**
-   * The end of the second in which the newest event lies, epoch milliseconds. No event in the examined part is later.
-   * Undefined if the examined part may contain a later event.
+   * An upper bound for the times of the events in the part of the file that was examined so far: the end of the second
+   * of the newest event, in epoch milliseconds. Undefined if that part may have a newer event, whose time was not
+   * read.
    */
   get boundMs(): number | undefined {
     if (this.#isUnsure || this.#isWithinLine) return undefined;

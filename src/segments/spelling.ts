@@ -88,7 +88,10 @@ function escaped(text: string): string {
   return text.replace(/[^\x20-\x7e]/gu, (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`);
 }
 
-/** Returns the name with upper-case and lower-case letters swapped. */
+/**
+ * Returns the name with upper-case and lower-case letters swapped. If a file with that name is the file of the log, the
+ * file system ignores the case of letters.
+ */
 function otherCase(name: string): string {
   return Array.from(name, (char) => {
     const upper = char.toUpperCase();

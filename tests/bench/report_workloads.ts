@@ -95,7 +95,7 @@ const months: Workload = {
       {
         id: "R3",
         name: "size of the rollups / of the archives",
-        unit: "%" as const,
+        unit: "%",
         target: atMost(4),
         samples: [100 * share],
         note: "the same archives",

@@ -18,7 +18,7 @@ export interface Row {
   /**
    * The unit of the samples. "x": the ratio of two programs that ran in alternating rounds. "M/s": millions per second.
    */
-  readonly unit: "x" | "ms" | "us" | "MiB" | "MB" | "M/s";
+  readonly unit: "x" | "ms" | "us" | "%" | "MiB" | "MB" | "M/s";
   /** The target, or `null` if the figure is only reported. */
   readonly target: Target | null;
   readonly samples: readonly number[];

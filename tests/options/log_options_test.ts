@@ -190,7 +190,7 @@ Deno.test("resolveOptions() expands ~ only at the start of a path, and uses the 
 });
 
 for (const home of [undefined, ""]) {
-  Deno.test(`resolveOptions() names the environment variable of the home directory if its value is ${JSON.stringify(home)}`, async () => {
+  Deno.test(`resolveOptions() says that the variable of the home directory is not set if its value is ${JSON.stringify(home)}`, async () => {
     const [refused, path] = await resolvedAtHome(home, "-", "a.jsonl");
     const { error } = refused as { error: string };
     assertStringIncludes(error, `${HOME} is not set`);

@@ -77,7 +77,7 @@ function assertSamePage(found: Report, expected: Report, place: string): void {
  */
 async function checkReports(seed: number): Promise<number> {
   const random = new SeededRandom(seed);
-  const disk = await randomLog(random);
+  const disk = await randomLog(random, { isLong: random.below(4) > 0 });
   const stamps = stampsOn(disk);
   const change = Object.keys(CHANGES)[random.below(Object.keys(CHANGES).length)] as Change;
   if (stamps.length > 0) CHANGES[change]!(disk, stamps, random);
@@ -146,7 +146,8 @@ await sampledTest(
   async (extent) => {
     let spared = 0;
     for (const seed of extent.seeds(150)) spared += await checkReports(seed);
-    assert(spared > 0, "no report took an archive from its rollup");
+    // A few logs may have no archive that a report can take from its rollup.
+    if (extent.share === 1) assert(spared > 0, "no report took an archive from its rollup");
   },
 );
 

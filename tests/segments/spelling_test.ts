@@ -10,7 +10,10 @@ import { SimulatedClock } from "../platform.ts";
 import { tempDir } from "../temp_dir.ts";
 import { diskWith } from "./log_on_disk.ts";
 
-/** Cases: a file name that the directory lists, another spelling of the log's name, and the log's own name. */
+/**
+ * Each case has three names: a file that the directory lists, a spelling of the log's name that the directory does not
+ * list, and the spelling of the log's name that the directory lists.
+ */
 const SPELLINGS: readonly [listed: string, other: string, log: string, shown?: string[]][] = [
   ["Audit.jsonl", "audit.jsonl", "Audit.jsonl"],
   ["AUDIT.JSONL.lock", "audit.jsonl", "AUDIT.JSONL"],

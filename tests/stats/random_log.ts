@@ -21,8 +21,16 @@ export const QUARTER_MS = 15 * 60_000;
 export const HOUR_MS = 4 * QUARTER_MS;
 const FIELDS = ["agent"];
 
-/** Resolves with the disk of a log of random events in several archives and an active file. */
-export async function randomLog(random: SeededRandom): Promise<SimulatedDisk> {
+/**
+ * Resolves with the disk of a log of random events in several archives and an active file.
+ *
+ * @param options With `isLong`, the log lasts for days or weeks and has few lines of other programs, so that a report
+ *   need not decode most of its archives.
+ */
+export async function randomLog(
+  random: SeededRandom,
+  { isLong = false } = {},
+): Promise<SimulatedDisk> {
   const disk = new SimulatedDisk();
   let nowMs = START_MS;
   const options = {
@@ -34,14 +42,14 @@ export async function randomLog(random: SeededRandom): Promise<SimulatedDisk> {
   };
   const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
   await using log = await openLogOn(platform, options);
-  const archives = 1 + random.below(5);
-  const stepMs = [QUARTER_MS, HOUR_MS, 6 * HOUR_MS][random.below(3)]!;
-  const foreignOneIn = random.below(2) === 0 ? 15 : 300;
+  const archives = isLong ? 4 + random.below(4) : 1 + random.below(5);
+  const stepMs = [6 * HOUR_MS, HOUR_MS, QUARTER_MS][random.below(isLong ? 2 : 3)]!;
+  const foreignOneIn = random.below(isLong ? 6 : 2) === 0 ? 15 : 300;
   // The number of the first archive in which events spend a budget. The number is mostly higher than that of any
   // archive, so most logs have no budget.
   const budgetFrom = random.below(4 * archives);
   for (let part = 0; part <= archives; part++) {
-    for (let left = random.below(40); left > 0; left--) {
+    for (let left = random.below(isLong ? 60 : 40); left > 0; left--) {
       // On average, every tenth event sets the clock back by up to five hours.
       nowMs += random.below(10) === 0 ? -random.below(5 * HOUR_MS) : random.below(2 * stepMs);
       await log.log(...randomEvent(random));
