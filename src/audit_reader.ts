@@ -18,7 +18,7 @@ import {
 import { denoPlatform, type Platform } from "./platform/platform.ts";
 import { countedEvents } from "./read/count_events.ts";
 import { gateDecisions } from "./read/gate_decisions.ts";
-import type { LineTexts } from "./read/line_source.ts";
+import type { LineTexts, UsedArchives } from "./read/line_source.ts";
 import { type AuditFollow, followLog, type FollowOptions } from "./read/follow.ts";
 import { type AuditQuery, queryLog, type QuerySource } from "./read/query.ts";
 import type { QueryOptions } from "./read/query_options.ts";
@@ -65,6 +65,9 @@ export let offerSums: (owner: object, reader: AuditReader) => void;
  */
 export let keepLineTexts: (reader: AuditReader) => LineTexts;
 
+/** Makes a reader collect the archives that it uses from now on. Returns the collection. */
+export let collectArchives: (reader: AuditReader) => UsedArchives;
+
 /**
  * Reads a log that other processes write, or wrote.
  *
@@ -100,6 +103,11 @@ export class AuditReader implements AsyncDisposable {
       const texts: LineTexts = new WeakMap();
       reader.#source = { ...reader.#source, texts };
       return texts;
+    };
+    collectArchives = (reader) => {
+      const archives: UsedArchives = { summed: new Set(), decoded: new Set() };
+      reader.#source = { ...reader.#source, archives };
+      return archives;
     };
   }
 

@@ -5,7 +5,7 @@
  */
 import { dirname } from "@std/path";
 import { AuditLog } from "../audit_log.ts";
-import { AuditReader } from "../audit_reader.ts";
+import { AuditReader, collectArchives } from "../audit_reader.ts";
 import { pathFlag, withFlags } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { AuditLogOptions } from "../options/log_options.ts";
@@ -15,7 +15,7 @@ import { CommandError } from "./command_error.ts";
 import { checkKind, checkThere } from "./log_kind.ts";
 import { type LocatedLog, locateLog } from "./log_path.ts";
 import type { LogOptions } from "./options.ts";
-import { stderrLogger } from "./messages.ts";
+import { stderrLogger, tellArchives } from "./messages.ts";
 import { chooseColor, type Output } from "./terminal.ts";
 
 /** A function that runs a command with parsed options, and resolves with the exit code. */
@@ -31,9 +31,13 @@ export function withLog<T>(
   work: (reader: AuditReader) => Promise<T>,
   logger: Logger = stderrLogger,
 ): Promise<T> {
-  return withReader(options, (reader, log) => {
+  return withReader(options, async (reader, log) => {
     checkThere(log);
-    return work(reader);
+    if (options.verbose !== true) return await work(reader);
+    const archives = collectArchives(reader);
+    const result = await work(reader);
+    tellArchives(archives);
+    return result;
   }, logger);
 }
 

@@ -33,7 +33,7 @@ import { nothingFoundIn } from "./nothing_found.ts";
 import {
   condition,
   type ReadingOptions,
-  readingOptions,
+  summingOptions,
   timeOptions,
   valueOf,
   whereOption,
@@ -66,7 +66,7 @@ export const diffCommand: Parser<"sync", Run, unknown> = command(
   "diff",
   map(
     merge(
-      readingOptions,
+      summingOptions,
       object("Sources", {
         other: optional(argument(string({ metavar: "OTHER" }), {
           description: message`The second log, B, if LOG is the first log, A`,

@@ -14,7 +14,7 @@ import { type Run, withLog } from "./command.ts";
 import { wrapped } from "./fit.ts";
 import { tellLeftOut, untimedEvents } from "./left_out.ts";
 import { tellNothingFound } from "./nothing_found.ts";
-import { countOf, type ReadingOptions, readingOptions, sinceOption } from "./options.ts";
+import { countOf, type ReadingOptions, sinceOption, summingOptions } from "./options.ts";
 import { counted, shownNumber, shownSince } from "../shown.ts";
 import { columns, type Output, styled } from "./terminal.ts";
 import { DAY_AGO, type When } from "./when.ts";
@@ -38,7 +38,7 @@ export const metricsCommand: Parser<"sync", Run, unknown> = command(
           10,
         ),
       }),
-      readingOptions,
+      summingOptions,
     ),
     (options): Run => (output) => runMetrics(options, output),
   ),

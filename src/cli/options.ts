@@ -31,6 +31,8 @@ export type ShownOptions = OutputOptions & { readonly timeZone: string };
 export type LogOptions = OutputOptions & {
   readonly file: string | undefined;
   readonly path: string | undefined;
+  /** Whether the command reports the archives that it has decoded; only for commands that use stored sums. */
+  readonly verbose?: boolean;
 };
 
 /** Options of every command that works on a log and shows times. */
@@ -201,6 +203,16 @@ export const targetOptions: Parser<"sync", Omit<LogOptions, "file">, unknown> = 
       message`The log: its active file, or the directory that holds it. Default: as for ${"scout status"}`,
   })),
   ...output,
+});
+
+/** The parser of {@linkcode ReadingOptions}, for a command that uses the sums that are stored beside archives. */
+export const summingOptions: Parser<"sync", ReadingOptions, unknown> = object(LOG_LABEL, {
+  ...log,
+  ...shown,
+  verbose: option("--verbose", {
+    description:
+      message`Report on standard error how many archives were decoded because their stored sums were not enough`,
+  }),
 });
 
 /** The parser of {@linkcode ReadingOptions}. */

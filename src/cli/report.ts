@@ -31,8 +31,8 @@ import {
   fieldOptions,
   fieldsToQuery,
   type ReadingOptions,
-  readingOptions,
   type ShownOptions,
+  summingOptions,
   type TimeOptions,
   timeOptions,
 } from "./options.ts";
@@ -82,7 +82,7 @@ export const reportFileOptions: Parser<"sync", ReportFileOptions, unknown> = mer
 export const reportCommand: Parser<"sync", Run, unknown> = command(
   "report",
   map(
-    merge(reportFileOptions, readingOptions),
+    merge(reportFileOptions, summingOptions),
     (options): Run => (output) => runReport(options, output),
   ),
   {

@@ -19,8 +19,8 @@ import {
   optionsToQuery,
   questionOf,
   type ReadingOptions,
-  readingOptions,
   type ShownOptions,
+  summingOptions,
   type TimeOptions,
   timeOptions,
 } from "./options.ts";
@@ -55,7 +55,7 @@ export const spendOptions: Parser<"sync", SpendOptions, unknown> = merge(
 export const spendCommand: Parser<"sync", Run, unknown> = command(
   "spend",
   map(
-    merge(spendOptions, readingOptions),
+    merge(spendOptions, summingOptions),
     (options): Run => (output) => runSpend(options, output),
   ),
   {

@@ -34,7 +34,7 @@ import {
   optionsToQuery,
   questionOf,
   type ReadingOptions,
-  readingOptions,
+  summingOptions,
   type TimeOptions,
   timeOptions,
 } from "./options.ts";
@@ -63,7 +63,7 @@ export const statsCommand: Parser<"sync", Run, unknown> = command(
       }),
       fieldOptions,
       timeOptions,
-      readingOptions,
+      summingOptions,
     ),
     (options): Run => (output) => runStats(options, output),
   ),

@@ -14,7 +14,7 @@ import { cutMiddle, wrapped } from "./fit.ts";
 import { tellLeftOut } from "./left_out.ts";
 import { type FilesStatus, type LogStatus, logStatus } from "./log_status.ts";
 import { statusLogger } from "./messages.ts";
-import { type ReadingOptions, readingOptions } from "./options.ts";
+import { type ReadingOptions, summingOptions } from "./options.ts";
 import { shownAmount } from "../budget/shown_amount.ts";
 import { counted, shownBytes, shownNumber, shownText, shownTime, shownUsd } from "../shown.ts";
 import { columns, type Output, styled } from "./terminal.ts";
@@ -22,7 +22,7 @@ import { columns, type Output, styled } from "./terminal.ts";
 /** The `scout status` command. */
 export const statusCommand: Parser<"sync", Run, unknown> = command(
   "status",
-  map(readingOptions, (options): Run => (output) => runStatus(options, output)),
+  map(summingOptions, (options): Run => (output) => runStatus(options, output)),
   {
     brief: message`Shows files, events, spend, the last event and damage`,
     description:

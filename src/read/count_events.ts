@@ -49,6 +49,7 @@ export async function* countedEvents(
     const line = lineOf(file, lines);
     if (line !== undefined && !mayLineHold(line, filter)) continue;
     const counts = line === undefined ? null : countsSince(line, filter.sinceMs);
+    if (file.isArchive) source.archives?.[counts === null ? "decoded" : "summed"].add(file.path);
     if (counts !== null) {
       for (const type of options.eventType) {
         for (let left = counts[type]?.count ?? 0; left > 0; left--) yield { event: type };

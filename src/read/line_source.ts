@@ -27,6 +27,16 @@ export interface LineSource {
   readonly manifest?: ManifestReader;
   /** Receives the text of the line of each event. Without `texts`, the texts are dropped. */
   readonly texts?: LineTexts | undefined;
+  /** Receives the archives that are used. Without `archives`, they are not collected. */
+  readonly archives?: UsedArchives | undefined;
+}
+
+/** The archives that a reader has used so far, by their paths. */
+export interface UsedArchives {
+  /** The archives of which only the stored sums were used. */
+  readonly summed: Set<string>;
+  /** The archives that were decoded, because their stored sums were missing or did not answer a question. */
+  readonly decoded: Set<string>;
 }
 
 /**

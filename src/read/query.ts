@@ -154,6 +154,7 @@ async function* snapshotEvents(reading: Reading): AsyncGenerator<AuditEvent[]> {
       lines ??= await linesInTurns(manifest, source.logger, turns);
       const line = lineOf(file, lines);
       if (line !== undefined && !mayLineHold(line, filter)) continue;
+      source.archives?.decoded.add(file.path);
     }
     const from = startIn(file, filter.sinceMs, log);
     yield* eventsOf(file, { ...options, from });

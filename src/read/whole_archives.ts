@@ -67,7 +67,7 @@ export async function readExceptTaken(
   { filter, order, damage, signal }: PartialReading,
   { taker, add }: { readonly taker: ArchiveTaker; readonly add: (event: AuditEvent) => void },
 ): Promise<void> {
-  const { log, maxLineBytes, logger } = source;
+  const { log, maxLineBytes, logger, archives } = source;
   signal?.throwIfAborted();
   const lineTest = new LineTest(filter);
   await source.beforeRead?.();
@@ -85,8 +85,12 @@ export async function readExceptTaken(
     signal?.throwIfAborted();
     if (line !== undefined) {
       if (!mayLineHold(line, filter)) continue;
-      if (await taker.take({ path, line })) continue;
+      if (await taker.take({ path, line })) {
+        archives?.summed.add(path);
+        continue;
+      }
     }
+    if (file.isArchive) archives?.decoded.add(path);
     const from = startIn(file, filter.sinceMs, log);
     const reading = { log, maxLineBytes, damage, lineTest, order, signal, from };
     for await (const events of eventsOf(file, reading)) {

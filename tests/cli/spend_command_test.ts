@@ -227,3 +227,43 @@ Deno.test("scout spend aligns amounts at their decimal points", async () => {
     "total  $12,345.60       100.0 %      3",
   ]);
 });
+
+Deno.test("scout spend, stats, metrics and report --verbose say on standard error how many archives were decoded", async () => {
+  using log = logWith();
+  {
+    let nowMs = Date.UTC(2026, 1, 13);
+    const options = { path: log.path, logger: silent, now: () => nowMs };
+    await using writer = await AuditLog.open(options);
+    for (let archive = 0; archive < 3; archive++) {
+      for (let n = 0; n < 60; n++, nowMs += 3_600_000) {
+        await writer.log("nav", { cost: 1, agent: "a" });
+      }
+      await writer.rotate();
+    }
+  }
+  for (
+    const [said, ...args] of [
+      ["decoded 0 of the 3 archives that can have matching events", "spend", "--by", "model"],
+      ["decoded 3 of the 3 archives that can have matching events", "spend", "--by", "agent"],
+      ["decoded 3 of the 3 archives that can have matching events", "spend", "--where", "cost>0"],
+      ["no archive can have matching events", "spend", "--event", "brief"],
+      ["decoded 3 of the 3 archives that can have matching events", "stats", "--by", "agent"],
+      ["decoded 0 of the 3 archives that can have matching events", "metrics"],
+      ["decoded 1 of the 3 archives that can have matching events", "report", "--out", "-"],
+      [
+        "decoded 3 of the 3 archives that can have matching events",
+        "report",
+        "--out",
+        "-",
+        "--event",
+        "nav",
+      ],
+    ]
+  ) {
+    const since = args[0] === "report" ? [] : SINCE;
+    const { code, stderr } = await log.run(args[0]!, ...args.slice(1), ...since, "--verbose");
+    assertEquals(code, 0, stderr);
+    const lines = stderr.split("\n").filter((line) => /archive/.test(line));
+    assertEquals(lines, [`scout: ${said}`], args.join(" "));
+  }
+});
