@@ -38,11 +38,12 @@ export const byOption: Parser<"sync", readonly string[], unknown> = option(
 );
 
 /** Yields the usual names that begin with a prefix, for shell completions. */
-function* suggestedFields(prefix: string): Generator<Suggestion> {
+export function* suggestedFields(prefix: string): Generator<Suggestion> {
   for (const text of USUAL_NAMES) if (text.startsWith(prefix)) yield { kind: "literal", text };
 }
 
-function parseFields(input: string): readonly string[] {
+/** Returns the names of fields in a value of `--by`. Throws if the value is not one or two names. */
+export function parseFields(input: string): readonly string[] {
   const names = input.split(",").map((name) => name.trim());
   if (names.length <= GROUP_FIELDS_MAX && !names.includes("")) return names;
   throw new RangeError("not one or two names of fields; use model or agent,model");

@@ -10,12 +10,21 @@ import type { Parser } from "@optique/core/parser";
 import { option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import type { ReportOptions } from "../report/options.ts";
-import { amountOf, type FieldOptions, type ShownOptions, type TimeOptions } from "./options.ts";
+import { isTimeKey } from "../stats/group_key.ts";
+import { parseFields, suggestedFields } from "./groups.ts";
+import {
+  amountOf,
+  type FieldOptions,
+  type ShownOptions,
+  type TimeOptions,
+  valueOf,
+} from "./options.ts";
 
 /** Options for the heading and the chart of a report, and the option to open the report in the browser. */
 export type ReportLookOptions = {
   readonly title: string | undefined;
   readonly budget: number | undefined;
+  readonly by: readonly string[] | undefined;
   readonly open: boolean;
 };
 
@@ -29,22 +38,41 @@ export const reportLookOptions: Parser<"sync", ReportLookOptions, unknown> = obj
   budget: optional(option("--budget", usd, {
     description: message`Draw a line in the chart at this spend per hour, in USD`,
   })),
+  by: optional(
+    option("--by", {
+      ...valueOf("FIELD[,FIELD]", parseGroups, ["model"]),
+      suggest: suggestedFields,
+    }, {
+      description:
+        message`Group spend and tokens by one or two fields, such as agent or agent,model; default model`,
+    }),
+  ),
   open: option("--open", {
     description:
       message`Open the report in the browser; needs --allow-run for the system's opener, such as xdg-open`,
   }),
 });
 
+function parseGroups(input: string): readonly string[] {
+  const names = parseFields(input);
+  const time = names.find(isTimeKey);
+  if (time === undefined) return names;
+  throw new RangeError(
+    `not possible here, because the charts show the spend over time already; use agent or agent,model`,
+  );
+}
+
 /** Converts the options of the command line to the options of a report. */
 export function optionsToReport(
   options: ShownOptions & TimeOptions & ReportLookOptions & Partial<FieldOptions>,
 ): ReportOptions {
-  const { timeZone, title = titleOf(options), budget, since, until } = options;
+  const { timeZone, title = titleOf(options), budget, by, since, until } = options;
   const now = Temporal.Now.zonedDateTimeISO(timeZone);
   return {
     timeZone,
     ...title === undefined ? {} : { title },
     ...budget === undefined ? {} : { budgetPerHour: budget },
+    ...by === undefined ? {} : { by },
     ...since === undefined ? {} : { since: since(now) },
     ...until === undefined ? {} : { until: until(now) },
   };

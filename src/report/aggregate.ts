@@ -20,6 +20,7 @@ import { type BudgetFigures, BudgetTally } from "./budget_tally.ts";
 import { NameTally } from "./name_tally.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import { RecentSpend } from "./recent_spend.ts";
+import { groupNamer } from "./groups.ts";
 import { type SessionFigures, type SessionSums, SessionTally } from "./session_tally.ts";
 import { type Bucket, type BucketContent, TimeBuckets } from "./time_buckets.ts";
 
@@ -28,10 +29,10 @@ const TOP_SESSIONS = 10;
 export const LAST_EVENTS = 50;
 
 /**
- * The figures of a model. The name is null for events without a model, and for the models that are combined because
- * there are too many.
+ * The figures of a group: of the events with the same model, or with the same values of the fields in the option `by`.
+ * The name is null for events without such a value, and for the groups that are combined because there are too many.
  */
-export interface ModelFigures {
+export interface GroupFigures {
   readonly name: string | null;
   readonly usd: number;
   readonly events: number;
@@ -49,9 +50,9 @@ export interface TypeFigures {
   readonly events: number;
 }
 
-/** The figures of each model, or of each event type. Above a maximum number of names, further names are combined. */
+/** The figures of each group, or of each event type. Above a maximum number of names, further names are combined. */
 export interface Named<T> {
-  /** The figures of each name in descending order: models by cost, types by number of events. */
+  /** The figures of each name in descending order: groups by cost, types by number of events. */
   readonly named: readonly T[];
   /**
    * The combined figures of the names above the maximum number, which have no separate figures; null if the maximum was
@@ -70,8 +71,8 @@ export interface BucketFigures {
   readonly firstMs: number;
   readonly lastMs: number;
   readonly usd: number;
-  /** The spend in USD of each model of {@linkcode ReportData.models}, in the same order; combined models come last. */
-  readonly usdByModel: readonly number[];
+  /** The spend in USD of each group of {@linkcode ReportData.groups}, in the same order; combined groups come last. */
+  readonly usdByGroup: readonly number[];
   readonly accuracy: AccuracyMetrics;
 }
 
@@ -93,7 +94,7 @@ export interface ReportData {
   /** The width of a bucket in milliseconds. Only a bucket in which clocks change has another width. */
   readonly bucketMs: number;
   readonly buckets: readonly BucketFigures[];
-  readonly models: Named<ModelFigures>;
+  readonly groups: Named<GroupFigures>;
   readonly types: Named<TypeFigures>;
   readonly sessions: readonly SessionFigures[];
   /** The figures of the budgets at the end of the range. */
@@ -104,25 +105,32 @@ export interface ReportData {
   readonly lastEvents: readonly AuditEvent[];
 }
 
+/** The sums of a table of an archive in each quarter of an hour. */
+export interface SummedTable {
+  readonly cells: readonly StoredCell[];
+  /** The event type of each key of the table, in the order of first events; null if the table has no types. */
+  readonly types: readonly (string | null)[] | null;
+  /** The name of the group of the report for each key, in the same order; null if the table has no such groups. */
+  readonly groups: readonly (string | null)[] | null;
+}
+
 /** The sums of the events of an archive. */
 export interface ArchiveSums {
   readonly gate: GateTally;
   readonly holds: HoldTally;
-  /** The type and the model of each group of events, in the order of their first events. */
-  readonly groups: readonly { readonly type: string | null; readonly model: string | null }[];
   /** The times of the events in each quarter of an hour, by the number of the quarter. */
   readonly quarters: ReadonlyMap<number, TimeRange>;
-  /** The sums of the events of each group in each quarter of an hour. */
-  readonly cells: readonly StoredCell[];
+  /** The tables with the types and the groups of the report, which are one table for groups by model. */
+  readonly tables: readonly SummedTable[];
   readonly sessions: readonly ({ readonly id: string } & SessionSums)[];
 }
 
-class Model {
+class Group {
   events = 0;
   inputTokens = 0;
   outputTokens = 0;
   /**
-   * The bucket to which the last cost of this model was added, and the sum of the model in that bucket. They are
+   * The bucket to which the last cost of this group was added, and the sum of the group in that bucket. They are
    * cached, because consecutive events are mostly in one bucket.
    */
   last: { readonly content: Content; readonly sum: PreciseSum } | undefined;
@@ -152,7 +160,7 @@ class Type {
 }
 
 class Content implements BucketContent {
-  readonly sums = new Map<Model, PreciseSum>();
+  readonly sums = new Map<Group, PreciseSum>();
   readonly times = new TimeRange();
   events = 0;
   totalNav = 0;
@@ -161,19 +169,19 @@ class Content implements BucketContent {
   addAll(other: Content): void {
     this.events += other.events;
     this.times.addAll(other.times);
-    for (const [model, sum] of other.sums) this.sumOf(model).addSum(sum);
+    for (const [group, sum] of other.sums) this.sumOf(group).addSum(sum);
     this.totalNav += other.totalNav;
     this.validationFailCount += other.validationFailCount;
   }
 
-  add(model: Model, usd: number): void {
-    if (model.last?.content !== this) model.last = { content: this, sum: this.sumOf(model) };
-    model.last.sum.add(usd);
+  add(group: Group, usd: number): void {
+    if (group.last?.content !== this) group.last = { content: this, sum: this.sumOf(group) };
+    group.last.sum.add(usd);
   }
 
-  sumOf(model: Model): PreciseSum {
-    let sum = this.sums.get(model);
-    if (sum === undefined) this.sums.set(model, sum = new PreciseSum());
+  sumOf(group: Group): PreciseSum {
+    let sum = this.sums.get(group);
+    if (sum === undefined) this.sums.set(group, sum = new PreciseSum());
     return sum;
   }
 }
@@ -181,9 +189,11 @@ class Content implements BucketContent {
 /** Adds up the figures of a report, one event at a time. */
 export class ReportAggregate {
   readonly #range: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs">;
+  /** Returns the name of the group of an event. A value that is not a string is a missing name. */
+  readonly #groupOf: (event: AuditEvent) => unknown;
   readonly #buckets: TimeBuckets<Content>;
   readonly #recent: RecentSpend;
-  readonly #models = new NameTally((name) => new Model(name));
+  readonly #groups = new NameTally((name) => new Group(name));
   readonly #types = new NameTally((name) => new Type(name));
   readonly #sessions = new SessionTally();
   readonly #budgets = new BudgetTally();
@@ -199,9 +209,10 @@ export class ReportAggregate {
 
   /** Creates the figures of a report without events. */
   constructor(
-    options: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs" | "timeZone">,
+    options: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs" | "timeZone" | "by">,
   ) {
     this.#range = options;
+    this.#groupOf = groupNamer(options.by);
     this.#buckets = new TimeBuckets(options.timeZone, () => new Content());
     this.#recent = new RecentSpend(options.untilMs);
   }
@@ -223,7 +234,7 @@ export class ReportAggregate {
     this.#lastEvents[this.#readEvents++ % LAST_EVENTS] = event;
     const type = this.#types.of(event.event);
     type.events++;
-    const model = this.#countModel(event);
+    const group = this.#countGroup(event);
     let usd = 0;
     if (Number.isNaN(epochMs)) {
       this.#untimed++;
@@ -238,7 +249,7 @@ export class ReportAggregate {
       this.#recent.add(epochMs, usd);
       if (usd !== 0) {
         type.sum.add(usd);
-        content.add(model, usd);
+        content.add(group, usd);
       }
     }
     if (typeof event.session_id === "string") {
@@ -265,13 +276,9 @@ export class ReportAggregate {
    * time, must be older than the last day of the range, and must not be among its last events. A bucket must be at
    * least as wide as a quarter of an hour.
    */
-  addArchive({ gate, holds, groups, quarters, cells, sessions }: ArchiveSums): void {
+  addArchive({ gate, holds, quarters, tables, sessions }: ArchiveSums): void {
     this.#gate.addAll(gate);
     this.#budgets.addArchive(holds);
-    const figures = groups.map(({ type, model }) => ({
-      type: this.#types.of(type),
-      model: this.#models.of(model),
-    }));
     for (const { firstMs, lastMs } of quarters.values()) {
       this.cover(firstMs);
       this.cover(lastMs);
@@ -285,31 +292,44 @@ export class ReportAggregate {
       this.#times.addAll(times);
       contents.set(quarter, content);
     }
-    for (const [quarter, group, ...state] of cells) {
-      const { type, model } = figures[group]!;
+    for (const table of tables) this.#addTable(table, contents);
+    for (const { id, ...sums } of sessions) this.#sessions.addSums(id, sums);
+  }
+
+  /** Adds the cells of an archive to the types, to the groups, or to both. */
+  #addTable(
+    { cells, types, groups }: SummedTable,
+    contents: ReadonlyMap<number, Content>,
+  ): void {
+    const typeFigures = types?.map((name) => this.#types.of(name));
+    const groupFigures = groups?.map((name) => this.#groups.of(name));
+    for (const [quarter, key, ...state] of cells) {
       const sums = SpendTally.from(state);
       // Every event of the archive has a time, so every cell belongs to a quarter of an hour.
       const content = contents.get(quarter!)!;
-      this.#events += sums.events;
-      content.events += sums.events;
-      type.events += sums.events;
-      model.events += sums.events;
-      model.inputTokens += sums.inputTokens;
-      model.outputTokens += sums.outputTokens;
-      this.#countSums(groups[group]!.type, sums.events, content);
-      if (sums.costs > 0) {
-        type.sum.addSum(sums.sum);
-        content.sumOf(model).addSum(sums.sum);
+      const type = typeFigures?.[key];
+      if (type !== undefined) {
+        this.#events += sums.events;
+        content.events += sums.events;
+        type.events += sums.events;
+        this.#countSums(types![key], sums.events, content);
+        if (sums.costs > 0) type.sum.addSum(sums.sum);
+      }
+      const group = groupFigures?.[key];
+      if (group !== undefined) {
+        group.events += sums.events;
+        group.inputTokens += sums.inputTokens;
+        group.outputTokens += sums.outputTokens;
+        if (sums.costs > 0) content.sumOf(group).addSum(sums.sum);
       }
     }
-    for (const { id, ...sums } of sessions) this.#sessions.addSums(id, sums);
   }
 
   /** Returns the figures of the events added so far. */
   data(): ReportData {
     const buckets = this.#buckets.list();
     const { firstMs, lastMs } = this.#times;
-    const { models, inOrder, others, usd } = this.#modelFigures(buckets);
+    const { groups, inOrder, others, usd } = this.#groupFigures(buckets);
     return {
       events: this.#events,
       untimed: this.#untimed,
@@ -323,7 +343,7 @@ export class ReportAggregate {
       gate: this.#gate.metrics(),
       bucketMs: this.#buckets.widthMs,
       buckets: buckets.map((bucket) => bucketFigures(bucket, inOrder)),
-      models: { named: models, others },
+      groups: { named: groups, others },
       types: this.#typeFigures(),
       // If the end of the range is unknown, the figures of the budgets are those at the start of the range.
       budgets: this.#budgets.figures(this.#recent.endMs ?? this.#range.sinceMs),
@@ -333,12 +353,12 @@ export class ReportAggregate {
     };
   }
 
-  #countModel(event: AuditEvent): Model {
-    const model = this.#models.of(event.model);
-    model.events++;
-    model.inputTokens += amountIn(event.input_t) ?? 0;
-    model.outputTokens += amountIn(event.output_t) ?? 0;
-    return model;
+  #countGroup(event: AuditEvent): Group {
+    const group = this.#groups.of(this.#groupOf(event));
+    group.events++;
+    group.inputTokens += amountIn(event.input_t) ?? 0;
+    group.outputTokens += amountIn(event.output_t) ?? 0;
+    return group;
   }
 
   #count(event: AuditEvent, content?: Content): void {
@@ -357,35 +377,35 @@ export class ReportAggregate {
     }
   }
 
-  #modelFigures(buckets: readonly Bucket<Content>[]): {
-    models: ModelFigures[];
-    others: ModelFigures | null;
-    inOrder: Model[];
+  #groupFigures(buckets: readonly Bucket<Content>[]): {
+    groups: GroupFigures[];
+    others: GroupFigures | null;
+    inOrder: Group[];
     usd: number;
   } {
-    const sums = new Map<Model, PreciseSum>();
+    const sums = new Map<Group, PreciseSum>();
     const whole = new PreciseSum();
     for (const { content } of buckets) {
-      for (const [model, sum] of content?.sums ?? []) {
-        const total = sums.get(model) ?? new PreciseSum();
+      for (const [group, sum] of content?.sums ?? []) {
+        const total = sums.get(group) ?? new PreciseSum();
         total.addSum(sum);
-        sums.set(model, total);
+        sums.set(group, total);
         whole.addSum(sum);
       }
     }
-    const figuresOf = (model: Model): ModelFigures => {
-      const { name, events, inputTokens, outputTokens } = model;
-      return { name, usd: sums.get(model)?.value ?? 0, events, inputTokens, outputTokens };
+    const figuresOf = (group: Group): GroupFigures => {
+      const { name, events, inputTokens, outputTokens } = group;
+      return { name, usd: sums.get(group)?.value ?? 0, events, inputTokens, outputTokens };
     };
-    const found = [...this.#models.named]
-      .map((model) => ({ model, figures: figuresOf(model) }))
+    const found = [...this.#groups.named]
+      .map((group) => ({ group, figures: figuresOf(group) }))
       .filter(({ figures }) => isOfInterest(figures))
       .sort((a, b) => byCost(a.figures, b.figures));
-    const { others } = this.#models;
+    const { others } = this.#groups;
     return {
-      models: found.map(({ figures }) => figures),
+      groups: found.map(({ figures }) => figures),
       others: others === null ? null : figuresOf(others),
-      inOrder: [...found.map(({ model }) => model), ...others === null ? [] : [others]],
+      inOrder: [...found.map(({ group }) => group), ...others === null ? [] : [others]],
       usd: whole.value,
     };
   }
@@ -414,7 +434,7 @@ export class ReportAggregate {
 
 function bucketFigures(
   { startMs, endMs, content }: Bucket<Content>,
-  models: readonly Model[],
+  groups: readonly Group[],
 ): BucketFigures {
   const total = new PreciseSum();
   for (const sum of content?.sums.values() ?? []) total.addSum(sum);
@@ -425,13 +445,13 @@ function bucketFigures(
     firstMs: content?.times.firstMs ?? Infinity,
     lastMs: content?.times.lastMs ?? -Infinity,
     usd: total.value,
-    usdByModel: models.map((model) => content?.sums.get(model)?.value ?? 0),
+    usdByGroup: groups.map((group) => content?.sums.get(group)?.value ?? 0),
     accuracy: accuracyOf(content?.totalNav ?? 0, content?.validationFailCount ?? 0),
   };
 }
 
-/** Checks whether the report shows a model. Events without a model are shown only if they have costs or tokens. */
-function isOfInterest({ name, usd, inputTokens, outputTokens }: ModelFigures): boolean {
+/** Checks whether the report shows a group. Events without a group are shown only if they have costs or tokens. */
+function isOfInterest({ name, usd, inputTokens, outputTokens }: GroupFigures): boolean {
   return name !== null || usd !== 0 || inputTokens !== 0 || outputTokens !== 0;
 }
 

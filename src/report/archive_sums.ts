@@ -21,13 +21,21 @@ import {
 } from "../read/whole_archives.ts";
 import { GateTally } from "../rollup/gate_tally.ts";
 import { HoldTally } from "../rollup/hold_tally.ts";
-import type { RollupSessions } from "../rollup/rollup.ts";
+import type { RollupCells, RollupSessions } from "../rollup/rollup.ts";
 import { SpendTally } from "../rollup/spend_tally.ts";
 import { TimeRange } from "../rollup/time_range.ts";
+import type { ReadRollup } from "../segments/rollup_file.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
 import { QUARTER_MS, wholeQuartersSince } from "../time.ts";
-import { type ArchiveSums, LAST_EVENTS, type ReportAggregate } from "./aggregate.ts";
+import {
+  type ArchiveSums,
+  LAST_EVENTS,
+  type ReportAggregate,
+  type SummedTable,
+} from "./aggregate.ts";
+import { fieldNamed } from "../stats/group_key.ts";
+import { groupName } from "./groups.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 
 const DAY_MS = 24 * 3_600_000;
@@ -93,21 +101,22 @@ export class ReportArchives implements ArchiveTaker {
     if (Date.parse(line.min_ts!) < wholeQuartersSince(timeZone)) return false;
     const rollup = rollupOf(archive, this.#source);
     if (rollup === null) return false;
-    // The first table of every rollup groups the events by type and model, which is what the report needs.
+    // The first table of every rollup groups the events by type and model.
     const [calls] = rollup.tables;
     // For a report, a type or model that is not a string is missing. But a rollup stores such a value as text, so the
     // archive is decoded.
     if (calls === undefined || calls.hasOtherTypes) return false;
     const [cells, sessions] = [await rollup.part("cells"), await rollup.part("sessions")];
     if (cells === null || sessions === null || sessions.hasOtherTypes) return false;
+    const tables = tablesFor(this.#options.by.map(fieldNamed), { rollup, cells, sessions });
+    if (tables === null) return false;
     const sums = {
       gate: GateTally.from(rollup.gate),
       holds: HoldTally.from(rollup.holds),
-      groups: calls.keys.map(([type = null, model = null]) => ({ type, model })),
       quarters: new Map(
         cells.quarters.map(([quarter, ...times]) => [quarter, TimeRange.from(times)]),
       ),
-      cells: cells.tables[0]!,
+      tables,
       sessions: sessionsOf(sessions),
     };
     this.#aggregate.addArchive(sums);
@@ -170,6 +179,35 @@ function eventsIn({ events, untimed }: ArchiveLine): number {
 function isSummed({ rollup_sha256, malformed, untimed }: ArchiveLine): boolean {
   return typeof rollup_sha256 === "string" && malformed === 0 && untimed === 0;
 }
+
+/**
+ * Returns the tables of a rollup that have the types of the events, and the groups by the given fields. Returns null if
+ * no table has these groups.
+ */
+function tablesFor(
+  fields: readonly string[],
+  { rollup, cells, sessions }: {
+    readonly rollup: ReadRollup;
+    readonly cells: RollupCells;
+    readonly sessions: RollupSessions;
+  },
+): SummedTable[] | null {
+  const all = [
+    ...rollup.tables.map(({ by, keys }, n) => ({ by, keys, cells: cells.tables[n]! })),
+    { by: [SESSION], keys: sessions.keys, cells: sessions.cells },
+  ];
+  const grouped = all.find(({ by }) => fields.every((field) => by.includes(field)));
+  if (grouped === undefined) return null;
+  const [calls] = all;
+  const places = fields.map((field) => grouped.by.indexOf(field));
+  const groups = grouped.keys.map((key) => groupName(places.map((place) => key[place]!)));
+  const types = calls!.keys.map(([type = null]) => type);
+  return grouped === calls
+    ? [{ cells: calls.cells, types, groups }]
+    : [{ cells: calls!.cells, types, groups: null }, { cells: grouped.cells, types: null, groups }];
+}
+
+const SESSION = "session_id";
 
 function sessionsOf({ keys, spend, times }: RollupSessions): ArchiveSums["sessions"] {
   return keys.flatMap(([id = null], n) => {

@@ -9,7 +9,9 @@
 // @ts-types="echarts"
 import { type EChartsOption, init } from "echarts/dist/echarts.esm.min.mjs";
 import type { BucketFigures, ReportData } from "./aggregate.ts";
-import { Markup } from "./markup.ts";
+import { shownFields } from "./groups.ts";
+import { Markup, markup } from "./markup.ts";
+import type { ResolvedReportOptions } from "./options.ts";
 import { plainSvg } from "./plain_svg.ts";
 import { type Bar, bars, spendSeries } from "./series.ts";
 import { shownBrief, shownCompact, shownShort, shownUsdCompact } from "./shown_in_report.ts";
@@ -26,14 +28,6 @@ export interface ChartSize {
 
 const WIDE: ChartSize = { name: "wide", width: 760, height: 300 };
 const NARROW: ChartSize = { name: "narrow", width: 320, height: 260 };
-/** The descriptions of the charts for screen readers. */
-const LABELS = {
-  spend: "Bar chart of the spend by model, with a line of the cumulative spend",
-  accuracy:
-    "Line chart of the accuracy with 95 % confidence intervals, over bars of the number of navigations",
-  types: "Bar chart of the number of events by type",
-  tokens: "Bar chart of the input and output tokens by model",
-} as const;
 const BAR_HEIGHT = 26;
 const FONT_SIZE = 12;
 /** Maximum number of characters in the label of a bar. Longer labels are cut. */
@@ -55,16 +49,20 @@ const AXIS = {
   splitLine: { lineStyle: { color: "var(--grid)" } },
 } as const;
 
-/** Draws a chart of the spend over time, stacked by model, with the budget and the cumulative spend. */
+/** Draws a chart of the spend over time, stacked by group, with the budget and the cumulative spend. */
 export function spendChart(
-  { buckets, models, bucketMs }: ReportData,
-  { timeZone, budgetPerHour }: { timeZone: string; budgetPerHour: number | null },
+  { buckets, groups, bucketMs }: ReportData,
+  { timeZone, budgetPerHour, by }: Pick<
+    ResolvedReportOptions,
+    "timeZone" | "budgetPerHour" | "by"
+  >,
 ): Markup {
-  const series = spendSeries(models, buckets);
+  const series = spendSeries(groups, buckets);
   const budget = budgetPerHour === null ? null : budgetPerHour * bucketMs / HOUR_MS;
   let soFar = 0;
   const cumulative = buckets.map(({ usd }) => soFar += usd);
-  return inBothSizes("spend", (size) => ({
+  const label = `Bar chart of the spend by ${shownFields(by)}, with a line of the cumulative spend`;
+  return inBothSizes({ name: "spend", label }, (size) => ({
     grid: { ...MARGIN, outerBounds: { ...MARGIN } },
     xAxis: timeAxis(buckets, { size, timeZone }),
     yAxis: [
@@ -134,7 +132,9 @@ export function accuracyChart(
   const accuracies = buckets.map(({ accuracy }) =>
     accuracy.totalNav === 0 ? null : accuracy.accuracyPct
   );
-  return inBothSizes("accuracy", (size) => ({
+  const label =
+    "Line chart of the accuracy with 95 % confidence intervals, over bars of the number of navigations";
+  return inBothSizes({ name: "accuracy", label }, (size) => ({
     grid: { ...MARGIN, outerBounds: { ...MARGIN } },
     xAxis: timeAxis(buckets, { size, timeZone }),
     yAxis: [
@@ -199,18 +199,23 @@ export function accuracyChart(
 
 /** Draws a chart of the number of events of each type. */
 export function typesChart({ types }: ReportData): Markup {
-  return barsChart("types", bars(types, ({ events }) => [events]), ["s0"]);
+  const label = "Bar chart of the number of events by type";
+  return barsChart({ name: "types", label }, bars(types, ({ events }) => [events]), ["s0"]);
 }
 
-/** Draws a chart of the number of input and output tokens of each model. */
-export function tokensChart({ models }: ReportData): Markup {
-  const tokens = bars(models, ({ inputTokens, outputTokens }) => [inputTokens, outputTokens]);
-  return barsChart("tokens", tokens, ["s0", "s1"]);
+/** Draws a chart of the number of input and output tokens of each group. */
+export function tokensChart(
+  { groups }: ReportData,
+  { by }: Pick<ResolvedReportOptions, "by">,
+): Markup {
+  const tokens = bars(groups, ({ inputTokens, outputTokens }) => [inputTokens, outputTokens]);
+  const label = `Bar chart of the input and output tokens by ${shownFields(by)}`;
+  return barsChart({ name: "tokens", label }, tokens, ["s0", "s1"]);
 }
 
 /** Draws horizontal bars, one below another. Each bar consists of one part per color. */
 function barsChart(
-  name: "types" | "tokens",
+  chart: ChartName,
   bars: readonly Bar[],
   colors: readonly string[],
 ): Markup {
@@ -219,7 +224,7 @@ function barsChart(
     bars.map(({ label }) => shownShort(label, LABEL_LENGTHS[size.name]));
   const leftOf = (size: ChartSize) =>
     CHARACTER_WIDTH * Math.max(...labelsOf(size).map(({ length }) => length)) + 2 * MARGIN.left;
-  return inBothSizes(name, (size) => ({
+  return inBothSizes(chart, (size) => ({
     grid: { ...MARGIN, left: leftOf(size), right: 64, outerBoundsMode: "none" },
     xAxis: { type: "value", show: false },
     yAxis: {
@@ -274,18 +279,26 @@ function roundedUp(value: number): number {
   return power * [1, 2, 4, 5, 8, 10].find((step) => step * power >= value)!;
 }
 
+/** The name of a chart, which is part of the identifiers in its SVG, and its description for screen readers. */
+interface ChartName {
+  readonly name: "spend" | "accuracy" | "types" | "tokens";
+  readonly label: string;
+}
+
 /** Draws a chart twice, for wide and for narrow pages. The style sheet shows the drawing that fits the page. */
 function inBothSizes(
-  name: keyof typeof LABELS,
+  { name, label }: ChartName,
   option: (size: ChartSize) => EChartsOption,
   sized: (size: ChartSize) => ChartSize = (size) => size,
 ): Markup {
-  const label = `${LABELS[name]}. The table below lists the figures.`;
   const drawings = [WIDE, NARROW].map(sized).map((size) => {
     const svg = plainSvg(drawn(option(size), size), `${name}-${size.name}`);
-    return `<div class="${size.name}" role="img" aria-label="${label}">${svg}</div>`;
+    const described = `${label}. The table below lists the figures.`;
+    return markup`<div class="${size.name}" role="img" aria-label="${described}">${new Markup(
+      svg,
+    )}</div>`;
   });
-  return new Markup(drawings.join(""));
+  return markup`${drawings}`;
 }
 
 function drawn(option: EChartsOption, { width, height }: ChartSize): string {

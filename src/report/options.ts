@@ -10,10 +10,14 @@ import {
   type OptionCheck,
   type OptionChecks,
   text,
+  texts,
   time,
   timeZone as timeZoneCheck,
 } from "../options/option_checks.ts";
+import { isTimeKey } from "../stats/group_key.ts";
+import { GROUP_FIELDS_MAX } from "../stats/source.ts";
 import { type TimeLike, toEpochMs } from "../time.ts";
+import { MODEL } from "./groups.ts";
 
 /** The time range and the look of a report. */
 export interface ReportOptions {
@@ -37,6 +41,14 @@ export interface ReportOptions {
    * @default {"UTC"}
    */
   timeZone?: string;
+  /**
+   * One or two names of fields by whose values the spend and the tokens are grouped, such as `"agent"` or
+   * `["agent", "model"]`; `"session"` stands for the field `session_id`. A field other than `model` and `session` should
+   * be one of {@linkcode AuditLogOptions.rollupFields}; otherwise every archive is decoded.
+   *
+   * @default {"model"}
+   */
+  by?: string | readonly string[];
   /**
    * The heading of the page.
    *
@@ -63,6 +75,15 @@ const REPORT_OPTION_CHECKS: OptionChecks<ReportOptions> = {
   since: time,
   until: time,
   timeZone: timeZoneCheck,
+  by: {
+    must: "one or two names of fields, and neither hour nor day",
+    isOfType: texts.isOfType,
+    isInRange: (value: string | readonly string[]) => {
+      const names = [value].flat();
+      return names.length > 0 && names.length <= GROUP_FIELDS_MAX && !names.includes("") &&
+        !names.some(isTimeKey);
+    },
+  },
   title: text,
   budgetPerHour: number(0, { unit: "USD", orEqual: false }),
   signal: abortSignal,
@@ -75,6 +96,8 @@ export interface ResolvedReportOptions {
   readonly sinceMs: number;
   readonly untilMs: number;
   readonly timeZone: string;
+  /** The names of the fields by which the spend and the tokens are grouped. */
+  readonly by: readonly string[];
   readonly title: string;
   readonly budgetPerHour: number | null;
 }
@@ -92,13 +115,15 @@ export function resolveReportOptions(
   further: Readonly<Record<string, OptionCheck>> = {},
 ): ResolvedReportOptions {
   checkOptions(options, { ...REPORT_OPTION_CHECKS, ...further }, "report");
-  const { since, until, timeZone = "UTC", title = "Audit log", budgetPerHour } = options;
+  const { since, until, timeZone = "UTC", by = MODEL, title = "Audit log", budgetPerHour } =
+    options;
   return {
     isTimed: since !== undefined || until !== undefined,
     sinceMs: since === undefined ? -Infinity : toEpochMs(since, "since"),
     untilMs: until === undefined ? Infinity : toEpochMs(until, "until"),
     // The report shows the name of the time zone in its usual spelling, such as Europe/Berlin for europe/berlin.
     timeZone: Temporal.Now.zonedDateTimeISO(timeZone).timeZoneId,
+    by: [by].flat(),
     title,
     budgetPerHour: budgetPerHour ?? null,
   };

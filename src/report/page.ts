@@ -5,7 +5,9 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { shownFields } from "./groups.ts";
 import { Markup, markup, NOTHING } from "./markup.ts";
+import type { ResolvedReportOptions } from "./options.ts";
 import type { ReportContent } from "./report_content.ts";
 import { type SectionId, SECTIONS } from "./sections.ts";
 import { STYLE } from "./style.ts";
@@ -47,7 +49,11 @@ function digestOf(text: string): string {
 }
 
 /** Renders the HTML document of a page; `live` adds the script of a live page. */
-export function page(title: string, sections: Sections, live?: LiveParts): string {
+export function page(
+  { title, by }: Pick<ResolvedReportOptions, "title" | "by">,
+  sections: Sections,
+  live?: LiveParts,
+): string {
   const version = live === undefined ? NOTHING : markup` data-version="${live.version}"`;
   const status = live === undefined
     ? NOTHING
@@ -79,7 +85,7 @@ ${status}
 ${charted("spend", "Spend over time", sections)}
 ${charted("accuracy", "Accuracy over time", sections)}
 ${charted("types", "Events by type", sections)}
-${charted("tokens", "Tokens by model", sections)}
+${charted("tokens", `Tokens by ${shownFields(by)}`, sections)}
 ${listed("budgets", "Budgets", sections)}
 ${listed("sessions", "Top 10 sessions by cost", sections)}
 ${listed("events", "Last 50 events", sections)}

@@ -88,7 +88,7 @@ export async function reportOn(
     ? await addLog(source, options, { resolved, aggregate, add, onEvents })
     : await addEvents(source, add, signal);
   const data = aggregate.data();
-  const page = pageOf(resolved.title, sectionsOf({ data, damage, options: resolved }));
+  const page = pageOf(resolved, sectionsOf({ data, damage, options: resolved }));
   return { page, events: data.events };
 }
 

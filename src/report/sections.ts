@@ -8,6 +8,7 @@
 import { counted, shownUsd } from "../shown.ts";
 import type { BucketFigures, ReportData } from "./aggregate.ts";
 import { accuracyChart, spendChart, tokensChart, typesChart } from "./charts.ts";
+import { shownFields } from "./groups.ts";
 import { type Markup, markup, NOTHING } from "./markup.ts";
 import type { ReportContent } from "./report_content.ts";
 import { mainRange } from "./main_range.ts";
@@ -140,7 +141,7 @@ function notes({ data: { untimed, buckets }, options: { timeZone } }: ReportCont
 
 function spend({ data, options }: ReportContent): Markup {
   if (!data.buckets.some(({ usd }) => usd !== 0)) return none("Nothing was spent.");
-  const series = spendSeries(data.models, data.buckets);
+  const series = spendSeries(data.groups, data.buckets);
   const { budgetPerHour } = options;
   const budget = budgetPerHour === null
     ? NOTHING
@@ -150,9 +151,9 @@ function spend({ data, options }: ReportContent): Markup {
     key("total line", "cumulative (right axis)"),
     budget,
   ]}</ul>`;
-  return markup`<p>USD by model, one bar per ${shownWidth(data.bucketMs)}.</p>${legend}${
-    spendChart(data, options)
-  }`;
+  return markup`<p>USD by ${shownFields(options.by)}, one bar per ${
+    shownWidth(data.bucketMs)
+  }.</p>${legend}${spendChart(data, options)}`;
 }
 
 function seriesKey({ label, color, usd }: SpendSeries): Markup {
@@ -191,11 +192,11 @@ function types({ data }: ReportContent): Markup {
   return data.events === 0 ? none("No events.") : typesChart(data);
 }
 
-function tokens({ data }: ReportContent): Markup {
-  const { named, others } = data.models;
+function tokens({ data, options }: ReportContent): Markup {
+  const { named, others } = data.groups;
   const hasTokens = [...named, ...others === null ? [] : [others]]
     .some(({ inputTokens, outputTokens }) => inputTokens + outputTokens > 0);
   if (!hasTokens) return none("No tokens were counted.");
   const legend = markup`<ul class="legend">${[key("s0", "input"), key("s1", "output")]}</ul>`;
-  return markup`${legend}${tokensChart(data)}`;
+  return markup`${legend}${tokensChart(data, options)}`;
 }

@@ -1,16 +1,16 @@
 /**
- * Decides which models and types are shown separately, and which are combined as "others". Pure.
+ * Decides which groups and types are shown separately, and which are combined as "others". Pure.
  *
  * @module
  */
-import type { BucketFigures, ModelFigures, Named, TypeFigures } from "./aggregate.ts";
+import type { BucketFigures, GroupFigures, Named, TypeFigures } from "./aggregate.ts";
 
-/** Maximum number of models with a separate series. The page has this number of colors. Other models are combined. */
+/** Maximum number of groups with a separate series. The page has this number of colors. Other groups are combined. */
 const SERIES_MAX = 8;
 /** Maximum number of names with a separate bar, so that a chart is readable at a glance. Other names are combined. */
 const BARS_MAX = 12;
 
-/** The spend of a model, or of several combined models, in each time bucket. */
+/** The spend of a group, or of several combined groups, in each time bucket. */
 export interface SpendSeries {
   readonly label: string;
   /** The CSS variable that holds the color of the series. */
@@ -19,20 +19,20 @@ export interface SpendSeries {
   readonly values: readonly number[];
 }
 
-/** Returns a series for each of the most expensive models, and one series for all other models that have a cost. */
+/** Returns a series for each of the most expensive groups, and one series for all other groups that have a cost. */
 export function spendSeries(
-  { named, others }: Named<ModelFigures>,
+  { named, others }: Named<GroupFigures>,
   buckets: readonly BucketFigures[],
 ): SpendSeries[] {
-  const models = others === null ? named : [...named, others];
-  const costing = models.map((figures, index) => ({ figures, index }))
+  const groups = others === null ? named : [...named, others];
+  const costing = groups.map((figures, index) => ({ figures, index }))
     .filter(({ figures }) => figures.usd !== 0);
   const { alone, rest } = split(costing, SERIES_MAX, ({ figures }) => figures === others);
   const series = alone.map(({ figures: { name, usd }, index }, place): SpendSeries => ({
     label: labelOf(name),
     color: place < SERIES_MAX ? `s${place}` : "others",
     usd,
-    values: buckets.map(({ usdByModel }) => usdByModel[index]!),
+    values: buckets.map(({ usdByGroup }) => usdByGroup[index]!),
   }));
   if (rest.length === 0) return series;
   const sumOf = (usdOf: (index: number) => number) =>
@@ -40,8 +40,8 @@ export function spendSeries(
   return [...series, {
     label: othersLabel(rest.length, others !== null),
     color: "others",
-    usd: sumOf((index) => models[index]!.usd),
-    values: buckets.map(({ usdByModel }) => sumOf((index) => usdByModel[index]!)),
+    usd: sumOf((index) => groups[index]!.usd),
+    values: buckets.map(({ usdByGroup }) => sumOf((index) => usdByGroup[index]!)),
   }];
 }
 
@@ -69,7 +69,7 @@ export interface Bar {
  * Returns a separate bar for each of the first `BARS_MAX` names, and one bar for all other names together. A single
  * further name has its own bar.
  */
-export function bars<T extends ModelFigures | TypeFigures>(
+export function bars<T extends GroupFigures | TypeFigures>(
   { named, others }: Named<T>,
   valuesOf: (figures: T) => readonly number[],
 ): Bar[] {
@@ -86,7 +86,7 @@ export function bars<T extends ModelFigures | TypeFigures>(
   return [...shown, { label: othersLabel(rest.length, others !== null), values }];
 }
 
-/** Returns the label of a model or an event type by its name; null means that the name is missing. */
+/** Returns the label of a group or an event type by its name; null means that the name is missing. */
 export function labelOf(name: string | null): string {
   return name ?? "(none)";
 }

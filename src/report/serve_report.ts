@@ -168,7 +168,7 @@ export function serveReportBy(
     if (pathname === "/") {
       const { version, sections } = await live.current();
       const shown = { script: LIVE_SCRIPT, version: versionText(version, serverId) };
-      const body = page(resolved.title, sections, shown);
+      const body = page(resolved, sections, shown);
       return new Response(body, { headers: { "content-type": "text/html; charset=utf-8" } });
     }
     if (pathname !== "/events") return new Response("Not found.", { status: 404 });

@@ -8,7 +8,8 @@ import type { AuditEvent } from "../event.ts";
 import { shownUsd } from "../shown.ts";
 import { finite } from "../cost/spend.ts";
 import { eventEpochMs } from "../time.ts";
-import type { ModelFigures, TypeFigures } from "./aggregate.ts";
+import { shownFields } from "./groups.ts";
+import type { GroupFigures, TypeFigures } from "./aggregate.ts";
 import { type Markup, markup, NOTHING } from "./markup.ts";
 import type { ReportContent } from "./report_content.ts";
 import { FURTHER_LABEL, labelOf, spendSeries } from "./series.ts";
@@ -21,9 +22,9 @@ const DAMAGE_MAX = 5_000;
 /** Maximum number of characters in the column "other fields" of the table of events. Longer text is cut. */
 const FIELDS_LENGTH_MAX = 1_000;
 
-/** Renders a table of the spend by time and model. */
+/** Renders a table of the spend by time and group. */
 export function spendTable({ data, options: { timeZone } }: ReportContent): Markup {
-  const series = spendSeries(data.models, data.buckets);
+  const series = spendSeries(data.groups, data.buckets);
   return table(
     [text("from"), ...series.map(({ label }) => number(textElement(label, 60))), number("total")],
     data.buckets.map((bucket, index) => [
@@ -61,11 +62,11 @@ export function typesTable({ data: { types } }: ReportContent): Markup {
   );
 }
 
-/** Renders a table of the tokens, the number of events and the spend of each model. */
-export function tokensTable({ data: { models } }: ReportContent): Markup {
+/** Renders a table of the tokens, the number of events and the spend of each group. */
+export function tokensTable({ data: { groups }, options: { by } }: ReportContent): Markup {
   return table(
-    [text("model"), ...["input", "output", "events", "USD"].map(number)],
-    namedRows(models, ({ inputTokens, outputTokens, events, usd }: ModelFigures) => [
+    [text(shownFields(by)), ...["input", "output", "events", "USD"].map(number)],
+    namedRows(groups, ({ inputTokens, outputTokens, events, usd }: GroupFigures) => [
       shownCount(inputTokens),
       shownCount(outputTokens),
       shownCount(events),

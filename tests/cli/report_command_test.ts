@@ -50,6 +50,8 @@ Deno.test("scout report writes the page to a file, and overwrites the file the n
   assertStringIncludes(page, '<b id="usd">$2.75</b>');
   assertStringIncludes(page, "2026-02-13 15:00");
   assertStringIncludes(page, "Time zone: Europe/Berlin.");
+  const byType = await report(log, null, "--out", "-", "--by", "event");
+  assertStringIncludes(byType.stdout, "USD by event");
   const { mode, uid } = Deno.statSync(file);
   // On Windows, files have no owner, and the mode means nothing.
   if (uid !== null) assertEquals(mode! & 0o777, 0o600);
@@ -139,6 +141,11 @@ Deno.test("scout report rejects invalid options and names them", async () => {
     [["--budget", "0"], '"0"'],
     [["--tz", "Mars"], '"Mars"'],
     [["--since", "someday"], '"someday"'],
+    [
+      ["--by", "agent,hour"],
+      '"agent,hour" is not possible here, because the charts show the spend over time',
+    ],
+    [["--by", "a,b,c"], "one or two names of fields"],
     [["--out", "-", "--open"], "standard output"],
   ];
   for (const [args, named] of refused) {

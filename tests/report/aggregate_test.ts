@@ -80,7 +80,7 @@ async function checkData(data: ReportData, events: readonly AuditEvent[]): Promi
   await checkBuckets(data, timed);
 }
 
-function checkNames({ models, types }: ReportData, events: readonly AuditEvent[]): void {
+function checkNames({ groups, types }: ReportData, events: readonly AuditEvent[]): void {
   const byModel = [...Map.groupBy(events, ({ model }) => model ?? null)].map(([name, some]) => ({
     name,
     usd: usdOf(some),
@@ -88,7 +88,7 @@ function checkNames({ models, types }: ReportData, events: readonly AuditEvent[]
     inputTokens: tokensOf(some, "input_t"),
     outputTokens: tokensOf(some, "output_t"),
   }));
-  assertEquals(models, { named: byModel.sort(byCost), others: null });
+  assertEquals(groups, { named: byModel.sort(byCost), others: null });
   const byType = [...Map.groupBy(events, ({ event }) => event ?? null)].map(([name, some]) => ({
     name,
     usd: usdOf(some),
@@ -119,14 +119,14 @@ function checkSessions(data: ReportData, events: readonly AuditEvent[]): void {
 }
 
 async function checkBuckets(data: ReportData, timed: readonly AuditEvent[]): Promise<void> {
-  const names = data.models.named.map(({ name }) => name);
+  const names = data.groups.named.map(({ name }) => name);
   let found = 0;
-  for (const { startMs, endMs, usd, usdByModel, accuracy } of data.buckets) {
+  for (const { startMs, endMs, usd, usdByGroup, accuracy } of data.buckets) {
     const within = timed.filter((event) => msOf(event) >= startMs && msOf(event) < endMs);
     found += within.length;
     assertEquals(usd, usdOf(within));
     const byModel = Map.groupBy(within, ({ model }) => model ?? null);
-    assertEquals(usdByModel, names.map((name) => usdOf(byModel.get(name) ?? [])));
+    assertEquals(usdByGroup, names.map((name) => usdOf(byModel.get(name) ?? [])));
     assertEquals(accuracy, await accuracyMetrics(ReadableStream.from(within)));
   }
   assertEquals(found, timed.length);
@@ -223,7 +223,7 @@ Deno.test("ReportAggregate without events returns empty figures", () => {
     },
     bucketMs: MINUTE_MS,
     buckets: [],
-    models: { named: [], others: null },
+    groups: { named: [], others: null },
     types: { named: [], others: null },
     budgets: [],
     sessions: [],
@@ -241,7 +241,7 @@ Deno.test("ReportAggregate counts events without a time, but not their costs", (
   ]);
   assertEquals([data.events, data.untimed, data.usd], [3, 2, 1]);
   assertEquals(data.accuracy, { totalNav: 2, validationFailCount: 1, accuracyPct: 50 });
-  assertEquals(data.models.named, [
+  assertEquals(data.groups.named, [
     { name: "m", usd: 1, events: 2, inputTokens: 30, outputTokens: 0 },
   ]);
   assertEquals(data.types.named.map(({ usd }) => usd), [1, 0]);
@@ -257,10 +257,10 @@ Deno.test("ReportAggregate combines all models after the first 256, and all even
     cost: (n + 1) / 7,
     input_t: n,
   }));
-  const { models, types, buckets, usd } = dataOf(events);
+  const { groups, types, buckets, usd } = dataOf(events);
   const further = events.filter((_, n) => n % 300 >= 256);
-  assertEquals([models.named.length, types.named.length], [256, 256]);
-  assertEquals(models.others, {
+  assertEquals([groups.named.length, types.named.length], [256, 256]);
+  assertEquals(groups.others, {
     name: null,
     usd: usdOf(further),
     events: further.length,
@@ -269,16 +269,16 @@ Deno.test("ReportAggregate combines all models after the first 256, and all even
   });
   assertEquals(types.others, { name: null, usd: usdOf(further), events: further.length });
   assertEquals(usd, usdOf(events));
-  for (const { startMs, endMs, usdByModel } of buckets) {
+  for (const { startMs, endMs, usdByGroup } of buckets) {
     const within = further.filter((event) => msOf(event) >= startMs && msOf(event) < endMs);
-    assertEquals([usdByModel.length, usdByModel.at(-1)], [257, usdOf(within)]);
+    assertEquals([usdByGroup.length, usdByGroup.at(-1)], [257, usdOf(within)]);
   }
 });
 
 Deno.test("ReportAggregate lists events without a model only if they have costs or tokens", () => {
   const namesOf = (more: AuditEvent) =>
     dataOf([{ ts: TS, model: "m" }, { ts: TS, event: "nav", ...more }])
-      .models.named.map(({ name }) => name);
+      .groups.named.map(({ name }) => name);
   assertEquals(namesOf({}), ["m"]);
   for (const more of [{ cost: 1 }, { input_t: 1 }, { output_t: 1 }]) {
     assertEquals(new Set(namesOf(more)), new Set(["m", null]));
@@ -329,17 +329,17 @@ Deno.test("ReportAggregate ignores values of wrong types", () => {
   assertEquals(data.events, events.length);
   assertEquals(data.untimed, 2 * ODD.length);
   assertEquals(data.usd, Math.sumPrecise(costs));
-  assertEquals(data.models.named.map(({ name }) => name).sort(), ["", "?", "m", null]);
+  assertEquals(data.groups.named.map(({ name }) => name).sort(), ["", "?", "m", null]);
   assertEquals(data.types.named.map(({ name }) => name).sort(), ["", "?", "gate_compress", null]);
   assertEquals(data.sessionCount, 3);
   const sums = [data.usd, data.lastHourUsd, data.lastDayUsd, data.gate.avgConfidence];
-  const tokens = data.models.named.flatMap((model) => [model.inputTokens, model.outputTokens]);
+  const tokens = data.groups.named.flatMap((model) => [model.inputTokens, model.outputTokens]);
   assert([...sums, ...tokens].every(Number.isFinite), `${sums}, ${tokens}`);
 });
 
 Deno.test("ReportAggregate returns Infinity if a sum overflows", () => {
-  const { usd, models, buckets } = dataOf([1e308, 1e308, 1].map((cost) => ({ ts: TS, cost })));
-  assertEquals([usd, models.named[0]?.usd, buckets[0]?.usd], [Infinity, Infinity, Infinity]);
+  const { usd, groups, buckets } = dataOf([1e308, 1e308, 1].map((cost) => ({ ts: TS, cost })));
+  assertEquals([usd, groups.named[0]?.usd, buckets[0]?.usd], [Infinity, Infinity, Infinity]);
 });
 
 Deno.test("ReportAggregate accepts times in all years", () => {
@@ -363,6 +363,6 @@ Deno.test("ReportAggregate counts all costs in a time zone whose UTC offset, suc
 Deno.test("ReportAggregate sorts a missing and an empty model name in the same order for any input", () => {
   const namesOf = (models: (string | undefined)[]) =>
     dataOf(models.map((model) => ({ ts: TS, cost: 1, ...model === undefined ? {} : { model } })))
-      .models.named.map(({ name }) => name);
+      .groups.named.map(({ name }) => name);
   assertEquals(namesOf(["", undefined]), namesOf([undefined, ""]));
 });

@@ -9,6 +9,7 @@ Deno.test("resolveReportOptions() fills in the defaults", () => {
     sinceMs: -Infinity,
     untilMs: Infinity,
     timeZone: "UTC",
+    by: ["model"],
     title: "Audit log",
     budgetPerHour: null,
   });
@@ -76,4 +77,14 @@ Deno.test("resolveReportOptions() shortens a long value in its error message", (
   const timeZone = "x".repeat(10_000);
   const { message } = assertThrows(() => resolveReportOptions({ timeZone }), RangeError);
   assertEquals(message.length < 300, true);
+});
+
+Deno.test("resolveReportOptions() accepts one or two names of fields to group by, and rejects anything else", () => {
+  assertEquals(resolveReportOptions({ by: "agent" }).by, ["agent"]);
+  assertEquals(resolveReportOptions({ by: ["agent", "model"] }).by, ["agent", "model"]);
+  for (const by of [[], "", ["a", ""], ["a", "b", "c"], "hour", ["agent", "day"]]) {
+    const error = assertThrows(() => resolveReportOptions({ by }), RangeError);
+    assertStringIncludes(error.message, "by must be one or two names of fields");
+  }
+  assertThrows(() => resolveReportOptions({ by: 5 as unknown as string }), TypeError, "by");
 });

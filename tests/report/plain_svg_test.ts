@@ -149,12 +149,12 @@ function randomData(seed: number, names: readonly string[]): ReportData {
 
 /** Returns a wide and a narrow SVG drawing of every chart of a report, each with the prefix of its identifiers. */
 function drawingsOf(data: ReportData): [name: string, svg: string][] {
-  const options = { timeZone: "Europe/Berlin", budgetPerHour: 5 };
+  const options = { by: ["model"], timeZone: "Europe/Berlin", budgetPerHour: 5 };
   const charts = {
     spend: spendChart(data, options),
     accuracy: accuracyChart(data, options),
     types: typesChart(data),
-    tokens: tokensChart(data),
+    tokens: tokensChart(data, options),
   };
   return Object.entries(charts).flatMap(([name, { text }]) => {
     const [wide, narrow, ...more] = [...text.matchAll(/<svg.*?<\/svg>/gs)].map(([svg]) => svg);

@@ -106,3 +106,33 @@ Deno.test(
     assertEquals(returned, 1);
   },
 );
+
+Deno.test("renderReport() groups spend and tokens by the fields in the option by, and names them", async () => {
+  const calls = [["a<b", "large", 3], ["c", "large", 1], ["c", "small", 0.5]] as const;
+  const events = calls.map(([agent, model, cost], n): AuditEvent => ({
+    ts: new Date(START + n * 60_000).toISOString(),
+    event: "llm_call",
+    agent,
+    model,
+    cost,
+    input_t: 10,
+  }));
+  const byAgent = await renderReport(ReadableStream.from(events), { by: "agent" });
+  for (
+    const text of [
+      "USD by agent",
+      "Tokens by agent",
+      "<bdi>a&lt;b</bdi> $3.00",
+      "<bdi>c</bdi> $1.50",
+    ]
+  ) {
+    assertStringIncludes(byAgent, text);
+  }
+  assert(!byAgent.includes("<bdi>large</bdi> $"));
+  const byBoth = await renderReport(ReadableStream.from(events), { by: ["agent", "model"] });
+  for (
+    const text of ["USD by agent, model", "<bdi>c, large</bdi> $1.00", "<bdi>c, small</bdi> $0.50"]
+  ) {
+    assertStringIncludes(byBoth, text);
+  }
+});

@@ -44,6 +44,9 @@ function withoutSums(reader: AuditReader): AuditReader {
   return { query: reader.query.bind(reader) } as unknown as AuditReader;
 }
 
+/** The groups of a report: in the first table of a rollup, in others, and in none. */
+const BY = ["agent", "event", "session", ["model", "event"], "status", ["agent", "model"]];
+
 function randomOptions(random: SeededRandom): ReportOptions {
   const some = <T>(value: T, one: number) => random.below(one) === 0 ? value : {};
   const edge = () => new Date(START_MS + random.below(300) * QUARTER_MS + random.below(2) * 1_234);
@@ -55,6 +58,7 @@ function randomOptions(random: SeededRandom): ReportOptions {
       "+13:45": 1,
       "+05:37": 1,
     }),
+    ...some({ by: BY[random.below(BY.length)]! }, 2),
     ...some({ since: edge() }, 3),
     ...some({ until: edge() }, 3),
   };
@@ -111,10 +115,11 @@ async function checkReports(seed: number): Promise<number> {
  */
 async function assertSameLiveReport(
   reader: AuditReader,
-  { since, timeZone }: ReportOptions,
+  { since, timeZone, by }: ReportOptions,
   place: string,
 ): Promise<void> {
   const options = resolveReportOptions({
+    ...by === undefined ? {} : { by },
     ...since === undefined ? {} : { since },
     ...timeZone === undefined ? {} : { timeZone },
   });
@@ -184,6 +189,8 @@ const DECODED: [options: ReportOptions, archives: number[]][] = [
   // The report decodes the archives with events of the last day. The newest event of archive 4 is exactly a day older
   // than that of archive 5.
   [{}, [4, 5]],
+  [{ by: "session" }, [4, 5]],
+  [{ by: "status" }, [0, 1, 2, 3, 4, 5]],
   [{ timeZone: "Asia/Kathmandu" }, [4, 5]],
   [{ timeZone: "+05:37" }, [0, 1, 2, 3, 4, 5]],
   [{ since: FIRST_MS + DAY_MS }, [4, 5]],

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type {
   BucketFigures,
-  ModelFigures,
+  GroupFigures,
   Named,
   TypeFigures,
 } from "../../src/report/aggregate.ts";
@@ -10,20 +10,20 @@ import { bars, labelOf, spendSeries } from "../../src/report/series.ts";
 
 const ACCURACY = { totalNav: 0, validationFailCount: 0, accuracyPct: 100 };
 
-function bucketOf(usdByModel: readonly number[]): BucketFigures {
+function bucketOf(usdByGroup: readonly number[]): BucketFigures {
   return {
     startMs: 0,
     endMs: 1,
     events: 1,
     firstMs: 0,
     lastMs: 0,
-    usd: exactSum(usdByModel),
-    usdByModel,
+    usd: exactSum(usdByGroup),
+    usdByGroup,
     accuracy: ACCURACY,
   };
 }
 
-function modelOf(name: string | null, usd: number): ModelFigures {
+function modelOf(name: string | null, usd: number): GroupFigures {
   return { name, usd, events: 1, inputTokens: 10, outputTokens: 1 };
 }
 
@@ -37,7 +37,7 @@ function exactSum(terms: readonly number[]): number {
  */
 function spendOf(costs: readonly number[], others?: number) {
   const all = others === undefined ? costs : [...costs, others];
-  const models: Named<ModelFigures> = {
+  const models: Named<GroupFigures> = {
     named: costs.map((usd, index) => modelOf(`m${index}`, usd)),
     others: others === undefined ? null : modelOf(null, others),
   };
