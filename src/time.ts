@@ -162,19 +162,29 @@ function digitAt(text: string, index: number): number {
 
 /** A quarter of an hour in milliseconds. */
 export const QUARTER_MS = 15 * 60_000;
-/** Since February 1972, the UTC offsets of all named time zones are multiples of a quarter of an hour. */
-const WHOLE_QUARTERS_SINCE_MS = Date.UTC(1972, 1, 1);
-
 /**
- * Returns the instant, in epoch milliseconds, since which the hours and days on the clock of a time zone consist of
- * whole quarters of an hour in UTC; `Infinity` for a zone such as `+05:37`. An example of the time before that instant:
- * until 1916, Dublin was 25 minutes and 21 seconds behind London.
+ * Checks whether every hour and day on the clock of a time zone that begins in a range of time begins with a quarter of
+ * an hour in UTC. Exceptions are offsets such as +05:37 or the -10:40 of Kiritimati until 1979, and changes of the
+ * clock within a quarter, such as at 00:01 in Newfoundland until 2011.
  *
  * @param timeZone An IANA name such as `Europe/Berlin`, or a UTC offset such as `+05:30`.
+ * @param range The range in epoch milliseconds, both ends included.
  */
-export function wholeQuartersSince(timeZone: string): number {
-  if (!/^[+-]/.test(timeZone)) return WHOLE_QUARTERS_SINCE_MS;
-  const { offsetNanoseconds } = Temporal.Instant.fromEpochMilliseconds(0)
+export function hasWholeQuarters(
+  timeZone: string,
+  { firstMs, lastMs }: { readonly firstMs: number; readonly lastMs: number },
+): boolean {
+  const isWhole = (ms: number) => ms % QUARTER_MS === 0;
+  const [startMs, endMs] = [Math.floor(firstMs / QUARTER_MS), Math.floor(lastMs / QUARTER_MS) + 1]
+    .map((quarter) => quarter * QUARTER_MS);
+  let time: Temporal.ZonedDateTime | null = Temporal.Instant.fromEpochMilliseconds(startMs!)
     .toZonedDateTimeISO(timeZone);
-  return offsetNanoseconds % (QUARTER_MS * 1e6) === 0 ? -Infinity : Infinity;
+  for (
+    ;
+    time !== null && time.epochMilliseconds < endMs!;
+    time = time.getTimeZoneTransition("next")
+  ) {
+    if (!isWhole(time.epochMilliseconds) || !isWhole(time.offsetNanoseconds / 1e6)) return false;
+  }
+  return true;
 }

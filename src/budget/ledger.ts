@@ -330,7 +330,8 @@ export class BudgetLedger {
 
   /** Ends the hold whose ID an event has. `amountOf` receives the held amount, and returns the amount to charge. */
   #endHold(event: AuditEvent, amountOf: (estimate: number) => number): void {
-    if (event.event === BUDGET_LINE.release) this.#tickets.remove(`${event.hold}`);
+    const { event: type, hold: ticket } = event;
+    if (type === BUDGET_LINE.release && typeof ticket === "string") this.#tickets.remove(ticket);
     const hold = this.#holdNamedBy(event);
     if (hold === undefined) return;
     const endMs = eventEpochMs(event.ts);

@@ -23,7 +23,7 @@ import { DamageReport } from "./damage.ts";
 import { type EventFilter, eventFilter, type EventFilterOptions } from "./filter.ts";
 import type { FollowSource } from "./follow.ts";
 import type { QuerySource } from "./query.ts";
-import { QUARTER_MS, wholeQuartersSince } from "../time.ts";
+import { hasWholeQuarters, QUARTER_MS } from "../time.ts";
 import { isWholeIn, type KnownArchive, readExceptTaken, rollupOf } from "./whole_archives.ts";
 
 /** A question about the events of a log. */
@@ -155,9 +155,7 @@ async function addRollup<T>(
   const { timeZone } = question;
   // The rollup has the sums of each quarter of an hour. They cannot answer for a time zone and a time in which an hour
   // begins within such a quarter.
-  if (timeZone !== null && !(Date.parse(line.min_ts ?? "") >= wholeQuartersSince(timeZone))) {
-    return false;
-  }
+  if (timeZone !== null && !hasQuartersOf(timeZone, line)) return false;
   const needsCells = timeZone !== null || !isWhole;
   if (needsCells && (kind.fromSpend === null || !isCutAtQuarters(line, filter))) return false;
   const rollup = rollupOf(archive, source);
@@ -295,6 +293,12 @@ function selection(
   return (key) =>
     (types === undefined || (types as ReadonlySet<unknown>).has(key[event])) &&
     (sessionId === undefined || key[session] === sessionId);
+}
+
+function hasQuartersOf(timeZone: string, { min_ts, max_ts }: ArchiveLine): boolean {
+  if (min_ts === null || max_ts === null) return false;
+  const range = { firstMs: Date.parse(min_ts), lastMs: Date.parse(max_ts) };
+  return hasWholeQuarters(timeZone, range);
 }
 
 /** Checks whether each edge of the window is outside of the archive, or between two quarters of an hour. */

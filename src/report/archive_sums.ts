@@ -27,7 +27,7 @@ import { TimeRange } from "../rollup/time_range.ts";
 import type { ReadRollup } from "../segments/rollup_file.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
-import { QUARTER_MS, wholeQuartersSince } from "../time.ts";
+import { hasWholeQuarters, QUARTER_MS } from "../time.ts";
 import {
   type ArchiveSums,
   LAST_EVENTS,
@@ -71,7 +71,8 @@ export class ReportArchives implements ArchiveTaker {
    * Decides which archives may be added by their stored sums. `files` are all files of the log, oldest content first.
    */
   plan(files: readonly LogFile[]): void {
-    const newestMs = this.#coverWhole(files);
+    const newestMs = this.#newestMs(files);
+    if (newestMs !== -Infinity) this.#aggregate.cover(newestMs);
     const { untilMs } = this.#options;
     const dayStartMs = (untilMs === Infinity ? newestMs : untilMs) - DAY_MS;
     // Events after the last `budget_state` line may change the amounts of a budget, so the archives from `end` on are
@@ -83,7 +84,9 @@ export class ReportArchives implements ArchiveTaker {
       if (line === undefined || !isWholeIn(line, this.#options)) continue;
       const isOld = line.max_ts !== null && Date.parse(line.max_ts) < dayStartMs;
       if (n < end && isOld && eventsAfter >= LAST_EVENTS && isSummed(line)) planned.add(path);
-      eventsAfter += eventsIn(line);
+      if (eventsAfter < LAST_EVENTS && this.#rollupOf({ path, line }) !== null) {
+        eventsAfter += eventsIn(line);
+      }
     }
     this.#planned = planned;
   }
@@ -95,11 +98,13 @@ export class ReportArchives implements ArchiveTaker {
     const { path, line } = archive;
     const { timeZone } = this.#options;
     if (!this.#planned.has(path)) return false;
-    if (this.#aggregate.cover(Date.parse(line.max_ts!)) < QUARTER_MS) return false;
+    const range = { firstMs: Date.parse(line.min_ts!), lastMs: Date.parse(line.max_ts!) };
+    this.#aggregate.cover(range.firstMs);
+    if (this.#aggregate.cover(range.lastMs) < QUARTER_MS) return false;
     // In some time zones, and in others for early times, an hour can begin within a quarter of an hour. Sums of
     // quarters cannot answer for such an hour, so the archive is decoded.
-    if (Date.parse(line.min_ts!) < wholeQuartersSince(timeZone)) return false;
-    const rollup = rollupOf(archive, this.#source);
+    if (!hasWholeQuarters(timeZone, range)) return false;
+    const rollup = this.#rollupOf(archive);
     if (rollup === null) return false;
     // The first table of every rollup groups the events by type and model.
     const [calls] = rollup.tables;
@@ -125,14 +130,23 @@ export class ReportArchives implements ArchiveTaker {
   }
 
   /**
+   * Returns the rollup of an archive. If it is not null, the reader can read every event of the archive that the
+   * manifest counts: none of its lines is too long for the reader.
+   */
+  #rollupOf(archive: KnownArchive): ReadRollup | null {
+    return rollupOf(archive, this.#source);
+  }
+
+  /**
    * Returns the place of the newest archive that has the state of the budgets in the range of the report. The archives
    * before it do not matter for the budgets. If there is no such archive, returns the place from which on the budgets
    * may need every event.
    */
   #newestStateAt(files: readonly LogFile[]): number {
-    const newest = files.findLastIndex(({ line }) =>
+    const newest = files.findLastIndex(({ path, line }) =>
       line !== undefined && isWholeIn(line, this.#options) &&
-      Object.hasOwn(line.events ?? {}, BUDGET_STATE)
+      Object.hasOwn(line.events ?? {}, BUDGET_STATE) &&
+      (this.#rollupOf({ path, line })?.budgetStates ?? 0) > 0
     );
     if (newest >= 0) return newest;
     // A budget that is known from before the range counts every event up to the next state.
@@ -142,19 +156,17 @@ export class ReportArchives implements ArchiveTaker {
   }
 
   /**
-   * Extends the time axis of the report to all archives that are wholly in its range, so that the width of its buckets
-   * is known before the first archive is taken. Returns the time of the newest event in them in epoch milliseconds.
+   * Returns the time of the newest event in the archives that are wholly in the range of the report and that the reader
+   * can read, in epoch milliseconds; -Infinity if there is none. The newest event of the report is not older.
    */
-  #coverWhole(files: readonly LogFile[]): number {
-    const times = new TimeRange();
-    for (const { line } of files) {
-      if (line === undefined || !isWholeIn(line, this.#options)) continue;
-      for (const ts of [line.min_ts, line.max_ts]) if (ts !== null) times.add(Date.parse(ts));
-    }
-    if (times.firstMs > times.lastMs) return -Infinity;
-    this.#aggregate.cover(times.firstMs);
-    this.#aggregate.cover(times.lastMs);
-    return times.lastMs;
+  #newestMs(files: readonly LogFile[]): number {
+    const archives = files.flatMap(({ path, line }) =>
+      line === undefined || line.max_ts === null || !isWholeIn(line, this.#options)
+        ? []
+        : [{ path, line, maxMs: Date.parse(line.max_ts) }]
+    );
+    archives.sort((a, b) => b.maxMs - a.maxMs);
+    return archives.find((archive) => this.#rollupOf(archive) !== null)?.maxMs ?? -Infinity;
   }
 }
 
@@ -162,8 +174,9 @@ export class ReportArchives implements ArchiveTaker {
  * Checks whether an archive may have the state of the budgets. Returns `true` if the manifest line of the archive does
  * not state the types of its events.
  */
-function mayHoldState({ events }: ArchiveLine): boolean {
-  return events === null || Object.hasOwn(events, BUDGET_STATE);
+function mayHoldState({ events, untimed }: ArchiveLine): boolean {
+  // The line does not state the types of events without a time.
+  return events === null || untimed > 0 || Object.hasOwn(events, BUDGET_STATE);
 }
 
 /** Returns the number of events in an archive; 0 if its manifest line does not state the figures by type. */

@@ -213,6 +213,14 @@ export function tokensChart(
   return barsChart({ name: "tokens", label }, tokens, ["s0", "s1"]);
 }
 
+/**
+ * Returns a text that ECharts can measure. ECharts keeps the widths of texts in an object with the members of
+ * `Object.prototype`. So if a text were "constructor", it would write into the built-in class `Object`.
+ */
+function chartText(text: string): string {
+  return text in {} ? `${text}\u200a` : text;
+}
+
 /** Draws horizontal bars, one below another. Each bar consists of one part per color. */
 function barsChart(
   chart: ChartName,
@@ -221,7 +229,7 @@ function barsChart(
 ): Markup {
   const totals = bars.map(({ values }) => values.reduce((sum, value) => sum + value));
   const labelsOf = (size: ChartSize) =>
-    bars.map(({ label }) => shownShort(label, LABEL_LENGTHS[size.name]));
+    bars.map(({ label }) => chartText(shownShort(label, LABEL_LENGTHS[size.name])));
   const leftOf = (size: ChartSize) =>
     CHARACTER_WIDTH * Math.max(...labelsOf(size).map(({ length }) => length)) + 2 * MARGIN.left;
   return inBothSizes(chart, (size) => ({

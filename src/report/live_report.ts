@@ -74,13 +74,12 @@ export class LiveReport {
   }
 
   /**
-   * Adds the events to the report. `budgets` has the state of the budgets before the first event of the report. It is
-   * null if the report includes the first event of the log. Resolves when the events end. Rejects if reading the events
-   * fails.
+   * Adds the events to the report. `budgets` has the state of the budgets before the first event of the report.
+   * Resolves when the events end. Rejects if reading the events fails.
    */
-  async follow(budgets: BudgetLedger | null): Promise<void> {
+  async follow(budgets: BudgetLedger): Promise<void> {
     let events = 0;
-    if (budgets !== null) this.#aggregate.beginBudgets(budgets);
+    this.#aggregate.beginBudgets(budgets);
     for await (const event of this.#events) {
       this.#aggregate.add(event);
       if (!this.#isStale) this.#becomeStale();

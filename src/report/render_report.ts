@@ -5,6 +5,7 @@
  */
 import type { AuditLog } from "../audit_log.ts";
 import type { AuditReader } from "../audit_reader.ts";
+import { BudgetLedger } from "../budget/ledger.ts";
 import { readBudgets } from "../budget/read_budgets.ts";
 import type { AuditEvent } from "../event.ts";
 import { checkOption, eventSource } from "../options/option_checks.ts";
@@ -103,9 +104,7 @@ async function addLog(
     readonly onEvents: (events: number) => void;
   },
 ): Promise<readonly Damage[]> {
-  if (since !== undefined) {
-    aggregate.beginBudgets(await readBudgets(source, { until: since, signal }));
-  }
+  aggregate.beginBudgets(await budgetsBefore(since, { source, signal }));
   const range = {
     ...since === undefined ? {} : { since },
     ...until === undefined ? {} : { until },
@@ -119,6 +118,21 @@ async function addLog(
   const taker = new ReportArchives(log, { options: resolved, aggregate, onTaken: onEvents });
   await readExceptTaken(log, { filter, order: "asc", damage, signal }, { taker, add });
   return damage.regions;
+}
+
+/**
+ * Resolves with the budgets of a log before the range of a report. They are unknown if the range begins with the log.
+ */
+export async function budgetsBefore(
+  since: ReportOptions["since"],
+  { source, signal }: {
+    readonly source: AuditLog | AuditReader;
+    readonly signal: AbortSignal | undefined;
+  },
+): Promise<BudgetLedger> {
+  return since === undefined
+    ? new BudgetLedger({ isWhole: false })
+    : await readBudgets(source, { until: since, signal });
 }
 
 /** Adds the events of an iterable to a report, and resolves with its unreadable regions if it is a query. */

@@ -4,7 +4,6 @@
  * @module
  */
 import type { AuditReader } from "../audit_reader.ts";
-import { readBudgets } from "../budget/read_budgets.ts";
 import { withFlags } from "../errors.ts";
 import { nonEmptyText, type OptionChecks } from "../options/option_checks.ts";
 import { type Clock, systemClock } from "../platform/clock.ts";
@@ -17,6 +16,7 @@ import { LiveReport } from "./live_report.ts";
 import { LIVE_SCRIPT } from "./live_script.ts";
 import { type ReportOptions, resolveReportOptions } from "./options.ts";
 import { page, policyOf } from "./page.ts";
+import { budgetsBefore } from "./render_report.ts";
 import { updateStream, versionText } from "./update_stream.ts";
 
 const DEFAULT_HOSTNAME = "127.0.0.1";
@@ -194,10 +194,7 @@ export function serveReportBy(
 
   async function run(): Promise<void> {
     try {
-      const budgets = since === undefined
-        ? null
-        : await readBudgets(reader, { until: since, signal: ending.signal });
-      await live.follow(budgets);
+      await live.follow(await budgetsBefore(since, { source: reader, signal: ending.signal }));
     } catch (error) {
       if (!ending.signal.aborted) throw error;
     } finally {

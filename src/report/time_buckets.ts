@@ -10,12 +10,14 @@
  *
  * @module
  */
-import { QUARTER_MS, wholeQuartersSince } from "../time.ts";
+import { QUARTER_MS } from "../time.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 const WEEK_MS = 7 * DAY_MS;
+/** Since February 1972, nearly all clocks of named time zones differ from UTC by quarters of an hour. */
+const CACHED_SINCE_MS = Date.UTC(1972, 1, 1);
 /** The widths of buckets in milliseconds. After the last width, each further width is twice the previous one. */
 const WIDTHS_MS = [
   MINUTE_MS,
@@ -130,7 +132,10 @@ export class TimeBuckets<T extends BucketContent> {
 /** The clock of a time zone, with caches of its UTC offsets and of the instants at which buckets start. */
 class Calendar {
   readonly #timeZone: string;
-  /** Before this instant, the UTC offset of the zone may change within a quarter of an hour, so it is not cached. */
+  /**
+   * Since this instant, the UTC offset is computed and cached for each quarter of an hour. If a clock is changed within
+   * a quarter, such as at 00:01, the old offset counts up to the end of that quarter.
+   */
   readonly #cachedSinceMs: number;
   /**
    * The time in milliseconds by which a quarter of an hour on the clock of the zone begins before a quarter of an hour
@@ -143,8 +148,9 @@ class Calendar {
 
   constructor(timeZone: string) {
     this.#timeZone = timeZone;
-    this.#cachedSinceMs = wholeQuartersSince(timeZone);
-    this.#shiftMs = this.#cachedSinceMs === Infinity ? modulo(this.#offsetAt(0), QUARTER_MS) : 0;
+    const isNumeric = /^[+-]/.test(timeZone);
+    this.#cachedSinceMs = isNumeric ? Infinity : CACHED_SINCE_MS;
+    this.#shiftMs = isNumeric ? modulo(this.#offsetAt(0), QUARTER_MS) : 0;
   }
 
   /** Returns the start of the bucket that contains an instant. */

@@ -17,10 +17,11 @@ export class HoldTally {
 
   /** Counts the holds of an event if it is a budget line that grants a hold or counts refused holds. */
   add({ event, budget, budgets, count }: AuditEvent): void {
+    // Other programs can write such lines too, with names of any type.
     if (event === BUDGET_HOLD && Array.isArray(budgets)) {
-      for (const name of budgets) this.#at(`${name}`).granted++;
+      for (const name of budgets) if (typeof name === "string") this.#at(name).granted++;
     } else if (event === BUDGET_REFUSED && Number.isSafeInteger(count)) {
-      this.#at(`${budget}`).refused += Number(count);
+      if (typeof budget === "string") this.#at(budget).refused += Number(count);
     }
   }
 

@@ -16,7 +16,7 @@
  *
  * @module
  */
-import { type AuditEvent, groupText } from "../event.ts";
+import { type AuditEvent, BUDGET_STATE, groupText } from "../event.ts";
 import { QUARTER_MS } from "../time.ts";
 import { type CallState, CallTally, isFailure, spendIn } from "./call_tally.ts";
 import { type FailureReason, FailureReasons } from "./failure_reasons.ts";
@@ -111,6 +111,8 @@ export interface RollupContent extends RollupParts {
   readonly failures: readonly FailureReason[] | null;
   readonly gate: GateState;
   readonly holds: HoldState;
+  /** Number of lines that state the amounts of all budgets. */
+  readonly budgetStates: number;
   /** Length of the longest line of an event in bytes, with its line break. */
   readonly longest: number;
 }
@@ -281,6 +283,7 @@ export class RollupScan {
   readonly #failures = new FailureReasons();
   readonly #gate = new GateTally();
   readonly #holds = new HoldTally();
+  #budgetStates = 0;
   /** The times of the events in each quarter of an hour, by the number of the quarter. */
   readonly #quarters = new Map<number, TimeRange>();
   #lastQuarter: { readonly number: number; readonly range: TimeRange } | undefined;
@@ -318,6 +321,7 @@ export class RollupScan {
     if (isFailure(event)) this.#failures.add(event);
     this.#gate.add(event);
     this.#holds.add(event);
+    if (isBudgetState(event)) this.#budgetStates++;
     if (!Number.isNaN(epochMs)) this.#rangeOf(quarter).add(epochMs);
     if (lineBytes > this.#longest) this.#longest = lineBytes;
     keysLength += this.#holds.namesLength;
@@ -333,6 +337,7 @@ export class RollupScan {
       failures: this.#failures.isCut ? null : this.#failures.inOrder(),
       gate: this.#gate.state(),
       holds: this.#holds.state(),
+      budgetStates: this.#budgetStates,
       longest: this.#longest,
       sketches: calls.map((table) => table.sketches()),
       cells: {
@@ -357,6 +362,14 @@ export class RollupScan {
     this.#lastQuarter = { number: quarter, range };
     return range;
   }
+}
+
+/**
+ * Checks whether an event has the form of a `budget_state` line. Another program may have written an event of that type
+ * without the members of such a line.
+ */
+function isBudgetState({ event, accounts, holds }: AuditEvent): boolean {
+  return event === BUDGET_STATE && Array.isArray(accounts) && Array.isArray(holds);
 }
 
 function isFinite(value: unknown): boolean {

@@ -121,8 +121,9 @@ function isHead(value: unknown): value is RollupHead {
   const { v, longest, failures, content_sha256, parts_sha256, ...head } = (value ?? {}) as Partial<
     RollupHead
   >;
-  const { fields, tables, gate, holds } = head;
-  return v === 1 && typeof longest === "number" && (failures === null || Array.isArray(failures)) &&
+  const { fields, tables, gate, holds, budgetStates } = head;
+  return v === 1 && typeof longest === "number" && typeof budgetStates === "number" &&
+    (failures === null || Array.isArray(failures)) &&
     [fields, tables, gate, holds].every(Array.isArray) && tables!.every(isTable) &&
     holds!.every(Array.isArray) && typeof content_sha256 === "string" &&
     typeof parts_sha256 === "object" && parts_sha256 !== null;

@@ -4,7 +4,7 @@
  * @module
  */
 import { type AuditEvent, groupText } from "../event.ts";
-import { eventEpochMs, QUARTER_MS, wholeQuartersSince } from "../time.ts";
+import { eventEpochMs, hasWholeQuarters, QUARTER_MS } from "../time.ts";
 
 /**
  * The values by which an event is grouped: one for each name in the option `by`, in the same order. Null if the event
@@ -53,19 +53,17 @@ export function timeTexts(
   key: typeof TIME_KEYS[number],
   timeZone: string,
 ): (epochMs: number) => string | null {
-  const byQuarter = new Map<number, string>();
-  // Before this instant, an hour of the zone can begin within a quarter of an hour. So the texts of earlier times are
-  // not cached.
-  const sinceMs = wholeQuartersSince(timeZone);
+  // The text is null if an hour of the zone begins within the quarter, so that the quarter has two texts.
+  const byQuarter = new Map<number, string | null>();
   return (epochMs) => {
     const quarter = Math.floor(epochMs / QUARTER_MS);
     if (Number.isNaN(quarter)) return null;
-    if (epochMs < sinceMs) return timeText(key, epochMs, timeZone);
     let text = byQuarter.get(quarter);
     if (text === undefined) {
-      byQuarter.set(quarter, text = timeText(key, quarter * QUARTER_MS, timeZone));
+      const isWhole = hasWholeQuarters(timeZone, { firstMs: epochMs, lastMs: epochMs });
+      byQuarter.set(quarter, text = isWhole ? timeText(key, epochMs, timeZone) : null);
     }
-    return text;
+    return text ?? timeText(key, epochMs, timeZone);
   };
 }
 

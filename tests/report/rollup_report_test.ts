@@ -8,14 +8,13 @@ import { basename } from "@std/path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { type AuditLog, openLogOn } from "../../src/audit_log.ts";
 import { type AuditReader, openReaderOn } from "../../src/audit_reader.ts";
-import { readBudgets } from "../../src/budget/read_budgets.ts";
 import { gateMetrics } from "../../src/metrics/gate.ts";
 import { followLog } from "../../src/read/follow.ts";
 import { sumsSourceOf } from "../../src/read/sum_up.ts";
 import { ReportAggregate } from "../../src/report/aggregate.ts";
 import { ReportArchives } from "../../src/report/archive_sums.ts";
 import { type ReportOptions, resolveReportOptions } from "../../src/report/options.ts";
-import { type Report, reportOn } from "../../src/report/render_report.ts";
+import { budgetsBefore, type Report, reportOn } from "../../src/report/render_report.ts";
 import { CountingFileSystem } from "../counting_file_system.ts";
 import { sampledTest } from "../extent.ts";
 import { SimulatedDisk } from "../faults/simulated_disk.ts";
@@ -124,10 +123,8 @@ async function assertSameLiveReport(
     ...timeZone === undefined ? {} : { timeZone },
   });
   const [live, plain] = [new ReportAggregate(options), new ReportAggregate(options)];
-  if (since !== undefined) {
-    for (const each of [live, plain]) {
-      each.beginBudgets(await readBudgets(reader, { until: since }));
-    }
+  for (const each of [live, plain]) {
+    each.beginBudgets(await budgetsBefore(since, { source: reader, signal: undefined }));
   }
   for await (const event of reader.query(since === undefined ? {} : { since })) plain.add(event);
   const expected = plain.data();

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import type { AuditEvent } from "@vivarium/scout";
+import { BudgetLedger } from "../../src/budget/ledger.ts";
 import { LiveReport } from "../../src/report/live_report.ts";
 import { resolveReportOptions } from "../../src/report/options.ts";
 import { updateStream, versionText } from "../../src/report/update_stream.ts";
@@ -29,7 +30,7 @@ class Fed implements Disposable {
     const events = Object.assign(readable, { damage: [] });
     const at = { clock, ending: this.#ending.signal };
     this.live = new LiveReport(() => events, resolveReportOptions({}), at);
-    this.following = this.live.follow(null);
+    this.following = this.live.follow(new BudgetLedger({ isWhole: false }));
   }
 
   get ending(): AbortSignal {

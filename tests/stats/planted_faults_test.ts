@@ -50,7 +50,7 @@ const FAULTS: readonly Fault[] = [
   {
     name: "a report uses sums per quarter of an hour although its bars are narrower",
     file: "src/report/archive_sums.ts",
-    from: "if (this.#aggregate.cover(Date.parse(line.max_ts!)) < QUARTER_MS) return false;",
+    from: "if (this.#aggregate.cover(range.lastMs) < QUARTER_MS) return false;",
     to: "",
     tests: REPORT,
   },
@@ -58,7 +58,7 @@ const FAULTS: readonly Fault[] = [
     name:
       "a report uses sums per quarter of an hour in a time zone whose hours begin within a quarter",
     file: "src/report/archive_sums.ts",
-    from: "if (Date.parse(line.min_ts!) < wholeQuartersSince(timeZone)) return false;",
+    from: "if (!hasWholeQuarters(timeZone, range)) return false;",
     to: "",
     tests: REPORT,
   },
