@@ -157,7 +157,7 @@ export class ReportArchives implements ArchiveTaker {
 
   /**
    * Returns the time of the newest event in the archives that are wholly in the range of the report and that the reader
-   * can read, in epoch milliseconds; -Infinity if there is none. The newest event of the report is not older.
+   * can read, in epoch milliseconds; -Infinity without such archives. The newest event of the report is not older.
    */
   #newestMs(files: readonly LogFile[]): number {
     const archives = files.flatMap(({ path, line }) =>

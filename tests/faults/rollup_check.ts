@@ -4,7 +4,7 @@
  * @module
  */
 import { basename } from "@std/path";
-import { type AuditReader, spend, stats, type StatsSource } from "@vivarium/scout";
+import { type AuditReader, gateMetrics, spend, stats, type StatsSource } from "@vivarium/scout";
 import type { AuditEvent } from "../../src/event.ts";
 import type { LogDirectory } from "../../src/segments/log_directory.ts";
 import { ManifestReader } from "../../src/segments/manifest_reader.ts";
@@ -28,7 +28,12 @@ const DIGITS = 9;
  * would not use it.
  */
 export async function rollupFaults(log: LogDirectory, reader: AuditReader): Promise<string[]> {
-  return [...await fileFaults(log), ...await sumFaults(reader, await reader.query().toArray())];
+  const events = await reader.query().toArray();
+  return [
+    ...await fileFaults(log),
+    ...await sumFaults(reader, events),
+    ...await gateFaults(reader, events),
+  ];
 }
 
 async function fileFaults(log: LogDirectory): Promise<string[]> {
@@ -79,6 +84,17 @@ export async function sumFaults(
     }
   }
   return faults;
+}
+
+/** Compares the decisions of the gate that a reader counts with those of the events. */
+async function gateFaults(reader: AuditReader, events: readonly AuditEvent[]): Promise<string[]> {
+  const [actual, expected] = [
+    comparable(await reader.gateMetrics()),
+    comparable(await gateMetrics(ReadableStream.from(events))),
+  ];
+  return actual === expected
+    ? []
+    : [`gateMetrics() returned ${actual}, but the events have ${expected}`];
 }
 
 function comparable(answer: unknown): string {
