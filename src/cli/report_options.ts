@@ -36,7 +36,7 @@ export const reportLookOptions: Parser<"sync", ReportLookOptions, unknown> = obj
     description: message`Heading of the page`,
   })),
   budget: optional(option("--budget", usd, {
-    description: message`Draw a line in the chart at this spend per hour, in USD`,
+    description: message`Compare the spend with this budget in USD per hour, and draw it as a line`,
   })),
   by: optional(
     option("--by", {

@@ -10,6 +10,7 @@
 import { type EChartsOption, init } from "echarts/dist/echarts.esm.min.mjs";
 import type { BucketFigures, ReportData } from "./aggregate.ts";
 import { shownFields } from "./groups.ts";
+import { hourlyBudget } from "./hourly_budget.ts";
 import { Markup, markup } from "./markup.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import { plainSvg } from "./plain_svg.ts";
@@ -37,7 +38,6 @@ const CHARACTER_WIDTH = 7;
 /** Maximum number of labels on a time axis. */
 const TICKS_MAX = { wide: 10, narrow: 5 } as const;
 const MARGIN = { left: 8, right: 8, top: 14, bottom: 8 } as const;
-const HOUR_MS = 3_600_000;
 /** Minimum upper end of a cost axis in USD. Without this minimum, the axis of a chart without costs would end at 0. */
 const SMALLEST_USD = 1e-6;
 
@@ -58,7 +58,7 @@ export function spendChart(
   >,
 ): Markup {
   const series = spendSeries(groups, buckets);
-  const budget = budgetPerHour === null ? null : budgetPerHour * bucketMs / HOUR_MS;
+  const hourly = budgetPerHour === null ? null : hourlyBudget(buckets, { bucketMs, budgetPerHour });
   let soFar = 0;
   const cumulative = buckets.map(({ usd }) => soFar += usd);
   const label = `Bar chart of the spend by ${shownFields(by)}, with a line of the cumulative spend`;
@@ -71,7 +71,8 @@ export function spendChart(
         type: "value",
         axisLabel: { ...AXIS.axisLabel, formatter: shownUsdCompact },
         // The axis includes the budget, so that the budget line is visible even if little was spent.
-        max: ({ max }: { max: number }) => roundedUp(Math.max(max, budget ?? 0, SMALLEST_USD)),
+        max: ({ max }: { max: number }) =>
+          roundedUp(Math.max(max, hourly?.limitUsd ?? 0, SMALLEST_USD)),
       },
       {
         ...AXIS,
@@ -101,9 +102,21 @@ export function spendChart(
         lineStyle: { color: "var(--ink)", width: 1.5 },
         itemStyle: { color: "var(--ink)" },
       },
-      ...budget === null ? [] : [budgetLine(budget)],
+      ...hourly?.lastHourUsd == null ? [] : [lastHourLine(hourly.lastHourUsd)],
+      ...hourly === null ? [] : [budgetLine(hourly.limitUsd)],
     ],
   }));
+}
+
+function lastHourLine(data: readonly number[]) {
+  return {
+    ...QUIET,
+    type: "line" as const,
+    data: [...data],
+    symbol: data.length === 1 ? "circle" : "none",
+    lineStyle: { color: "var(--hour)", width: 1.5 },
+    itemStyle: { color: "var(--hour)" },
+  };
 }
 
 function budgetLine(usd: number) {

@@ -43,8 +43,8 @@ export interface ReportOptions {
   timeZone?: string;
   /**
    * One or two names of fields by whose values the spend and the tokens are grouped, such as `"agent"` or
-   * `["agent", "model"]`; `"session"` stands for the field `session_id`. A field other than `model` and `session` should
-   * be one of {@linkcode AuditLogOptions.rollupFields}; otherwise every archive is decoded.
+   * `["agent", "model"]`; `"session"` stands for the field `session_id`. A field other than `model` and `session`
+   * should be one of {@linkcode AuditLogOptions.rollupFields}; otherwise every archive is decoded.
    *
    * @default {"model"}
    */
@@ -56,8 +56,9 @@ export interface ReportOptions {
    */
   title?: string;
   /**
-   * The budget in USD per hour, greater than 0. The spend chart shows the budget as a line. Without this option,
-   * the chart has no such line.
+   * The budget in USD per hour, greater than 0. The spend chart shows the budget as a line, and the page says in how
+   * many bars the spend exceeded it. If the bars are shorter than an hour, the spend of the hour up to the end of each
+   * bar is compared, and drawn as another line. Without this option, the spend is not compared with a budget.
    *
    * @default {undefined}
    */

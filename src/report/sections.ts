@@ -9,17 +9,12 @@ import { counted, shownUsd } from "../shown.ts";
 import type { BucketFigures, ReportData } from "./aggregate.ts";
 import { accuracyChart, spendChart, tokensChart, typesChart } from "./charts.ts";
 import { shownFields } from "./groups.ts";
+import { hourlyBudget } from "./hourly_budget.ts";
 import { type Markup, markup, NOTHING } from "./markup.ts";
 import type { ReportContent } from "./report_content.ts";
 import { mainRange } from "./main_range.ts";
 import { type SpendSeries, spendSeries } from "./series.ts";
-import {
-  shownCount,
-  shownUsdCompact,
-  shownWidth,
-  textElement,
-  timeElement,
-} from "./shown_in_report.ts";
+import { shownCount, shownWidth, textElement, timeElement } from "./shown_in_report.ts";
 import { type Cell, none } from "./table.ts";
 import {
   accuracyTable,
@@ -73,7 +68,7 @@ function figures(content: ReportContent): Markup {
   const navs = counted(accuracy.totalNav, "navigation");
   return markup`${[
     figure("usd", "Spend", shownUsd(data.usd), "in the whole range"),
-    figure("usd-hour", "Last hour", shownUsd(data.lastHourUsd), endOfRange(content)),
+    lastHour(content),
     figure("usd-day", "Last 24 hours", shownUsd(data.lastDayUsd), endOfRange(content)),
     figure("event-count", "Events", shownCount(data.events), sessionCount(data)),
     accuracy.totalNav === 0
@@ -93,6 +88,18 @@ function figures(content: ReportContent): Markup {
       damage.length === 0 ? "" : "bad",
     ),
   ]}`;
+}
+
+/** Returns the spend of the last hour, which is red if it exceeds the budget. */
+function lastHour(content: ReportContent): Markup {
+  const { data: { lastHourUsd }, options: { budgetPerHour } } = content;
+  const usd = shownUsd(lastHourUsd);
+  const end = endOfRange(content);
+  if (budgetPerHour === null) return figure("usd-hour", "Last hour", usd, end);
+  const isOver = lastHourUsd > budgetPerHour;
+  const about = isOver ? markup`over the budget, ${end}` : end;
+  const value = `${usd} of ${shownUsd(budgetPerHour)}`;
+  return figure("usd-hour", "Last hour", value, about, isOver ? "bad" : "");
 }
 
 function figure(
@@ -121,9 +128,11 @@ function sessionCount({ sessionCount }: ReportData): string {
     : `in ${counted(sessionCount, "session")}`;
 }
 
-function notes({ data: { untimed, buckets }, options: { timeZone } }: ReportContent): Markup {
+function notes(content: ReportContent): Markup {
+  const { data: { untimed, buckets }, options: { timeZone } } = content;
   const range = mainRange(buckets);
   return markup`${[
+    budgetNote(content),
     untimed === 0
       ? NOTHING
       : markup`<p>${
@@ -139,13 +148,28 @@ function notes({ data: { untimed, buckets }, options: { timeZone } }: ReportCont
   ]}`;
 }
 
+/** Returns a sentence with the number of bars in which the spend exceeded the budget per hour, if there are any. */
+function budgetNote({ data, options: { budgetPerHour, timeZone } }: ReportContent): Markup {
+  if (budgetPerHour === null) return NOTHING;
+  const { buckets, bucketMs } = data;
+  const { exceeded, firstMs } = hourlyBudget(buckets, { bucketMs, budgetPerHour });
+  if (firstMs === null) return NOTHING;
+  return markup`<p class="over">The spend exceeded the budget of ${
+    shownUsd(budgetPerHour)
+  } an hour in ${shownCount(exceeded)} of ${
+    counted(buckets.length, "bar")
+  } of the chart, first at ${timeElement(firstMs, timeZone)}.</p>`;
+}
+
 function spend({ data, options }: ReportContent): Markup {
   if (!data.buckets.some(({ usd }) => usd !== 0)) return none("Nothing was spent.");
   const series = spendSeries(data.groups, data.buckets);
   const { budgetPerHour } = options;
   const budget = budgetPerHour === null
     ? NOTHING
-    : key("budget line", `budget: ${budgetShown(budgetPerHour, data.bucketMs)}`);
+    : markup`${data.bucketMs < HOUR_MS ? key("hour line", "spend of the hour before") : NOTHING}${
+      key("budget line", `budget: ${budgetShown(budgetPerHour, data.bucketMs)}`)
+    }`;
   const legend = markup`<ul class="legend">${[
     ...series.map(seriesKey),
     key("total line", "cumulative (right axis)"),
@@ -165,9 +189,9 @@ function key(style: string, meaning: string | Markup): Markup {
 }
 
 function budgetShown(budgetPerHour: number, bucketMs: number): string {
-  const perHour = `${shownUsdCompact(budgetPerHour)} an hour`;
-  if (bucketMs === HOUR_MS) return perHour;
-  const perBucket = shownUsdCompact(budgetPerHour * bucketMs / HOUR_MS);
+  const perHour = `${shownUsd(budgetPerHour)} an hour`;
+  if (bucketMs <= HOUR_MS) return perHour;
+  const perBucket = shownUsd(budgetPerHour * bucketMs / HOUR_MS);
   return `${perHour}, or ${perBucket} per bar`;
 }
 

@@ -12,14 +12,14 @@ export const STYLE = `
 :root {
   color-scheme: light dark;
   --paper: #ffffff; --panel: #f6f7f9; --ink: #1b1f24; --dim: #57606a; --line: #8c959f; --grid: #e4e7eb;
-  --edge: #d0d7de; --bad: #b42318; --budget: #b42318; --count: #c5d3e3; --interval: #7d96b3; --focus: #0550ae;
+  --edge: #d0d7de; --bad: #b42318; --budget: #b42318; --hour: #8a5a00; --count: #c5d3e3; --interval: #7d96b3; --focus: #0550ae;
   --s0: #1f6fb2; --s1: #c2570c; --s2: #2e7d4f; --s3: #8e44ad; --s4: #b8336a; --s5: #0f7c8a; --s6: #7d6608;
   --s7: #4b4ecf; --others: #6e7781;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #101317; --panel: #191d23; --ink: #e8eaed; --dim: #a3acb7; --line: #6b7580; --grid: #2a3038;
-    --edge: #323943; --bad: #ff8f85; --budget: #ff8f85; --count: #35475c; --interval: #7f9bbd; --focus: #7ab8ff;
+    --edge: #323943; --bad: #ff8f85; --budget: #ff8f85; --hour: #e3b341; --count: #35475c; --interval: #7f9bbd; --focus: #7ab8ff;
     --s0: #58a6e8; --s1: #ef9350; --s2: #56bd83; --s3: #c08be6; --s4: #ec7ba6; --s5: #47bccb; --s6: #cdb23e;
     --s7: #9799f5; --others: #9aa4af;
   }
@@ -61,7 +61,7 @@ dd span { font-size: 0.85rem; }
 .s0 { background: var(--s0); } .s1 { background: var(--s1); } .s2 { background: var(--s2); }
 .s3 { background: var(--s3); } .s4 { background: var(--s4); } .s5 { background: var(--s5); }
 .s6 { background: var(--s6); } .s7 { background: var(--s7); } .others { background: var(--others); }
-.count { background: var(--count); } .total { background: var(--ink); }
+.count { background: var(--count); } .total { background: var(--ink); } .hour { background: var(--hour); }
 details { margin-top: 0.5rem; }
 summary { cursor: pointer; color: var(--dim); width: fit-content; }
 .scroll { max-height: 32rem; overflow: auto; border: 1px solid var(--edge); border-radius: 0.25rem; }

@@ -9,6 +9,7 @@ import { shownUsd } from "../shown.ts";
 import { finite } from "../cost/spend.ts";
 import { eventEpochMs } from "../time.ts";
 import { shownFields } from "./groups.ts";
+import { hourlyBudget } from "./hourly_budget.ts";
 import type { GroupFigures, TypeFigures } from "./aggregate.ts";
 import { type Markup, markup, NOTHING } from "./markup.ts";
 import type { ReportContent } from "./report_content.ts";
@@ -23,14 +24,25 @@ const DAMAGE_MAX = 5_000;
 const FIELDS_LENGTH_MAX = 1_000;
 
 /** Renders a table of the spend by time and group. */
-export function spendTable({ data, options: { timeZone } }: ReportContent): Markup {
-  const series = spendSeries(data.groups, data.buckets);
+export function spendTable(
+  { data: { groups, buckets, bucketMs }, options: { timeZone, budgetPerHour } }: ReportContent,
+): Markup {
+  const series = spendSeries(groups, buckets);
+  const lastHourUsd = budgetPerHour === null
+    ? null
+    : hourlyBudget(buckets, { bucketMs, budgetPerHour }).lastHourUsd;
   return table(
-    [text("from"), ...series.map(({ label }) => number(textElement(label, 60))), number("total")],
-    data.buckets.map((bucket, index) => [
+    [
+      text("from"),
+      ...series.map(({ label }) => number(textElement(label, 60))),
+      number("total"),
+      ...lastHourUsd === null ? [] : [number("hour before")],
+    ],
+    buckets.map((bucket, index) => [
       timeElement(bucket.startMs, timeZone),
       ...series.map(({ values }) => amount(values[index]!)),
       amount(bucket.usd),
+      ...lastHourUsd === null ? [] : [amount(lastHourUsd[index]!)],
     ]),
   );
 }

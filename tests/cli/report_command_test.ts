@@ -66,7 +66,7 @@ Deno.test("scout report writes the page to a file, and overwrites the file the n
   });
   assertStringIncludes(shorter, "<title>A &lt;short&gt; run</title>");
   assertStringIncludes(shorter, '<b id="usd">$0.75</b>');
-  assertStringIncludes(shorter, "budget: $1.5 an hour");
+  assertStringIncludes(shorter, "budget: $1.50 an hour");
   assert(shorter.endsWith("</html>\n"), "a part of the first page is left");
 });
 

@@ -44,7 +44,7 @@ await testNeeding(
       await writer.log("nav", { cost: 0.25, model: "small" });
       let page = "";
       while (!page.includes("<bdi>nav</bdi>")) page = await (await fetch(url)).text();
-      assertStringIncludes(page, "budget: $3 an hour");
+      assertStringIncludes(page, "budget: $3.00 an hour");
       const updates = await fetch(`${url}events`);
       served.process.kill(signal);
       // The test starts the server twice. Only the first server has to wait for the log, because the log exists from

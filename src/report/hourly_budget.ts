@@ -1,0 +1,58 @@
+/**
+ * Compares the spend with a budget per hour. Pure.
+ *
+ * If the bars of the chart are shorter than an hour, each bar is compared by the spend of the hour up to the end of the
+ * bar. A share of the budget for a bar of five minutes would be exceeded by every short burst of calls.
+ *
+ * @module
+ */
+import type { BucketFigures } from "./aggregate.ts";
+
+const HOUR_MS = 3_600_000;
+
+/** The spend of each time bucket in relation to a budget per hour. */
+export interface HourlyBudget {
+  /**
+   * The spend in USD of the hour up to the end of each bucket; null if the buckets are not shorter than an hour, so
+   * that their own spend is compared.
+   */
+  readonly lastHourUsd: readonly number[] | null;
+  /** The amount in USD with which the spend of a usual bucket is compared. */
+  readonly limitUsd: number;
+  /** Number of buckets whose spend exceeds the budget. */
+  readonly exceeded: number;
+  /** The start of the first of these buckets in epoch milliseconds; null if there are no such buckets. */
+  readonly firstMs: number | null;
+}
+
+/**
+ * Compares the spend of time buckets with a budget per hour.
+ *
+ * @param buckets The buckets, without gaps between them.
+ * @param bucketMs The width of a usual bucket in milliseconds.
+ * @param budgetPerHour The budget in USD per hour.
+ */
+export function hourlyBudget(
+  buckets: readonly BucketFigures[],
+  { bucketMs, budgetPerHour }: { readonly bucketMs: number; readonly budgetPerHour: number },
+): HourlyBudget {
+  const isRolling = bucketMs < HOUR_MS;
+  const perHour = HOUR_MS / bucketMs;
+  const lastHourUsd = isRolling
+    ? buckets.map((_, n) =>
+      Math.sumPrecise(buckets.slice(Math.max(0, n + 1 - perHour), n + 1).map(({ usd }) => usd))
+    )
+    : null;
+  // A bucket in which clocks change has more or fewer hours than a usual one.
+  const isOver = ({ usd, startMs, endMs }: BucketFigures, n: number) =>
+    lastHourUsd === null
+      ? usd > budgetPerHour * (endMs - startMs) / HOUR_MS
+      : lastHourUsd[n]! > budgetPerHour;
+  const over = buckets.filter(isOver);
+  return {
+    lastHourUsd,
+    limitUsd: isRolling ? budgetPerHour : budgetPerHour / perHour,
+    exceeded: over.length,
+    firstMs: over[0]?.startMs ?? null,
+  };
+}

@@ -1,0 +1,101 @@
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import type { AuditEvent } from "@vivarium/scout";
+import { renderReport } from "@vivarium/scout/report";
+import type { BucketFigures } from "../../src/report/aggregate.ts";
+import { hourlyBudget } from "../../src/report/hourly_budget.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const START_MS = Date.UTC(2026, 1, 13, 14);
+
+/** Returns successive buckets with these costs; `widths` has the widths in milliseconds that differ from `bucketMs`. */
+function bucketsOf(
+  costs: readonly number[],
+  bucketMs: number,
+  widths: Readonly<Record<number, number>> = {},
+): BucketFigures[] {
+  let startMs = START_MS;
+  return costs.map((usd, n) => {
+    const endMs = startMs + (widths[n] ?? bucketMs);
+    const bucket = { startMs, endMs, usd } as BucketFigures;
+    startMs = endMs;
+    return bucket;
+  });
+}
+
+Deno.test("hourlyBudget() compares the spend of the hour before the end of each bucket if buckets are shorter", () => {
+  const costs = [1, 0, 2, 0, 0, 3, 0, 0];
+  const buckets = bucketsOf(costs, 15 * MINUTE_MS);
+  const { lastHourUsd, limitUsd, exceeded, firstMs } = hourlyBudget(buckets, {
+    bucketMs: 15 * MINUTE_MS,
+    budgetPerHour: 3,
+  });
+  assertEquals(lastHourUsd, [1, 1, 3, 3, 2, 5, 3, 3]);
+  assertEquals([limitUsd, exceeded, firstMs], [3, 1, START_MS + 75 * MINUTE_MS]);
+});
+
+for (const bucketMs of [MINUTE_MS, 5 * MINUTE_MS]) {
+  Deno.test(`hourlyBudget() sums up an hour of buckets of ${bucketMs / MINUTE_MS} minutes`, () => {
+    const perHour = HOUR_MS / bucketMs;
+    const costs = Array.from({ length: 2 * perHour }, (_, n) => 0.1 * (n % 7));
+    const { lastHourUsd } = hourlyBudget(bucketsOf(costs, bucketMs), {
+      bucketMs,
+      budgetPerHour: 1,
+    });
+    for (const [n, usd] of lastHourUsd!.entries()) {
+      const hour = costs.filter((_, other) => other <= n && other > n - perHour);
+      assertAlmostEquals(usd, hour.reduce((sum, cost) => sum + cost, 0), 1e-9);
+    }
+  });
+}
+
+Deno.test("hourlyBudget() compares the spend of each bucket with the budget of its hours if buckets are longer", () => {
+  // Clocks are set forward in the second bucket, so it has 23 hours.
+  const buckets = bucketsOf([24, 23.5, 24.5], 24 * HOUR_MS, { 1: 23 * HOUR_MS });
+  const found = hourlyBudget(buckets, { bucketMs: 24 * HOUR_MS, budgetPerHour: 1 });
+  assertEquals(found, {
+    lastHourUsd: null,
+    limitUsd: 24,
+    exceeded: 2,
+    firstMs: START_MS + 24 * HOUR_MS,
+  });
+});
+
+Deno.test("hourlyBudget() of no buckets, or of a budget that is not exceeded, has no time", () => {
+  assertEquals(hourlyBudget([], { bucketMs: MINUTE_MS, budgetPerHour: 1 }), {
+    lastHourUsd: [],
+    limitUsd: 1,
+    exceeded: 0,
+    firstMs: null,
+  });
+  const even = hourlyBudget(bucketsOf([1, 1], HOUR_MS), { bucketMs: HOUR_MS, budgetPerHour: 1 });
+  assertEquals([even.exceeded, even.firstMs], [0, null]);
+});
+
+/** Returns calls of 1 USD each, at these minutes after the start. */
+function callsAt(...minutes: readonly number[]): ReadableStream<AuditEvent> {
+  return ReadableStream.from(minutes.map((minute) => ({
+    ts: new Date(START_MS + minute * MINUTE_MS).toISOString(),
+    event: "llm_call",
+    model: "small",
+    cost: 1,
+  })));
+}
+
+Deno.test("A report says in red that the last hour, and how many bars, exceeded the budget", async () => {
+  const page = await renderReport(callsAt(0, 1, 2, 119), { budgetPerHour: 2.5 });
+  assert(page.includes('<b id="usd-hour">$1.00 of $2.50</b>'));
+  assert(
+    /<p class="over">The spend exceeded the budget of \$2\.50 an hour in \d+ of \d+ bars/.test(
+      page,
+    ),
+  );
+  assert(page.includes("spend of the hour before"));
+  const over = await renderReport(callsAt(0, 1, 2), { budgetPerHour: 2.5 });
+  assert(over.includes('<div class="figure bad"><dt>Last hour</dt>'));
+  assert(over.includes("over the budget, up to"));
+  const within = await renderReport(callsAt(0, 1), { budgetPerHour: 2.5 });
+  assert(!within.includes('class="over"') && !within.includes("figure bad"));
+  const without = await renderReport(callsAt(0, 1, 2));
+  assert(!without.includes("hour before") && without.includes('<b id="usd-hour">$3.00</b>'));
+});
