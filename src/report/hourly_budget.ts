@@ -21,7 +21,7 @@ export interface HourlyBudget {
   readonly limitUsd: number;
   /** Number of buckets whose spend exceeds the budget. */
   readonly exceeded: number;
-  /** The start of the first of these buckets in epoch milliseconds; null if there are no such buckets. */
+  /** The start of the first of these buckets in epoch milliseconds; null if no bucket exceeds it. */
   readonly firstMs: number | null;
 }
 
