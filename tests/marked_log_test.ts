@@ -198,7 +198,7 @@ Deno.test("AuditLog.log() resolves even if it cannot write a mark, which lets re
   assertEquals(warnings.length, 1);
   assertStringIncludes(
     warnings[0]!,
-    "Cannot write marks, so queries read more of the log: Input/output error",
+    "Cannot write marks (places in the log where queries start), so queries read more of the log: Input/output error",
   );
 });
 
@@ -257,7 +257,7 @@ Deno.test("AuditLog.log() tries again to remove the marks of an earlier active f
     assertEquals(warnings.length, 1);
     assertStringIncludes(
       warnings[0]!,
-      "Cannot remove marks in the lock file that belong to an earlier active file, so queries may miss events",
+      "Cannot remove marks (places in the log where queries start) of an earlier active file from the lock file",
     );
   }
 });

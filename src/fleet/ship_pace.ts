@@ -34,7 +34,7 @@ export class ShipPace {
   #blockBytes: number;
   #backoffMs = BACKOFF_MIN_MS;
 
-  /** Creates the pace of a shipper that starts with the maximum block size. */
+  /** Starts with blocks of the maximum size, and with the shortest back-off. */
   constructor(options: ShipPaceOptions) {
     this.#options = options;
     this.#blockBytes = options.blockBytesMax;

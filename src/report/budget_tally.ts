@@ -74,7 +74,7 @@ export class BudgetTally {
     const name = this.#isFleet && typeof scout_log === "string" ? scout_log : null;
     let log = this.#logs.get(name);
     if (log === undefined) {
-      // A log has a `budget_state` line before its first other budget line, so events before that line are ignored.
+      // The first budget line of a log is a `budget_state` line. So events before it do not matter for budgets.
       if (type !== BUDGET_LINE.state) return;
       this.#logs.set(name, log = new OneLog(new BudgetLedger({ isWhole: false })));
     }

@@ -19,8 +19,8 @@ const OUTSIDE_SHARE = 0.001;
 /** If a report has fewer events than this number, no event may lie outside of the main range. */
 const EVENTS_MIN = 10;
 /**
- * Maximum length of the main range as a share of the whole range. If the main range is longer, the charts are readable,
- * and the report does not mention it.
+ * Maximum length of the main range, in which almost all events lie, as a share of the whole range. If the main range is
+ * longer, the charts are readable, and the report does not mention it.
  */
 const RANGE_SHARE = 0.25;
 

@@ -51,7 +51,7 @@ export interface Received extends ReceivingFleet {
 
 /** The content of `audit.shipped.jsonl`. */
 export interface ShippedLines {
-  /** The line of each fleet, in the order of the file. */
+  /** The newest archive that each fleet has received, in the order of the lines in the file. */
   readonly fleets: readonly Received[];
   /** Description of the damage, if the file or some of its lines cannot be read; otherwise null. */
   readonly damage: string | null;

@@ -484,7 +484,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     this.#marking(clear, (error) => {
       if (!this.#hasOldMarks) {
         this.#logger.warn(
-          "Cannot remove marks in the lock file that belong to an earlier active file, so queries may miss events after a power loss; " +
+          "Cannot remove marks (places in the log where queries start) of an earlier active file from the lock file, so queries may miss events after a power loss; " +
             "the next append tries again: " +
             `${messageOf(error)}: ${this.#file.path}`,
         );
@@ -517,7 +517,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
    */
   #warnOfMark(error: unknown): void {
     this.#logger.warn(
-      `Cannot write marks, so queries read more of the log: ${
+      `Cannot write marks (places in the log where queries start), so queries read more of the log: ${
         messageOf(error)
       }: ${this.#file.path}`,
     );

@@ -31,7 +31,7 @@ export type ModelLine =
     readonly amounts: ReadonlyMap<string, bigint>;
   }
   | { readonly kind: "release" | "charge"; readonly ms: number; readonly id: string }
-  /** The end of a budget, which is never declared again. */
+  /** Ends a budget. In this model, no later step declares a budget with the same name. */
   | { readonly kind: "end"; readonly ms: number; readonly name: string }
   /**
    * A `budget_state` line, which states the figures of all budgets. An amount that has left every window when the line

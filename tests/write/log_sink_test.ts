@@ -569,7 +569,7 @@ Deno.test("LogSink continues without marks in the lock file if other writers' li
   await writer.write(lines(1));
   await writer.close();
   assertEquals(warnings, [
-    `Cannot write marks, so queries read more of the log: Input/output error: ${path}`,
+    `Cannot write marks (places in the log where queries start), so queries read more of the log: Input/output error: ${path}`,
   ]);
   assertEquals(linesOf(path).length, FOREIGN_LINES + 1);
 });
