@@ -14,7 +14,13 @@ import { type Markup, markup, NOTHING } from "./markup.ts";
 import type { ReportContent } from "./report_content.ts";
 import { mainRange } from "./main_range.ts";
 import { type SpendSeries, spendSeries } from "./series.ts";
-import { shownCount, shownWidth, textElement, timeElement } from "./shown_in_report.ts";
+import {
+  shortTimeElement,
+  shownCount,
+  shownWidth,
+  textElement,
+  timeElement,
+} from "./shown_in_report.ts";
 import { type Cell, none } from "./table.ts";
 import {
   accuracyTable,
@@ -59,7 +65,8 @@ function rangeLine({ data, options }: ReportContent): Markup {
   const from = sinceMs === -Infinity ? data.firstMs : sinceMs;
   const to = untilMs === Infinity ? data.lastMs : untilMs;
   if (from === null || to === null) return markup`No event has a time. ${zone}`;
-  return markup`${timeElement(from, timeZone)} to ${timeElement(to, timeZone)}. ${zone}`;
+  const shown = (ms: number) => shortTimeElement(ms, timeZone, data.bucketMs);
+  return markup`${shown(from)} to ${shown(to)}. ${zone}`;
 }
 
 function figures(content: ReportContent): Markup {
@@ -158,7 +165,7 @@ function budgetNote({ data, options: { budgetPerHour, timeZone } }: ReportConten
     shownUsd(budgetPerHour)
   } an hour in ${shownCount(exceeded)} of ${
     counted(buckets.length, "bar")
-  } of the chart, first at ${timeElement(firstMs, timeZone)}.</p>`;
+  } of the chart, first at ${shortTimeElement(firstMs, timeZone, bucketMs)}.</p>`;
 }
 
 function spend({ data, options }: ReportContent): Markup {

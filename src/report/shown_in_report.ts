@@ -6,6 +6,7 @@
 import { shownText, shownTime } from "../shown.ts";
 import { type Markup, markup } from "./markup.ts";
 
+const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const WEEK_MS = 7 * DAY_MS;
@@ -37,7 +38,8 @@ export function shownUsdCompact(usd: number): string {
 
 /** Returns the width of a time bucket in words, such as `hour` or `5 minutes`. */
 export function shownWidth(widthMs: number): string {
-  if (widthMs < HOUR_MS) return plural(widthMs / 60_000, "minute");
+  if (widthMs < MINUTE_MS) return plural(widthMs / 1_000, "second");
+  if (widthMs < HOUR_MS) return plural(widthMs / MINUTE_MS, "minute");
   if (widthMs < DAY_MS) return plural(widthMs / HOUR_MS, "hour");
   if (widthMs < WEEK_MS) return plural(widthMs / DAY_MS, "day");
   return plural(widthMs / WEEK_MS, "week");
@@ -47,11 +49,16 @@ function plural(count: number, unit: string): string {
   return count === 1 ? unit : `${count} ${unit}s`;
 }
 
+/** Returns a `<time>` element that shows an instant, with seconds if a time bucket is narrower than a minute. */
+export function shortTimeElement(epochMs: number, timeZone: string, widthMs: number): Markup {
+  return timeElement(epochMs, timeZone, widthMs < MINUTE_MS ? "second" : "minute");
+}
+
 /** Returns a `<time>` element that shows an instant in the time zone, and has the instant as an attribute. */
 export function timeElement(
   epochMs: number,
   timeZone: string,
-  precision: "minute" | "millisecond" = "minute",
+  precision: "minute" | "second" | "millisecond" = "minute",
 ): Markup {
   const instant = Temporal.Instant.fromEpochMilliseconds(epochMs);
   const text = shownTime(instant, timeZone, { smallestUnit: precision });

@@ -14,7 +14,7 @@ import type { GroupFigures, TypeFigures } from "./aggregate.ts";
 import { type Markup, markup, NOTHING } from "./markup.ts";
 import type { ReportContent } from "./report_content.ts";
 import { FURTHER_LABEL, labelOf, spendSeries } from "./series.ts";
-import { shownCount, textElement, timeElement } from "./shown_in_report.ts";
+import { shortTimeElement, shownCount, textElement, timeElement } from "./shown_in_report.ts";
 import { type Cell, none, number, table, text } from "./table.ts";
 import { wilsonInterval } from "../stats/intervals.ts";
 
@@ -39,7 +39,7 @@ export function spendTable(
       ...lastHourUsd === null ? [] : [number("hour before")],
     ],
     buckets.map((bucket, index) => [
-      timeElement(bucket.startMs, timeZone),
+      shortTimeElement(bucket.startMs, timeZone, bucketMs),
       ...series.map(({ values }) => amount(values[index]!)),
       amount(bucket.usd),
       ...lastHourUsd === null ? [] : [amount(lastHourUsd[index]!)],
@@ -56,7 +56,7 @@ export function accuracyTable({ data, options: { timeZone } }: ReportContent): M
       const right = Math.max(0, totalNav - validationFailCount);
       const { low, high } = wilsonInterval(right, totalNav);
       return [
-        timeElement(startMs, timeZone),
+        shortTimeElement(startMs, timeZone, data.bucketMs),
         `${accuracyPct} %`,
         `${Math.round(100 * low)} to ${Math.round(100 * high)} %`,
         shownCount(totalNav),

@@ -1,6 +1,6 @@
 /**
- * Groups events into time buckets whose width depends on the range of the events. Examples: buckets of a minute for a
- * range of two hours, of a day for three months, and of a week for two years. Pure.
+ * Groups events into time buckets whose width depends on the range of the events. Examples: buckets of a second for a
+ * range of two minutes, of a minute for two hours, of a day for three months, and of a week for two years. Pure.
  *
  * - Buckets of an hour or more start when an hour, a day or a week starts on the clock of the time zone. So a day on
  *   which clocks change has 23 or 25 hours. If the clock repeats an hour, that hour has two buckets of an hour.
@@ -12,7 +12,8 @@
  */
 import { QUARTER_MS } from "../time.ts";
 
-const MINUTE_MS = 60_000;
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 const WEEK_MS = 7 * DAY_MS;
@@ -20,6 +21,9 @@ const WEEK_MS = 7 * DAY_MS;
 const CACHED_SINCE_MS = Date.UTC(1972, 1, 1);
 /** The widths of buckets in milliseconds. After the last width, each further width is twice the previous one. */
 const WIDTHS_MS = [
+  SECOND_MS,
+  5 * SECOND_MS,
+  15 * SECOND_MS,
   MINUTE_MS,
   5 * MINUTE_MS,
   QUARTER_MS,

@@ -23,6 +23,7 @@ const MONTHS = [
 
 /** The steps between labels of a time axis, the smallest first. Steps of 7 or 14 days start on Mondays. */
 const STEPS = [
+  ...[1, 2, 5, 10, 15, 30].map((every) => ({ unit: "second" as const, every })),
   ...[1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720].map((every) => ({
     unit: "minute" as const,
     every,
@@ -56,7 +57,8 @@ export function timeTicks(
   const times = startsMs.map((ms) =>
     Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(timeZone).toPlainDateTime()
   );
-  for (const step of STEPS) {
+  const areMinutes = startsMs.every((ms) => ms % MINUTE_MS === 0);
+  for (const step of areMinutes ? STEPS.filter(({ unit }) => unit !== "second") : STEPS) {
     const indexes = indexesOf(times, step);
     if (indexes.length > ticksMax) continue;
     const shown = indexes.length > 0 ? indexes : times.slice(0, 1).map((_, index) => index);
@@ -83,8 +85,9 @@ function indexesOf(times: readonly Temporal.PlainDateTime[], { unit, every }: St
 function countOf(time: Temporal.PlainDateTime, unit: Step["unit"]): number {
   if (unit === "year") return time.year + (time.dayOfYear - 1) / time.daysInYear;
   if (unit === "month") return time.year * 12 + time.month - 1 + (time.day - 1) / time.daysInMonth;
-  const minutes = time.toZonedDateTime("UTC").epochMilliseconds / MINUTE_MS;
-  return unit === "minute" ? minutes : minutes * MINUTE_MS / DAY_MS - FIRST_MONDAY;
+  const ms = time.toZonedDateTime("UTC").epochMilliseconds;
+  if (unit === "second") return ms / 1_000;
+  return unit === "minute" ? ms / MINUTE_MS : ms / DAY_MS - FIRST_MONDAY;
 }
 
 function labelOf(
@@ -94,8 +97,8 @@ function labelOf(
 ): string {
   const date = `${time.day} ${MONTHS[time.month - 1]}`;
   if (unit === "year") return `${time.year}`;
-  if (unit === "minute") {
-    const clock = time.toPlainTime().toString({ smallestUnit: "minute" });
+  if (unit === "minute" || unit === "second") {
+    const clock = time.toPlainTime().toString({ smallestUnit: unit });
     const isSameDay = before?.toPlainDate().equals(time.toPlainDate()) ?? false;
     return isSameDay ? clock : `${clock}\n${date}`;
   }

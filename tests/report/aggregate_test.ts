@@ -221,7 +221,7 @@ Deno.test("ReportAggregate without events returns empty figures", () => {
       escalateRatePct: 0,
       lastQueries: [],
     },
-    bucketMs: MINUTE_MS,
+    bucketMs: 1_000,
     buckets: [],
     groups: { named: [], others: null },
     types: { named: [], others: null },

@@ -242,9 +242,9 @@ Deno.test("serveReport() answers requests for the names in allowHosts, with any 
 Deno.test(
   "serveReport() sends the sections that changed since the version of the open page, or all sections if it does not know the version",
   async () => {
-    // All events are in one minute, because a longer time range would change all charts.
-    let second = 0;
-    await using served = await Served.start({}, () => Date.UTC(2026, 1, 13, 14, 0, ++second));
+    // All events are in one second, because a longer time range would change all charts.
+    let ms = 0;
+    await using served = await Served.start({}, () => Date.UTC(2026, 1, 13, 14, 0, 0, ++ms));
     await served.log.log("nav", { cost: 0.25, model: "small" });
     let page = "";
     while (!page.includes("<bdi>nav</bdi>")) page = await served.page();

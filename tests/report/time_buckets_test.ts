@@ -2,7 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { type Bucket, TimeBuckets } from "../../src/report/time_buckets.ts";
 import { SeededRandom } from "../seeded_random.ts";
 
-const MINUTE_MS = 60_000;
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 const WEEK_MS = 7 * DAY_MS;
@@ -49,8 +50,12 @@ function beginningOf(ms: number, { widthMs, timeZone }: { widthMs: number; timeZ
     const hour = time.hour - time.hour % (widthMs / HOUR_MS);
     return time.toPlainDate().toZonedDateTime({ timeZone, plainTime: { hour } }).epochMilliseconds;
   }
-  const roundingIncrement = widthMs === HOUR_MS ? 1 : widthMs / MINUTE_MS;
-  const smallestUnit = widthMs === HOUR_MS ? "hour" : "minute";
+  const [smallestUnit, unitMs] = widthMs === HOUR_MS
+    ? ["hour", HOUR_MS] as const
+    : widthMs < MINUTE_MS
+    ? ["second", SECOND_MS] as const
+    : ["minute", MINUTE_MS] as const;
+  const roundingIncrement = widthMs / unitMs;
   return time.round({ smallestUnit, roundingIncrement, roundingMode: "floor" }).epochMilliseconds;
 }
 
@@ -96,9 +101,9 @@ function startsOf(list: readonly Bucket<Times>[]): number[] {
   return list.map(({ startMs }) => startMs);
 }
 
-/** Returns a random range from 2 minutes to 30 years; each order of magnitude is equally likely. */
+/** Returns a random range from 2 seconds to 30 years; each order of magnitude is equally likely. */
 function randomRangeMs(random: SeededRandom): number {
-  return 2 * MINUTE_MS * (30 * YEAR_MS / (2 * MINUTE_MS)) ** (random.below(1_000) / 999);
+  return 2 * SECOND_MS * (30 * YEAR_MS / (2 * SECOND_MS)) ** (random.below(1_000) / 999);
 }
 
 function randomTimes(random: SeededRandom, fromMs: number, rangeMs: number): number[] {
@@ -188,7 +193,11 @@ for (const timeZone of ZONES) {
 }
 
 const WIDTHS: [rangeMs: number, widthMs: number][] = [
-  [0, MINUTE_MS],
+  [0, SECOND_MS],
+  [2 * MINUTE_MS - SECOND_MS, SECOND_MS],
+  [2 * MINUTE_MS, 5 * SECOND_MS],
+  [10 * MINUTE_MS, 15 * SECOND_MS],
+  [30 * MINUTE_MS, MINUTE_MS],
   [2 * HOUR_MS - MINUTE_MS, MINUTE_MS],
   [2 * HOUR_MS, 5 * MINUTE_MS],
   [24 * HOUR_MS, 15 * MINUTE_MS],
@@ -209,16 +218,16 @@ Deno.test("TimeBuckets chooses the width of buckets by the range of the times", 
 });
 
 Deno.test("TimeBuckets lists each bucket with its content, and the empty buckets in between", () => {
-  const buckets = bucketsOf("UTC", [START, START + 3 * MINUTE_MS, START + 1]);
+  const buckets = bucketsOf("UTC", [START, START + 3 * SECOND_MS, START + 1]);
   assertEquals(buckets.list().map(({ content }) => content?.all), [
     [START, START + 1],
     undefined,
     undefined,
-    [START + 3 * MINUTE_MS],
+    [START + 3 * SECOND_MS],
   ]);
   assertEquals(buckets.list(), buckets.list());
-  assert(buckets.at(START) === buckets.at(START + MINUTE_MS - 1));
-  assert(buckets.at(START) !== buckets.at(START + MINUTE_MS));
+  assert(buckets.at(START) === buckets.at(START + SECOND_MS - 1));
+  assert(buckets.at(START) !== buckets.at(START + SECOND_MS));
 });
 
 Deno.test("TimeBuckets accepts events in any order, also after list() was called", () => {

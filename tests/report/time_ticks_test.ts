@@ -42,6 +42,24 @@ Deno.test("timeTicks() labels round times, and adds the date to the first label 
   ]);
 });
 
+Deno.test("timeTicks() labels seconds in a range of less than half an hour", () => {
+  assertEquals(labelsOf("2026-02-13T14:00:03", "2026-02-13T14:00:33"), [
+    "14:00:05\n13 Feb",
+    "14:00:10",
+    "14:00:15",
+    "14:00:20",
+    "14:00:25",
+    "14:00:30",
+  ]);
+  assertEquals(labelsOf("2026-02-13T14:00:00", "2026-02-13T14:20:00", { ticksMax: 5 }), [
+    "14:00\n13 Feb",
+    "14:05",
+    "14:10",
+    "14:15",
+    "14:20",
+  ]);
+});
+
 Deno.test("timeTicks() labels Mondays, and adds the year to the first label of a year", () => {
   assertEquals(labelsOf("2025-12-03T10:00", "2026-01-29T10:00"), [
     "8 Dec\n2025",
