@@ -6,9 +6,9 @@
 import { dirname } from "@std/path";
 import { AuditClosedError, pathFlag, withFlags } from "./errors.ts";
 import type { AuditEvent } from "./event.ts";
-import { type AccuracyMetrics, accuracyMetrics } from "./metrics/accuracy.ts";
+import { type AccuracyMetrics, accuracyOf } from "./metrics/accuracy.ts";
 import { GATE_OPTION_CHECKS, type GateMetrics, gateMetricsOf } from "./metrics/gate.ts";
-import { registerSums } from "./read/sum_up.ts";
+import { registerSums, type SummedSource } from "./read/sum_up.ts";
 import { checkOption, checkOptions, integer, texts, time } from "./options/option_checks.ts";
 import {
   type AuditReaderOptions,
@@ -16,7 +16,7 @@ import {
   resolveOptions,
 } from "./options/log_options.ts";
 import { denoPlatform, type Platform } from "./platform/platform.ts";
-import { countedEvents } from "./read/count_events.ts";
+import { countEvents } from "./read/count_events.ts";
 import { gateDecisions } from "./read/gate_decisions.ts";
 import type { LineTexts, UsedArchives } from "./read/line_source.ts";
 import { type AuditFollow, followLog, type FollowOptions } from "./read/follow.ts";
@@ -117,7 +117,6 @@ export class AuditReader implements AsyncDisposable {
   #source: QuerySource & { readonly manifest: ManifestReader };
   readonly #spend: SpendIndex;
   readonly #now: () => number;
-  readonly #clock: Clock;
   readonly #closing = new AbortController();
   #isPrunedTold = false;
 
@@ -139,14 +138,13 @@ export class AuditReader implements AsyncDisposable {
   }
 
   /** @ignore */
-  private constructor(options: ResolvedOptions, { clock, ...parts }: ReaderParts) {
+  private constructor(options: ResolvedOptions, parts: ReaderParts) {
     const { path, maxLineBytes, logger, now } = options;
     const manifest = new ManifestReader(parts.log);
     this.path = path;
-    this.#source = { ...parts, maxLineBytes, logger, clock, manifest };
+    this.#source = { ...parts, maxLineBytes, logger, manifest };
     this.#now = now;
-    this.#clock = clock;
-    this.#spend = new SpendIndex({ ...this.#source, clock });
+    this.#spend = new SpendIndex(this.#source);
     this.#offerSums(this);
   }
 
@@ -197,8 +195,7 @@ export class AuditReader implements AsyncDisposable {
    */
   follow(options: FollowOptions = {}): AuditFollow {
     this.#checkOpen();
-    const closing = this.#closing.signal;
-    return followLog({ ...this.#source, clock: this.#clock, closing }, options);
+    return followLog(this.#followed(), options);
   }
 
   /**
@@ -253,9 +250,9 @@ export class AuditReader implements AsyncDisposable {
   async accuracyMetrics(since: TimeLike): Promise<AccuracyMetrics> {
     this.#checkOpen();
     const eventType = ["nav", "validation_fail"];
-    const metrics = await accuracyMetrics(countedEvents(this.#source, { since, eventType }));
+    const counts = await countEvents(this.#source, { since, eventType });
     this.#tellOfPruned(toEpochMs(since, "since"));
-    return metrics;
+    return accuracyOf(counts.get("nav")!, counts.get("validation_fail")!);
   }
 
   /**
@@ -343,7 +340,7 @@ export class AuditReader implements AsyncDisposable {
    */
   async head(): Promise<ChainHead> {
     this.#checkOpen();
-    return await headOf({ ...this.#source, clock: this.#clock, signal: this.#closing.signal });
+    return await headOf({ ...this.#source, signal: this.#closing.signal });
   }
 
   /**
@@ -414,10 +411,15 @@ export class AuditReader implements AsyncDisposable {
     );
   }
 
+  /** Returns the log as a source that can be queried, followed and summed up. */
+  #followed(): SummedSource {
+    return { ...this.#source, closing: this.#closing.signal };
+  }
+
   #offerSums(owner: object): void {
     registerSums(owner, () => {
       this.#checkOpen();
-      return { ...this.#source, clock: this.#clock, closing: this.#closing.signal };
+      return this.#followed();
     });
   }
 
