@@ -13,7 +13,7 @@ import { type ArchiveTaker, isWholeIn, readExceptTaken, rollupOf } from "../read
 import { spendOf } from "../rollup/rollup.ts";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { LogDirectory } from "../segments/log_directory.ts";
-import type { ArchiveLine } from "../segments/manifest_line.ts";
+import { type ArchiveLine, eventCount } from "../segments/manifest_line.ts";
 import { isUnshipped } from "../segments/retention_policy.ts";
 import { readShipped, type ReceivingFleet, stampIn } from "../segments/shipped_file.ts";
 import { readBudgets } from "../budget/read_budgets.ts";
@@ -177,9 +177,9 @@ function add(status: FilesStatus, bytes: number, events: number): void {
   status.events += events;
 }
 
-function eventsIn({ events, untimed, lines, malformed }: ArchiveLine): number {
-  if (events === null) return lines - malformed;
-  return Object.values(events).reduce((sum, { count }) => sum + count, untimed);
+function eventsIn(line: ArchiveLine): number {
+  // Without the figures by type, blank lines count as events.
+  return eventCount(line) ?? line.lines - line.malformed;
 }
 
 /**

@@ -29,7 +29,7 @@ import type { Stamp } from "../segments/segment_name.ts";
 import { type Damage, DamageReport } from "./damage.ts";
 import { tailBlocksOf } from "./blocks.ts";
 import { FileCursor } from "./file_cursor.ts";
-import { type EventFilter, mayLineHold } from "./filter.ts";
+import { type EventFilter, eventFilter, mayLineHold } from "./filter.ts";
 import type { LineSource } from "./line_source.ts";
 import { LineTest } from "./line_test.ts";
 import { lineOf, linesInTurns, linesOf } from "./manifest_lines.ts";
@@ -359,13 +359,12 @@ export class LogCursor {
     stamps: readonly Stamp[],
   ): Promise<number | null> {
     const lines = linesOf(this.#manifest, this.#source.logger);
+    const filter = eventFilter({ eventType: type });
     for (const [index, stamp] of [...stamps.entries()].reverse()) {
       const path = this.#log.files.archive(stamp);
       const byteLength = this.#log.fileSystem.status(path)?.byteLength ?? 0;
       const line = lineOf({ path, isArchive: true, byteLength, handle: null }, lines);
-      const mayHold = line === undefined || line.events === null || line.untimed > 0 ||
-        Object.hasOwn(line.events, type);
-      if (!mayHold) continue;
+      if (line !== undefined && !mayLineHold(line, filter)) continue;
       for await (const events of this.#eventsOf(stamp)) {
         if (events.some(isWanted)) return index;
       }

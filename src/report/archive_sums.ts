@@ -12,6 +12,7 @@
  * @module
  */
 import { BUDGET_STATE } from "../event.ts";
+import { eventFilter, mayLineHold } from "../read/filter.ts";
 import {
   type ArchiveTaker,
   isWholeIn,
@@ -26,7 +27,7 @@ import { SpendTally } from "../rollup/spend_tally.ts";
 import { TimeRange } from "../rollup/time_range.ts";
 import type { ReadRollup } from "../segments/rollup_file.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
-import type { ArchiveLine } from "../segments/manifest_line.ts";
+import { type ArchiveLine, eventCount } from "../segments/manifest_line.ts";
 import { hasWholeQuarters, QUARTER_MS } from "../time.ts";
 import {
   type ArchiveSums,
@@ -39,6 +40,8 @@ import { groupName } from "./groups.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 
 const DAY_MS = 24 * 3_600_000;
+/** Selects the lines that have the state of all budgets. */
+const STATES = eventFilter({ eventType: BUDGET_STATE });
 
 /**
  * Decides which archives a report need not decode, because their rollups (the files with their sums) have everything
@@ -85,7 +88,7 @@ export class ReportArchives implements ArchiveTaker {
       const isOld = line.max_ts !== null && Date.parse(line.max_ts) < dayStartMs;
       if (n < end && isOld && eventsAfter >= LAST_EVENTS && isSummed(line)) planned.add(path);
       if (eventsAfter < LAST_EVENTS && this.#rollupOf({ path, line }) !== null) {
-        eventsAfter += eventsIn(line);
+        eventsAfter += eventCount(line) ?? 0;
       }
     }
     this.#planned = planned;
@@ -125,7 +128,7 @@ export class ReportArchives implements ArchiveTaker {
       sessions: sessionsOf(sessions),
     };
     this.#aggregate.addArchive(sums);
-    this.#onTaken(eventsIn(line));
+    this.#onTaken(eventCount(line) ?? 0);
     return true;
   }
 
@@ -151,7 +154,7 @@ export class ReportArchives implements ArchiveTaker {
     if (newest >= 0) return newest;
     // A budget that is known from before the range counts every event up to the next state.
     if (this.#aggregate.hasBudgets) return 0;
-    const maybe = files.findIndex(({ line }) => line === undefined || mayHoldState(line));
+    const maybe = files.findIndex(({ line }) => line === undefined || mayLineHold(line, STATES));
     return maybe >= 0 ? maybe : files.length;
   }
 
@@ -168,21 +171,6 @@ export class ReportArchives implements ArchiveTaker {
     archives.sort((a, b) => b.maxMs - a.maxMs);
     return archives.find((archive) => this.#rollupOf(archive) !== null)?.maxMs ?? -Infinity;
   }
-}
-
-/**
- * Checks whether an archive may have the state of the budgets. Returns `true` if the manifest line of the archive does
- * not state the types of its events.
- */
-function mayHoldState({ events, untimed }: ArchiveLine): boolean {
-  // The line does not state the types of events without a time.
-  return events === null || untimed > 0 || Object.hasOwn(events, BUDGET_STATE);
-}
-
-/** Returns the number of events in an archive; 0 if its manifest line does not state the figures by type. */
-function eventsIn({ events, untimed }: ArchiveLine): number {
-  if (events === null) return 0;
-  return Object.values(events).reduce((sum, { count }) => sum + count, untimed);
 }
 
 /**

@@ -238,6 +238,13 @@ function isText(value: unknown): boolean {
   return typeof value === "string";
 }
 
+/** Returns the number of events in an archive; null if its line does not state the figures by type. */
+export function eventCount({ events, untimed }: ArchiveLine): number | null {
+  return events === null
+    ? null
+    : Object.values(events).reduce((sum, { count }) => sum + count, untimed);
+}
+
 /** Returns the text of a manifest line, without the line break. */
 export function manifestText(
   facts: ArchiveFacts | PruneFacts,
