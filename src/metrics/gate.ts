@@ -76,39 +76,15 @@ export async function gateMetrics(
   checkOption(events, eventSource, "Cannot count the gate's decisions: events");
   checkOptions(options, GATE_OPTION_CHECKS, "count the gate's decisions");
   const { lastN = 10 } = options;
-  const count = new GateCount(lastN);
-  for await (const event of events) count.add(event);
-  return count.metrics();
-}
-
-/** Counts the decisions of an agent's compression gate, and lists the last decisions. */
-export class GateCount {
-  readonly #lastN: number;
-  readonly #lastQueries: GateQuery[] = [];
-  readonly #tally = new GateTally();
-
-  /** Starts without decisions. `lastN` is the maximum number of last decisions to list. */
-  constructor(lastN: number) {
-    this.#lastN = lastN;
+  const tally = new GateTally();
+  const lastQueries: GateQuery[] = [];
+  for await (const event of events) {
+    const query = tally.add(event);
+    if (query === undefined) continue;
+    lastQueries.push(query);
+    if (lastQueries.length > lastN) lastQueries.shift();
   }
-
-  /** Counts an event if it is a decision of the gate. Events must be added oldest first. */
-  add(event: AuditEvent): void {
-    const query = this.#tally.add(event);
-    if (query === undefined) return;
-    this.#lastQueries.push(query);
-    if (this.#lastQueries.length > this.#lastN) this.#lastQueries.shift();
-  }
-
-  /** Adds the counts of a tally of decisions. The list of the last decisions stays unchanged. */
-  addAll(tally: GateTally): void {
-    this.#tally.addAll(tally);
-  }
-
-  /** Returns the metrics of the decisions that were counted so far. */
-  metrics(): GateMetrics {
-    return gateMetricsOf(this.#tally, this.#lastQueries);
-  }
+  return gateMetricsOf(tally, lastQueries);
 }
 
 /**

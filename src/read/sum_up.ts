@@ -13,6 +13,7 @@ import {
   type RollupGroups,
   type RollupKey,
   type RollupTable,
+  SESSIONS,
   spendOf,
   type StoredCell,
 } from "../rollup/rollup.ts";
@@ -247,9 +248,6 @@ interface SummedTable<T> extends RollupGroups {
   cells(): Promise<readonly StoredCell[] | null>;
 }
 
-/** The name of the field by whose values the table of sessions groups the events. */
-const SESSION = "session_id";
-
 /**
  * Resolves with the first table of a rollup that groups by all fields of the question and of its filter; null if there
  * is no such table, or if it is damaged.
@@ -262,7 +260,7 @@ async function tableFor<T>(
   const needed = [
     ...by,
     ...eventType === undefined ? [] : ["event"],
-    ...sessionId === undefined ? [] : [SESSION],
+    ...sessionId === undefined ? [] : SESSIONS,
   ];
   const place = rollup.tables.findIndex((table) => needed.every((name) => table.by.includes(name)));
   const table = rollup.tables[place];
@@ -274,11 +272,11 @@ async function tableFor<T>(
     };
   }
   const { fromSpend } = kind;
-  if (fromSpend === null || !needed.every((name) => name === SESSION)) return null;
+  if (fromSpend === null || !needed.every((name) => SESSIONS.includes(name))) return null;
   const sessions = await rollup.part("sessions");
   return sessions === null ? null : {
     ...sessions,
-    by: [SESSION],
+    by: SESSIONS,
     totals: () => Promise.resolve(sessions.spend.map(fromSpend)),
     cells: () => Promise.resolve(sessions.cells),
   };

@@ -7,10 +7,10 @@
 import type { BudgetLedger } from "../budget/ledger.ts";
 import type { AuditEvent, EventType } from "../event.ts";
 import { type AccuracyMetrics, accuracyOf } from "../metrics/accuracy.ts";
-import { GateCount, type GateMetrics } from "../metrics/gate.ts";
+import { type GateMetrics, gateMetricsOf } from "../metrics/gate.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
 import { amountIn, finite } from "../cost/spend.ts";
-import type { GateTally } from "../rollup/gate_tally.ts";
+import { GateTally } from "../rollup/gate_tally.ts";
 import type { HoldTally } from "../rollup/hold_tally.ts";
 import type { StoredCell } from "../rollup/rollup.ts";
 import { SpendTally } from "../rollup/spend_tally.ts";
@@ -197,7 +197,7 @@ export class ReportAggregate {
   readonly #types = new NameTally((name) => new Type(name));
   readonly #sessions = new SessionTally();
   readonly #budgets = new BudgetTally();
-  readonly #gate = new GateCount(0);
+  readonly #gate = new GateTally();
   readonly #lastEvents: AuditEvent[] = [];
   #events = 0;
   /** Number of events in the range that were added one by one, and not as the sums of an archive. */
@@ -340,7 +340,7 @@ export class ReportAggregate {
       lastHourUsd: this.#recent.usdOf(1),
       lastDayUsd: this.#recent.usdOf(24),
       accuracy: accuracyOf(this.#totalNav, this.#validationFailCount),
-      gate: this.#gate.metrics(),
+      gate: gateMetricsOf(this.#gate, []),
       bucketMs: this.#buckets.widthMs,
       buckets: buckets.map((bucket) => bucketFigures(bucket, inOrder)),
       groups: { named: groups, others },

@@ -22,7 +22,7 @@ import {
 } from "../read/whole_archives.ts";
 import { GateTally } from "../rollup/gate_tally.ts";
 import { HoldTally } from "../rollup/hold_tally.ts";
-import type { RollupCells, RollupSessions } from "../rollup/rollup.ts";
+import { type RollupCells, type RollupSessions, SESSIONS } from "../rollup/rollup.ts";
 import { SpendTally } from "../rollup/spend_tally.ts";
 import { TimeRange } from "../rollup/time_range.ts";
 import type { ReadRollup } from "../segments/rollup_file.ts";
@@ -42,6 +42,14 @@ import type { ResolvedReportOptions } from "./options.ts";
 const DAY_MS = 24 * 3_600_000;
 /** Selects the lines that have the state of all budgets. */
 const STATES = eventFilter({ eventType: BUDGET_STATE });
+
+/** An archive whose events are all in the range of the report. */
+interface WholeArchive extends KnownArchive {
+  /** The place of the archive among the files of the log. */
+  readonly place: number;
+  /** The time of the newest event in epoch milliseconds; NaN if no event has a time. */
+  readonly maxMs: number;
+}
 
 /**
  * Decides which archives a report need not decode, because their rollups (the files with their sums) have everything
@@ -74,20 +82,21 @@ export class ReportArchives implements ArchiveTaker {
    * Decides which archives may be added by their stored sums. `files` are all files of the log, oldest content first.
    */
   plan(files: readonly LogFile[]): void {
-    const newestMs = this.#newestMs(files);
+    const archives = this.#wholeIn(files);
+    const newestMs = this.#newestMs(archives);
     if (newestMs !== -Infinity) this.#aggregate.cover(newestMs);
     const { untilMs } = this.#options;
     const dayStartMs = (untilMs === Infinity ? newestMs : untilMs) - DAY_MS;
     // Events after the last `budget_state` line may change the amounts of a budget, so the archives from `end` on are
     // decoded.
-    const end = this.#newestStateAt(files);
+    const end = this.#newestStateAt(archives, files);
     const planned = new Set<string>();
     let eventsAfter = 0;
-    for (const [n, { path, line }] of [...files.entries()].reverse()) {
-      if (line === undefined || !isWholeIn(line, this.#options)) continue;
-      const isOld = line.max_ts !== null && Date.parse(line.max_ts) < dayStartMs;
-      if (n < end && isOld && eventsAfter >= LAST_EVENTS && isSummed(line)) planned.add(path);
-      if (eventsAfter < LAST_EVENTS && this.#rollupOf({ path, line }) !== null) {
+    for (const archive of archives.toReversed()) {
+      const { path, line, place } = archive;
+      const isOld = archive.maxMs < dayStartMs;
+      if (place < end && isOld && eventsAfter >= LAST_EVENTS && isSummed(line)) planned.add(path);
+      if (eventsAfter < LAST_EVENTS && this.#rollupOf(archive) !== null) {
         eventsAfter += eventCount(line) ?? 0;
       }
     }
@@ -118,7 +127,7 @@ export class ReportArchives implements ArchiveTaker {
     if (cells === null || sessions === null || sessions.hasOtherTypes) return false;
     const tables = tablesFor(this.#options.by.map(fieldNamed), { rollup, cells, sessions });
     if (tables === null) return false;
-    const sums = {
+    this.#aggregate.addArchive({
       gate: GateTally.from(rollup.gate),
       holds: HoldTally.from(rollup.holds),
       quarters: new Map(
@@ -126,8 +135,7 @@ export class ReportArchives implements ArchiveTaker {
       ),
       tables,
       sessions: sessionsOf(sessions),
-    };
-    this.#aggregate.addArchive(sums);
+    });
     this.#onTaken(eventCount(line) ?? 0);
     return true;
   }
@@ -145,31 +153,35 @@ export class ReportArchives implements ArchiveTaker {
    * before it do not matter for the budgets. If there is no such archive, returns the place from which on the budgets
    * may need every event.
    */
-  #newestStateAt(files: readonly LogFile[]): number {
-    const newest = files.findLastIndex(({ path, line }) =>
-      line !== undefined && isWholeIn(line, this.#options) &&
-      Object.hasOwn(line.events ?? {}, BUDGET_STATE) &&
-      (this.#rollupOf({ path, line })?.budgetStates ?? 0) > 0
+  #newestStateAt(archives: readonly WholeArchive[], files: readonly LogFile[]): number {
+    const newest = archives.findLast((archive) =>
+      Object.hasOwn(archive.line.events ?? {}, BUDGET_STATE) &&
+      (this.#rollupOf(archive)?.budgetStates ?? 0) > 0
     );
-    if (newest >= 0) return newest;
+    if (newest !== undefined) return newest.place;
     // A budget that is known from before the range counts every event up to the next state.
     if (this.#aggregate.hasBudgets) return 0;
     const maybe = files.findIndex(({ line }) => line === undefined || mayLineHold(line, STATES));
     return maybe >= 0 ? maybe : files.length;
   }
 
-  /**
-   * Returns the time of the newest event in the archives that are wholly in the range of the report and that the reader
-   * can read, in epoch milliseconds; -Infinity without such archives. The newest event of the report is not older.
-   */
-  #newestMs(files: readonly LogFile[]): number {
-    const archives = files.flatMap(({ path, line }) =>
-      line === undefined || line.max_ts === null || !isWholeIn(line, this.#options)
+  /** Returns the archives that the manifest describes and that are wholly in the range of the report. */
+  #wholeIn(files: readonly LogFile[]): WholeArchive[] {
+    return files.flatMap(({ path, line }, place) =>
+      line === undefined || !isWholeIn(line, this.#options)
         ? []
-        : [{ path, line, maxMs: Date.parse(line.max_ts) }]
+        : [{ path, line, place, maxMs: Date.parse(line.max_ts ?? "") }]
     );
-    archives.sort((a, b) => b.maxMs - a.maxMs);
-    return archives.find((archive) => this.#rollupOf(archive) !== null)?.maxMs ?? -Infinity;
+  }
+
+  /**
+   * Returns the time of the newest event in the archives that the reader can read, in epoch milliseconds; -Infinity
+   * without such archives. The newest event of the report is not older.
+   */
+  #newestMs(archives: readonly WholeArchive[]): number {
+    const newestFirst = archives.filter(({ maxMs }) => !Number.isNaN(maxMs))
+      .sort((a, b) => b.maxMs - a.maxMs);
+    return newestFirst.find((archive) => this.#rollupOf(archive) !== null)?.maxMs ?? -Infinity;
   }
 }
 
@@ -195,7 +207,7 @@ function tablesFor(
 ): SummedTable[] | null {
   const all = [
     ...rollup.tables.map(({ by, keys }, n) => ({ by, keys, cells: cells.tables[n]! })),
-    { by: [SESSION], keys: sessions.keys, cells: sessions.cells },
+    { by: SESSIONS, keys: sessions.keys, cells: sessions.cells },
   ];
   const grouped = all.find(({ by }) => fields.every((field) => by.includes(field)));
   if (grouped === undefined) return null;
@@ -207,8 +219,6 @@ function tablesFor(
     ? [{ cells: calls.cells, types, groups }]
     : [{ cells: calls!.cells, types, groups: null }, { cells: grouped.cells, types: null, groups }];
 }
-
-const SESSION = "session_id";
 
 function sessionsOf({ keys, spend, times }: RollupSessions): ArchiveSums["sessions"] {
   return keys.flatMap(([id = null], n) => {

@@ -42,6 +42,8 @@ const KEYS_LENGTH_MAX = 128 * 1024;
  * `rollupFields`.
  */
 const CALLS = ["event", "model"] as const;
+/** The field of the table of sessions. */
+export const SESSIONS: readonly string[] = ["session_id"];
 
 /**
  * The key of a group of events: the values of the fields by which a table groups events. A value is null for events
@@ -252,7 +254,7 @@ class TableScan {
 
 /** Gathers the table of sessions of a rollup: the costs, tokens and times of each session. */
 class SessionScan {
-  readonly groups: GroupScan = new GroupScan(["session_id"]);
+  readonly groups: GroupScan = new GroupScan(SESSIONS);
   readonly #times: TimeRange[] = [];
 
   add(event: AuditEvent, facts: EventFacts): void {

@@ -66,13 +66,13 @@ export async function rollupBytes(
   const parts = { sketches, cells, sessions };
   const texts = PART_NAMES.map((name) => encoded(parts[name]));
   if (texts.some(({ byteLength }) => byteLength > PART_BYTES_MAX)) return null;
-  const [sketchesDigest = "", cellsDigest = "", sessionsDigest = ""] = texts.map(sha256);
+  const digests = PART_NAMES.map((name, n) => [name, sha256(texts[n]!)]);
   const head: RollupHead = {
     v: 1,
     content_sha256,
     fields,
     ...content,
-    parts_sha256: { sketches: sketchesDigest, cells: cellsDigest, sessions: sessionsDigest },
+    parts_sha256: Object.fromEntries(digests) as RollupHead["parts_sha256"],
   };
   const headText = encoded(head);
   const compressed: Bytes[] = [];

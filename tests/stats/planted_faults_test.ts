@@ -18,8 +18,8 @@ const FAULTS: readonly Fault[] = [
       "a report takes the costs of the last day from rollups, which have only sums per quarter of an hour",
     file: "src/report/archive_sums.ts",
     from:
-      "if (n < end && isOld && eventsAfter >= LAST_EVENTS && isSummed(line)) planned.add(path);",
-    to: "if (n < end && eventsAfter >= LAST_EVENTS && isSummed(line)) planned.add(path);",
+      "if (place < end && isOld && eventsAfter >= LAST_EVENTS && isSummed(line)) planned.add(path);",
+    to: "if (place < end && eventsAfter >= LAST_EVENTS && isSummed(line)) planned.add(path);",
     tests: REPORT,
   },
   {
@@ -27,15 +27,15 @@ const FAULTS: readonly Fault[] = [
       "a report uses the rollup of an archive that contains some of the last events, which the report lists",
     file: "src/report/archive_sums.ts",
     from:
-      "if (n < end && isOld && eventsAfter >= LAST_EVENTS && isSummed(line)) planned.add(path);",
-    to: "if (n < end && isOld && isSummed(line)) planned.add(path);",
+      "if (place < end && isOld && eventsAfter >= LAST_EVENTS && isSummed(line)) planned.add(path);",
+    to: "if (place < end && isOld && isSummed(line)) planned.add(path);",
     tests: REPORT,
   },
   {
     name: "a report uses the rollup of the archive with the newest state of the budgets",
     file: "src/report/archive_sums.ts",
     from:
-      "if (n < end && isOld && eventsAfter >= LAST_EVENTS && isSummed(line)) planned.add(path);",
+      "if (place < end && isOld && eventsAfter >= LAST_EVENTS && isSummed(line)) planned.add(path);",
     to: "if (isOld && eventsAfter >= LAST_EVENTS && isSummed(line)) planned.add(path);",
     tests: REPORT,
   },
@@ -43,8 +43,8 @@ const FAULTS: readonly Fault[] = [
     name:
       "a report uses the rollup of an archive of which only a part is in the report's time range",
     file: "src/report/archive_sums.ts",
-    from: "if (line === undefined || !isWholeIn(line, this.#options)) continue;\n      const isOld",
-    to: "if (line === undefined) continue;\n      const isOld",
+    from: "line === undefined || !isWholeIn(line, this.#options)",
+    to: "line === undefined",
     tests: REPORT,
   },
   {
