@@ -10,7 +10,7 @@
 import { type EChartsOption, init } from "echarts/dist/echarts.esm.min.mjs";
 import type { BucketFigures, ReportData } from "./aggregate.ts";
 import { shownFields } from "./groups.ts";
-import { hourlyBudget } from "./hourly_budget.ts";
+import type { HourlyBudget } from "./hourly_budget.ts";
 import { Markup, markup } from "./markup.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import { plainSvg } from "./plain_svg.ts";
@@ -51,14 +51,11 @@ const AXIS = {
 
 /** Draws a chart of the spend over time, stacked by group, with the budget and the cumulative spend. */
 export function spendChart(
-  { buckets, groups, bucketMs }: ReportData,
-  { timeZone, budgetPerHour, by }: Pick<
-    ResolvedReportOptions,
-    "timeZone" | "budgetPerHour" | "by"
-  >,
+  { buckets, groups }: ReportData,
+  { timeZone, by }: Pick<ResolvedReportOptions, "timeZone" | "by">,
+  hourly: HourlyBudget | null,
 ): Markup {
   const series = spendSeries(groups, buckets);
-  const hourly = budgetPerHour === null ? null : hourlyBudget(buckets, { bucketMs, budgetPerHour });
   let soFar = 0;
   const cumulative = buckets.map(({ usd }) => soFar += usd);
   const label = `Bar chart of the spend by ${shownFields(by)}, with a line of the cumulative spend`;
@@ -102,10 +99,14 @@ export function spendChart(
         lineStyle: { color: "var(--ink)", width: 1.5 },
         itemStyle: { color: "var(--ink)" },
       },
-      ...hourly?.lastHourUsd == null ? [] : [lastHourLine(hourly.lastHourUsd)],
-      ...hourly === null ? [] : [budgetLine(hourly.limitUsd)],
+      ...hourly === null ? [] : budgetLines(hourly),
     ],
   }));
+}
+
+function budgetLines({ lastHourUsd, limitUsd }: HourlyBudget) {
+  const limit = budgetLine(limitUsd);
+  return lastHourUsd === null ? [limit] : [lastHourLine(lastHourUsd), limit];
 }
 
 function lastHourLine(data: readonly number[]) {

@@ -6,12 +6,14 @@
  *
  * @module
  */
-import type { BucketFigures } from "./aggregate.ts";
+import type { BucketFigures, ReportData } from "./aggregate.ts";
 
 const HOUR_MS = 3_600_000;
 
 /** The spend of each time bucket in relation to a budget per hour. */
 export interface HourlyBudget {
+  /** The budget in USD per hour. */
+  readonly budgetPerHour: number;
   /**
    * The spend in USD of the hour up to the end of each bucket; null if the buckets are not shorter than an hour, so
    * that their own spend is compared.
@@ -28,13 +30,12 @@ export interface HourlyBudget {
 /**
  * Compares the spend of time buckets with a budget per hour.
  *
- * @param buckets The buckets, without gaps between them.
- * @param bucketMs The width of a usual bucket in milliseconds.
+ * @param report The buckets of the report, without gaps between them, and the width of a usual bucket in milliseconds.
  * @param budgetPerHour The budget in USD per hour.
  */
 export function hourlyBudget(
-  buckets: readonly BucketFigures[],
-  { bucketMs, budgetPerHour }: { readonly bucketMs: number; readonly budgetPerHour: number },
+  { buckets, bucketMs }: Pick<ReportData, "buckets" | "bucketMs">,
+  budgetPerHour: number,
 ): HourlyBudget {
   const isRolling = bucketMs < HOUR_MS;
   const perHour = HOUR_MS / bucketMs;
@@ -50,6 +51,7 @@ export function hourlyBudget(
       : lastHourUsd[n]! > budgetPerHour;
   const over = buckets.filter(isOver);
   return {
+    budgetPerHour,
     lastHourUsd,
     limitUsd: isRolling ? budgetPerHour : budgetPerHour / perHour,
     exceeded: over.length,

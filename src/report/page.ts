@@ -6,6 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { shownFields } from "./groups.ts";
+import { hourlyBudget } from "./hourly_budget.ts";
 import { Markup, markup, NOTHING } from "./markup.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import type { ReportContent } from "./report_content.ts";
@@ -23,8 +24,11 @@ export interface LiveParts {
 }
 
 /** Renders all sections of the page. */
-export function sectionsOf(content: ReportContent): Sections {
-  const sections = Object.entries(SECTIONS).map(([id, section]) => [id, section(content)]);
+export function sectionsOf(content: Omit<ReportContent, "hourly">): Sections {
+  const { data, options: { budgetPerHour } } = content;
+  const hourly = budgetPerHour === null ? null : hourlyBudget(data, budgetPerHour);
+  const sections = Object.entries(SECTIONS)
+    .map(([id, section]) => [id, section({ ...content, hourly })]);
   return Object.fromEntries(sections) as Sections;
 }
 

@@ -5,6 +5,7 @@
  */
 import type { Damage } from "../read/damage.ts";
 import type { ReportData } from "./aggregate.ts";
+import type { HourlyBudget } from "./hourly_budget.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 
 /** The figures, the damage and the options from which a page is rendered. */
@@ -12,4 +13,6 @@ export interface ReportContent {
   readonly data: ReportData;
   readonly damage: readonly Damage[];
   readonly options: ResolvedReportOptions;
+  /** The spend of each time bucket in relation to the budget per hour; null without such a budget. */
+  readonly hourly: HourlyBudget | null;
 }

@@ -9,7 +9,7 @@ import { counted, shownUsd } from "../shown.ts";
 import type { BucketFigures, ReportData } from "./aggregate.ts";
 import { accuracyChart, spendChart, tokensChart, typesChart } from "./charts.ts";
 import { shownFields } from "./groups.ts";
-import { hourlyBudget } from "./hourly_budget.ts";
+import type { HourlyBudget } from "./hourly_budget.ts";
 import { type Markup, markup, NOTHING } from "./markup.ts";
 import type { ReportContent } from "./report_content.ts";
 import { mainRange } from "./main_range.ts";
@@ -33,7 +33,6 @@ import {
   typesTable,
 } from "./tables.ts";
 
-const HOUR_MS = 3_600_000;
 /** A function that renders a section of the page. */
 export type Section = (content: ReportContent) => Markup;
 
@@ -156,35 +155,27 @@ function notes(content: ReportContent): Markup {
 }
 
 /** Returns a sentence with the number of bars in which the spend exceeded the budget per hour, if there are any. */
-function budgetNote({ data, options: { budgetPerHour, timeZone } }: ReportContent): Markup {
-  if (budgetPerHour === null) return NOTHING;
+function budgetNote({ data, options: { timeZone }, hourly }: ReportContent): Markup {
+  if (hourly === null || hourly.firstMs === null) return NOTHING;
   const { buckets, bucketMs } = data;
-  const { exceeded, firstMs } = hourlyBudget(buckets, { bucketMs, budgetPerHour });
-  if (firstMs === null) return NOTHING;
   return markup`<p class="over">The spend exceeded the budget of ${
-    shownUsd(budgetPerHour)
-  } an hour in ${shownCount(exceeded)} of ${
+    shownUsd(hourly.budgetPerHour)
+  } an hour in ${shownCount(hourly.exceeded)} of ${
     counted(buckets.length, "bar")
-  } of the chart, first at ${shortTimeElement(firstMs, timeZone, bucketMs)}.</p>`;
+  } of the chart, first at ${shortTimeElement(hourly.firstMs, timeZone, bucketMs)}.</p>`;
 }
 
-function spend({ data, options }: ReportContent): Markup {
+function spend({ data, options, hourly }: ReportContent): Markup {
   if (!data.buckets.some(({ usd }) => usd !== 0)) return none("Nothing was spent.");
   const series = spendSeries(data.groups, data.buckets);
-  const { budgetPerHour } = options;
-  const budget = budgetPerHour === null
-    ? NOTHING
-    : markup`${data.bucketMs < HOUR_MS ? key("hour line", "spend of the hour before") : NOTHING}${
-      key("budget line", `budget: ${budgetShown(budgetPerHour, data.bucketMs)}`)
-    }`;
   const legend = markup`<ul class="legend">${[
     ...series.map(seriesKey),
     key("total line", "cumulative (right axis)"),
-    budget,
+    ...hourly === null ? [] : budgetKeys(hourly),
   ]}</ul>`;
   return markup`<p>USD by ${shownFields(options.by)}, one bar per ${
     shownWidth(data.bucketMs)
-  }.</p>${legend}${spendChart(data, options)}`;
+  }.</p>${legend}${spendChart(data, options, hourly)}`;
 }
 
 function seriesKey({ label, color, usd }: SpendSeries): Markup {
@@ -195,11 +186,16 @@ function key(style: string, meaning: string | Markup): Markup {
   return markup`<li><i class="key ${style}"></i>${meaning}</li>`;
 }
 
-function budgetShown(budgetPerHour: number, bucketMs: number): string {
+function budgetKeys(hourly: HourlyBudget): Markup[] {
+  const budget = key("budget line", `budget: ${budgetShown(hourly)}`);
+  return hourly.lastHourUsd === null
+    ? [budget]
+    : [key("hour line", "spend of the hour before"), budget];
+}
+
+function budgetShown({ budgetPerHour, limitUsd }: HourlyBudget): string {
   const perHour = `${shownUsd(budgetPerHour)} an hour`;
-  if (bucketMs <= HOUR_MS) return perHour;
-  const perBucket = shownUsd(budgetPerHour * bucketMs / HOUR_MS);
-  return `${perHour}, or ${perBucket} per bar`;
+  return limitUsd === budgetPerHour ? perHour : `${perHour}, or ${shownUsd(limitUsd)} per bar`;
 }
 
 function accuracy({ data, options }: ReportContent): Markup {

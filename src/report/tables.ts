@@ -9,7 +9,6 @@ import { shownUsd } from "../shown.ts";
 import { finite } from "../cost/spend.ts";
 import { eventEpochMs } from "../time.ts";
 import { shownFields } from "./groups.ts";
-import { hourlyBudget } from "./hourly_budget.ts";
 import type { GroupFigures, TypeFigures } from "./aggregate.ts";
 import { type Markup, markup, NOTHING } from "./markup.ts";
 import type { ReportContent } from "./report_content.ts";
@@ -25,12 +24,10 @@ const FIELDS_LENGTH_MAX = 1_000;
 
 /** Renders a table of the spend by time and group. */
 export function spendTable(
-  { data: { groups, buckets, bucketMs }, options: { timeZone, budgetPerHour } }: ReportContent,
+  { data: { groups, buckets, bucketMs }, options: { timeZone }, hourly }: ReportContent,
 ): Markup {
   const series = spendSeries(groups, buckets);
-  const lastHourUsd = budgetPerHour === null
-    ? null
-    : hourlyBudget(buckets, { bucketMs, budgetPerHour }).lastHourUsd;
+  const lastHourUsd = hourly?.lastHourUsd ?? null;
   return table(
     [
       text("from"),

@@ -26,10 +26,10 @@ function bucketsOf(
 Deno.test("hourlyBudget() compares the spend of the hour before the end of each bucket if buckets are shorter", () => {
   const costs = [1, 0, 2, 0, 0, 3, 0, 0];
   const buckets = bucketsOf(costs, 15 * MINUTE_MS);
-  const { lastHourUsd, limitUsd, exceeded, firstMs } = hourlyBudget(buckets, {
-    bucketMs: 15 * MINUTE_MS,
-    budgetPerHour: 3,
-  });
+  const { lastHourUsd, limitUsd, exceeded, firstMs } = hourlyBudget(
+    { buckets, bucketMs: 15 * MINUTE_MS },
+    3,
+  );
   assertEquals(lastHourUsd, [1, 1, 3, 3, 2, 5, 3, 3]);
   assertEquals([limitUsd, exceeded, firstMs], [3, 1, START_MS + 75 * MINUTE_MS]);
 });
@@ -38,10 +38,7 @@ for (const bucketMs of [MINUTE_MS, 5 * MINUTE_MS]) {
   Deno.test(`hourlyBudget() sums up an hour of buckets of ${bucketMs / MINUTE_MS} minutes`, () => {
     const perHour = HOUR_MS / bucketMs;
     const costs = Array.from({ length: 2 * perHour }, (_, n) => 0.1 * (n % 7));
-    const { lastHourUsd } = hourlyBudget(bucketsOf(costs, bucketMs), {
-      bucketMs,
-      budgetPerHour: 1,
-    });
+    const { lastHourUsd } = hourlyBudget({ buckets: bucketsOf(costs, bucketMs), bucketMs }, 1);
     for (const [n, usd] of lastHourUsd!.entries()) {
       const hour = costs.filter((_, other) => other <= n && other > n - perHour);
       assertAlmostEquals(usd, hour.reduce((sum, cost) => sum + cost, 0), 1e-9);
@@ -52,8 +49,9 @@ for (const bucketMs of [MINUTE_MS, 5 * MINUTE_MS]) {
 Deno.test("hourlyBudget() compares the spend of each bucket with the budget of its hours if buckets are longer", () => {
   // Clocks are set forward in the second bucket, so it has 23 hours.
   const buckets = bucketsOf([24, 23.5, 24.5], 24 * HOUR_MS, { 1: 23 * HOUR_MS });
-  const found = hourlyBudget(buckets, { bucketMs: 24 * HOUR_MS, budgetPerHour: 1 });
+  const found = hourlyBudget({ buckets, bucketMs: 24 * HOUR_MS }, 1);
   assertEquals(found, {
+    budgetPerHour: 1,
     lastHourUsd: null,
     limitUsd: 24,
     exceeded: 2,
@@ -62,13 +60,14 @@ Deno.test("hourlyBudget() compares the spend of each bucket with the budget of i
 });
 
 Deno.test("hourlyBudget() of no buckets, or of a budget that is not exceeded, has no time", () => {
-  assertEquals(hourlyBudget([], { bucketMs: MINUTE_MS, budgetPerHour: 1 }), {
+  assertEquals(hourlyBudget({ buckets: [], bucketMs: MINUTE_MS }, 1), {
+    budgetPerHour: 1,
     lastHourUsd: [],
     limitUsd: 1,
     exceeded: 0,
     firstMs: null,
   });
-  const even = hourlyBudget(bucketsOf([1, 1], HOUR_MS), { bucketMs: HOUR_MS, budgetPerHour: 1 });
+  const even = hourlyBudget({ buckets: bucketsOf([1, 1], HOUR_MS), bucketMs: HOUR_MS }, 1);
   assertEquals([even.exceeded, even.firstMs], [0, null]);
 });
 

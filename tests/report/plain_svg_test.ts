@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type EChartsOption, init } from "echarts/dist/echarts.esm.min.mjs";
 import { ReportAggregate, type ReportData } from "../../src/report/aggregate.ts";
 import { accuracyChart, spendChart, tokensChart, typesChart } from "../../src/report/charts.ts";
+import { hourlyBudget } from "../../src/report/hourly_budget.ts";
 import { resolveReportOptions } from "../../src/report/options.ts";
 import { plainSvg } from "../../src/report/plain_svg.ts";
 import { SeededRandom } from "../seeded_random.ts";
@@ -151,7 +152,7 @@ function randomData(seed: number, names: readonly string[]): ReportData {
 function drawingsOf(data: ReportData): [name: string, svg: string][] {
   const options = { by: ["model"], timeZone: "Europe/Berlin", budgetPerHour: 5 };
   const charts = {
-    spend: spendChart(data, options),
+    spend: spendChart(data, options, hourlyBudget(data, options.budgetPerHour)),
     accuracy: accuracyChart(data, options),
     types: typesChart(data),
     tokens: tokensChart(data, options),
