@@ -14,7 +14,7 @@ import { sumsSourceOf } from "../../src/read/sum_up.ts";
 import { ReportAggregate } from "../../src/report/aggregate.ts";
 import { ReportArchives } from "../../src/report/archive_sums.ts";
 import { type ReportOptions, resolveReportOptions } from "../../src/report/options.ts";
-import { budgetsBefore, type Report, reportOn } from "../../src/report/render_report.ts";
+import { budgetsBefore, reportOn } from "../../src/report/render_report.ts";
 import { CountingFileSystem } from "../counting_file_system.ts";
 import { sampledTest } from "../extent.ts";
 import { SimulatedDisk } from "../faults/simulated_disk.ts";
@@ -32,16 +32,9 @@ import {
   stampsOn,
   START_MS,
 } from "../stats/random_log.ts";
+import { assertSamePage, withoutSums } from "./same_page.ts";
 
 const DAY_MS = 24 * HOUR_MS;
-
-/**
- * Returns an object that has only the method `query()` of a reader. A report on this object cannot use rollups, so it
- * reads every event.
- */
-function withoutSums(reader: AuditReader): AuditReader {
-  return { query: reader.query.bind(reader) } as unknown as AuditReader;
-}
 
 /** The groups of a report: in the first table of a rollup, in others, and in none. */
 const BY = ["agent", "event", "session", ["model", "event"], "status", ["agent", "model"]];
@@ -61,17 +54,6 @@ function randomOptions(random: SeededRandom): ReportOptions {
     ...some({ since: edge() }, 3),
     ...some({ until: edge() }, 3),
   };
-}
-
-/**
- * Checks that two reports are the same. Compares only the lines that differ, because the difference of two whole pages
- * would be too long to read.
- */
-function assertSamePage(found: Report, expected: Report, place: string): void {
-  const [lines, others] = [found, expected].map(({ page }) => page.split("\n"));
-  const differing = lines!.filter((line, n) => line !== others![n]);
-  assertEquals(differing, others!.filter((line, n) => line !== lines![n]), place);
-  assertEquals(found.events, expected.events, place);
 }
 
 /**
@@ -206,7 +188,7 @@ for (const [options, archives] of DECODED) {
     await using reader = await openReaderOn(platform, { path: PATH, logger: silent });
     const found = await reportOn(reader, options);
     assertEquals(new Set(counts.archivesOpened), new Set(archives.map((n) => names[n]!)));
-    assertSamePage(found, await reportOn(withoutSums(reader), options), "");
+    assertSamePage(found, await reportOn(withoutSums(reader), options));
   });
 }
 
@@ -222,12 +204,12 @@ Deno.test("A report decodes the archive with the newest recorded state of the bu
   const report = await reportOn(reader);
   assertEquals(new Set(counts.archivesOpened).size, 3);
   assert(report.page.includes("<bdi>run</bdi>"));
-  assertSamePage(report, await reportOn(withoutSums(reader)), "");
+  assertSamePage(report, await reportOn(withoutSums(reader)));
   // The report from day 2 on does not decode the archive of day 2. So it must not continue the budget amounts that it
   // knows from before day 2.
   const since = { since: FIRST_MS + 2 * DAY_MS };
   const later = await reportOn(reader, since);
-  assertSamePage(later, await reportOn(withoutSums(reader), since), "");
+  assertSamePage(later, await reportOn(withoutSums(reader), since));
 });
 
 Deno.test("A report up to a time does not look for the state of the budgets after that time", async () => {
@@ -257,7 +239,7 @@ Deno.test("A report decodes the archives after one that the manifest does not de
   await using reader = await openReaderOn(platform, { path: PATH, logger: silent });
   const report = await reportOn(reader);
   assertEquals(new Set(counts.archivesOpened).size, 5);
-  assertSamePage(report, await reportOn(withoutSums(reader)), "");
+  assertSamePage(report, await reportOn(withoutSums(reader)));
 });
 
 Deno.test("A report with bars of less than a quarter of an hour decodes every archive", async () => {
@@ -276,7 +258,7 @@ Deno.test("A report with bars of less than a quarter of an hour decodes every ar
   const options = { until: FIRST_MS + 3 * DAY_MS };
   const report = await reportOn(reader, options);
   assertEquals(new Set(counts.archivesOpened).size, 3);
-  assertSamePage(report, await reportOn(withoutSums(reader), options), "");
+  assertSamePage(report, await reportOn(withoutSums(reader), options));
 });
 
 Deno.test("gateMetrics() decodes only the archives with the last decisions, and an archive that begins before since and ends after it", async () => {
