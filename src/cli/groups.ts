@@ -9,7 +9,7 @@ import { option } from "@optique/core/primitives";
 import { nearestName } from "../options/nearest_name.ts";
 import { shownUsd } from "../shown.ts";
 import { type GroupKey, TIME_KEYS } from "../stats/group_key.ts";
-import { GROUP_FIELDS_MAX } from "../stats/source.ts";
+import { areGroupNames } from "../stats/source.ts";
 import type { Stats } from "../stats/stats.ts";
 import type { Condition } from "./conditions.ts";
 import { tell } from "./messages.ts";
@@ -45,7 +45,7 @@ export function* suggestedFields(prefix: string): Generator<Suggestion> {
 /** Returns the names of fields in a value of `--by`. Throws if the value is not one or two names. */
 export function parseFields(input: string): readonly string[] {
   const names = input.split(",").map((name) => name.trim());
-  if (names.length <= GROUP_FIELDS_MAX && !names.includes("")) return names;
+  if (areGroupNames(names)) return names;
   throw new RangeError("not one or two names of fields; use model or agent,model");
 }
 
@@ -53,11 +53,6 @@ export function parseFields(input: string): readonly string[] {
 export const OTHERS_LABEL = "(others)";
 /** The label of the row with the sums of all groups. */
 export const TOTAL_LABEL = "total";
-
-/** Returns the text that names a group in a table. A dash means that the events of the group do not have the field. */
-export function labelOf(key: GroupKey): string {
-  return key.map((value) => value ?? "-").join(", ");
-}
 
 /**
  * Reports on standard error each field in `by` that no event has, because its name may be mistyped, and suggests a

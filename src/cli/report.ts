@@ -96,11 +96,10 @@ export const reportCommand: Parser<"sync", Run, unknown> = command(
 function runReport(options: ReportCommandOptions, output: Output): Promise<number> {
   return writeReport(options, output, (render, query) => {
     return withLog(options, (reader) => {
-      // Without a filter, the report gets the reader, so that it can use the stored sums of the archives. With a
-      // filter, these sums do not help, so the report gets only the events that match.
-      const { since: _since, until: _until, ...filter } = query;
-      const isFiltered = Object.keys(filter).length > 0;
-      return render(isFiltered ? reader.query(query) : reader, expectedEvents(reader, query));
+      // Without a filter, there is no `where`, and the report gets the reader, so that it can use the stored sums of the
+      // archives. With a filter, these sums do not help, so the report gets only the events that match.
+      const source = query.where === undefined ? reader : reader.query(query);
+      return render(source, expectedEvents(reader, query));
     }, statusLogger);
   });
 }

@@ -58,7 +58,7 @@ function parseGroups(input: string): readonly string[] {
   const time = names.find(isTimeKey);
   if (time === undefined) return names;
   throw new RangeError(
-    `not possible here, because the charts show the spend over time already; use agent or agent,model`,
+    "not possible here, because the charts show the spend over time already; use agent or agent,model",
   );
 }
 

@@ -9,7 +9,7 @@ import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command } from "@optique/core/primitives";
 import type { QueryOptions } from "../read/query_options.ts";
-import type { GroupKey } from "../stats/group_key.ts";
+import { type GroupKey, groupLabel } from "../stats/group_key.ts";
 import { type Spend, spend, type SpendRow, type SpendSums } from "../stats/spend.ts";
 import { type Run, withLog } from "./command.ts";
 import { tellLeftOut, tellRemoved, untimedEvents } from "./left_out.ts";
@@ -25,14 +25,7 @@ import {
   timeOptions,
 } from "./options.ts";
 import { barTable } from "./bar_table.ts";
-import {
-  alignedUsd,
-  byOption,
-  labelOf,
-  OTHERS_LABEL,
-  tellMissingFields,
-  TOTAL_LABEL,
-} from "./groups.ts";
+import { alignedUsd, byOption, OTHERS_LABEL, tellMissingFields, TOTAL_LABEL } from "./groups.ts";
 import { wrapped } from "./fit.ts";
 import { tellNothingFound } from "./nothing_found.ts";
 import { counted, shownNumber, shownSince, shownUsd } from "../shown.ts";
@@ -161,8 +154,8 @@ function share(usd: number, total: number): string {
 function labelsOf(by: readonly string[], rows: readonly SpendRow[]): string[] {
   const short = (key: GroupKey) =>
     key.map((value, n) => by[n] === "hour" ? value?.slice(0, HOUR_LENGTH) ?? null : value);
-  const labels = rows.map(({ key }) => labelOf(short(key)));
-  return new Set(labels).size === labels.length ? labels : rows.map(({ key }) => labelOf(key));
+  const labels = rows.map(({ key }) => groupLabel(short(key)));
+  return new Set(labels).size === labels.length ? labels : rows.map(({ key }) => groupLabel(key));
 }
 
 const HOUR_LENGTH = "2026-02-13 14:00".length;

@@ -11,6 +11,7 @@ import { command, option } from "@optique/core/primitives";
 import { counted, shownDuration, shownNumber, shownSince } from "../shown.ts";
 import type { CallFigures, QuantileFigure } from "../stats/call_figures.ts";
 import type { FailureReason } from "../rollup/failure_reasons.ts";
+import { groupLabel } from "../stats/group_key.ts";
 import { type Stats, stats } from "../stats/stats.ts";
 import { type BarRow, barTable } from "./bar_table.ts";
 import { type Run, withLog } from "./command.ts";
@@ -19,7 +20,6 @@ import { wrapped } from "./fit.ts";
 import {
   alignedUsd,
   byOption,
-  labelOf,
   OTHERS_LABEL,
   tellMissingFields,
   tellMissingOutcomes,
@@ -135,7 +135,7 @@ export function statsLines(stats: Stats, columns: number): string[] {
 function labelled({ groups, others, total }: Stats): LabelledFigures[] {
   return [
     ...groups.filter(({ calls, outcomes }) => calls > 0 || outcomes > 0)
-      .map(({ key, ...figures }) => ({ label: labelOf(key), figures })),
+      .map(({ key, ...figures }) => ({ label: groupLabel(key), figures })),
     ...others === null ? [] : [{ label: OTHERS_LABEL, figures: others }],
     ...groups.length === 1 && others === null ? [] : [{ label: TOTAL_LABEL, figures: total }],
   ].filter(({ figures }) => figures.calls > 0 || figures.outcomes > 0);

@@ -4,7 +4,7 @@
  * @module
  */
 import { type AuditEvent, groupText } from "../event.ts";
-import { fieldNamed } from "../stats/group_key.ts";
+import { fieldNamed, type GroupKey, groupLabel } from "../stats/group_key.ts";
 
 /** The field by which a report groups if the caller does not choose others. */
 export const MODEL = "model";
@@ -18,15 +18,13 @@ export function groupNamer(by: readonly string[]): (event: AuditEvent) => unknow
 }
 
 /** Checks whether the fields are only that of the model. */
-export function isModel(fields: readonly string[]): boolean {
+function isModel(fields: readonly string[]): boolean {
   return fields.length === 1 && fields[0] === MODEL;
 }
 
 /** Returns the name of the group with these values; null if no value is there. */
-export function groupName(values: readonly (string | null)[]): string | null {
-  return values.every((value) => value === null)
-    ? null
-    : values.map((value) => value ?? "-").join(", ");
+export function groupName(values: GroupKey): string | null {
+  return values.every((value) => value === null) ? null : groupLabel(values);
 }
 
 /** Returns the text that names the fields of the groups, such as "model" or "agent, model". */

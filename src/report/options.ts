@@ -15,7 +15,7 @@ import {
   timeZone as timeZoneCheck,
 } from "../options/option_checks.ts";
 import { isTimeKey } from "../stats/group_key.ts";
-import { GROUP_FIELDS_MAX } from "../stats/source.ts";
+import { areGroupNames } from "../stats/source.ts";
 import { type TimeLike, toEpochMs } from "../time.ts";
 import { MODEL } from "./groups.ts";
 
@@ -81,8 +81,7 @@ const REPORT_OPTION_CHECKS: OptionChecks<ReportOptions> = {
     isOfType: texts.isOfType,
     isInRange: (value: string | readonly string[]) => {
       const names = [value].flat();
-      return names.length > 0 && names.length <= GROUP_FIELDS_MAX && !names.includes("") &&
-        !names.some(isTimeKey);
+      return names.length > 0 && areGroupNames(names) && !names.some(isTimeKey);
     },
   },
   title: text,

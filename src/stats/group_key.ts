@@ -12,6 +12,11 @@ import { eventEpochMs, hasWholeQuarters, QUARTER_MS } from "../time.ts";
  */
 export type GroupKey = readonly (string | null)[];
 
+/** Returns the text that names a group. A dash means that the events of the group do not have the field. */
+export function groupLabel(key: GroupKey): string {
+  return key.map((value) => value ?? "-").join(", ");
+}
+
 /** The keys that group events by their times, and are not names of fields. */
 export const TIME_KEYS = ["hour", "day"] as const;
 /** The names that the option `by` accepts in place of longer field names, such as `session` for `session_id`. */

@@ -81,15 +81,19 @@ export interface GroupOptions {
 }
 
 /** Maximum number of fields by which events are grouped. */
-export const GROUP_FIELDS_MAX = 2;
+const GROUP_FIELDS_MAX = 2;
+
+/** Checks whether events can be grouped by these names: there are at most two, and none is empty. */
+export function areGroupNames(names: readonly string[]): boolean {
+  return names.length <= GROUP_FIELDS_MAX && !names.includes("");
+}
 
 /** The checks of {@linkcode GroupOptions}. */
 export const GROUP_OPTION_CHECKS: OptionChecks<GroupOptions> = {
   by: {
     must: "one or two names of fields",
     isOfType: texts.isOfType,
-    isInRange: (value: string | readonly string[]) =>
-      [value].flat().length <= GROUP_FIELDS_MAX && ![value].flat().includes(""),
+    isInRange: (value: string | readonly string[]) => areGroupNames([value].flat()),
   },
   since: time,
   until: time,
