@@ -280,8 +280,8 @@ function cellValue(field: string, cell: string): unknown {
 }
 
 /**
- * Returns the member of an object that has the name `path`. If there is none, returns the nested member at this path,
- * such as `message.usage`; undefined if neither exists.
+ * Returns the member of an object that has the name `path`. If it has no such member, returns the nested member at this
+ * path, such as `message.usage`; undefined if neither exists.
  */
 function valueAt(object: Values, path: string): unknown {
   if (Object.hasOwn(object, path)) return object[path];

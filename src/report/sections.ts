@@ -158,9 +158,10 @@ function notes(content: ReportContent): Markup {
 function budgetNote({ data, options: { timeZone }, hourly }: ReportContent): Markup {
   if (hourly === null || hourly.firstMs === null) return NOTHING;
   const { buckets, bucketMs } = data;
+  const comma = hasLimitPerBar(hourly) ? "," : "";
   return markup`<p class="over">The spend exceeded the budget of ${
-    shownUsd(hourly.budgetPerHour)
-  } an hour in ${shownCount(hourly.exceeded)} of ${
+    budgetShown(hourly)
+  }${comma} in ${shownCount(hourly.exceeded)} of ${
     counted(buckets.length, "bar")
   } of the chart, first at ${shortTimeElement(hourly.firstMs, timeZone, bucketMs)}.</p>`;
 }
@@ -193,9 +194,14 @@ function budgetKeys(hourly: HourlyBudget): Markup[] {
     : [key("hour line", "spend of the hour before"), budget];
 }
 
-function budgetShown({ budgetPerHour, limitUsd }: HourlyBudget): string {
-  const perHour = `${shownUsd(budgetPerHour)} an hour`;
-  return limitUsd === budgetPerHour ? perHour : `${perHour}, or ${shownUsd(limitUsd)} per bar`;
+function budgetShown(hourly: HourlyBudget): string {
+  const perHour = `${shownUsd(hourly.budgetPerHour)} an hour`;
+  return hasLimitPerBar(hourly) ? `${perHour}, or ${shownUsd(hourly.limitUsd)} per bar` : perHour;
+}
+
+/** Checks whether the bars are longer than an hour, so that their limit is not the budget per hour. */
+function hasLimitPerBar({ budgetPerHour, limitUsd }: HourlyBudget): boolean {
+  return limitUsd !== budgetPerHour;
 }
 
 function accuracy({ data, options }: ReportContent): Markup {

@@ -90,6 +90,12 @@ Deno.test("A report says in red that the last hour, and how many bars, exceeded 
     ),
   );
   assert(page.includes("spend of the hour before"));
+  const wide = await renderReport(callsAt(0, 1, 2, 30 * 24 * 60), { budgetPerHour: 0.2 });
+  assert(
+    /exceeded the budget of \$0\.20 an hour, or \$2\.40 per bar, in \d+ of \d+ bars/.test(
+      wide,
+    ),
+  );
   const over = await renderReport(callsAt(0, 1, 2), { budgetPerHour: 2.5 });
   assert(over.includes('<div class="figure bad"><dt>Last hour</dt>'));
   assert(over.includes("over the budget, up to"));
