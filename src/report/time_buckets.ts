@@ -116,8 +116,9 @@ export class TimeBuckets<T extends BucketContent> {
     this.#firstMs = Math.min(this.#firstMs, ms);
     this.#lastMs = Math.max(this.#lastMs, ms);
     const before = this.#widthIndex;
-    while ((this.#lastMs - this.#firstMs) / this.widthMs > BUCKETS_MAX - 1) this.#widthIndex++;
+    while (this.#isTooNarrow()) this.#widthIndex++;
     if (this.#widthIndex === before) return;
+    this.#current = undefined;
     const narrow = this.#contents;
     this.#contents = new Map();
     for (const [startMs, content] of narrow) {
@@ -126,6 +127,16 @@ export class TimeBuckets<T extends BucketContent> {
       if (there === undefined) this.#contents.set(wide, content);
       else there.addAll(content);
     }
+  }
+
+  /**
+   * Checks whether there would be too many buckets. Invariant: the width does not depend on the order in which events
+   * are added. So the starts of the first and the last bucket are compared, because at() does not extend the range for
+   * an event in the bucket that was used last.
+   */
+  #isTooNarrow(): boolean {
+    const rangeMs = this.#startOf(this.#lastMs) - this.#startOf(this.#firstMs);
+    return rangeMs / this.widthMs > BUCKETS_MAX - 1;
   }
 
   #startOf(ms: number): number {

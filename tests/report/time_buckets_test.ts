@@ -32,6 +32,20 @@ function bucketsOf(timeZone: string, times: readonly number[]): TimeBuckets<Time
   return buckets;
 }
 
+/** Returns the buckets of some times. Calls cover() with a random one of the times before each time is added. */
+function coveredBucketsOf(
+  timeZone: string,
+  times: readonly number[],
+  random: SeededRandom,
+): TimeBuckets<Times> {
+  const buckets = new TimeBuckets(timeZone, () => new Times());
+  for (const ms of times) {
+    buckets.cover(times[random.below(times.length)]!);
+    buckets.at(ms).all.push(ms);
+  }
+  return buckets;
+}
+
 function zoned(ms: number, timeZone: string): Temporal.ZonedDateTime {
   return Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(timeZone);
 }
@@ -67,16 +81,24 @@ function contentsOf(buckets: readonly Bucket<Times>[]): [startMs: number, times:
 
 /**
  * Checks that TimeBuckets groups times as independent calendar functions do, whether the times are added in ascending,
- * descending or random order.
+ * descending or random order, and also if cover() has announced some of the times before.
  */
 function checkBuckets(timeZone: string, times: readonly number[], random: SeededRandom): void {
   const sorted = times.toSorted((a, b) => a - b);
   const shuffled = times.map((ms) => ({ ms, place: random.below(2 ** 32) }))
     .sort((a, b) => a.place - b.place).map(({ ms }) => ms);
-  for (const order of [sorted, sorted.toReversed(), shuffled]) {
-    const buckets = bucketsOf(timeZone, order);
+  const { widthMs } = bucketsOf(timeZone, sorted);
+  const width = { widthMs, timeZone };
+  for (
+    const buckets of [
+      bucketsOf(timeZone, sorted),
+      bucketsOf(timeZone, sorted.toReversed()),
+      bucketsOf(timeZone, shuffled),
+      coveredBucketsOf(timeZone, shuffled, random),
+    ]
+  ) {
+    assertEquals(buckets.widthMs, widthMs);
     const list = buckets.list();
-    const width = { widthMs: buckets.widthMs, timeZone };
     const groups = Map.groupBy(sorted, (ms) => beginningOf(ms, width));
     assertEquals(contentsOf(list), [...groups]);
     checkRange(list, sorted);
@@ -120,6 +142,24 @@ for (const timeZone of ZONES) {
     }
   });
 }
+
+Deno.test("TimeBuckets chooses the same width in any order if the range is close to the limit of a width", () => {
+  const random = new SeededRandom("close to the limit");
+  for (const widthMs of [SECOND_MS, 5 * SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS]) {
+    for (let round = 0; round < 20; round++) {
+      const [fromMs, toMs] = [START + random.below(widthMs), START + 119 * widthMs];
+      const ends = [fromMs, ...[1, 2, 3].map(() => toMs + random.below(widthMs))];
+      checkBuckets("UTC", [...ends, ...randomTimes(random, fromMs, 119 * widthMs)], random);
+    }
+  }
+});
+
+Deno.test("TimeBuckets adds an event to the widened bucket if cover() has merged the bucket used last", () => {
+  const buckets = bucketsOf("UTC", [START, START + 2_000]);
+  buckets.cover(START - 100 * DAY_MS);
+  buckets.at(START + 2_500).all.push(START + 2_500);
+  assertEquals(contentsOf(buckets.list()), [[START, [START, START + 2_000, START + 2_500]]]);
+});
 
 for (const timeZone of ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]) {
   Deno.test(`TimeBuckets groups times around clock changes in ${timeZone} into the same buckets as calendar functions do`, () => {

@@ -9,6 +9,7 @@ import { type Fault, testPlantedFaults } from "../mutant.ts";
 const ANSWERS = ["tests/stats/rollup_answers_test.ts"];
 const FIGURES = ["tests/stats/stats_test.ts"];
 const REPORT = ["tests/report/rollup_report_test.ts"];
+const BUCKETS = ["tests/report/time_buckets_test.ts"];
 const SKETCH = ["tests/rollup/quantile_sketch_test.ts"];
 const FILES = ["tests/segments/archive_test.ts", "tests/segments/recover_test.ts"];
 
@@ -61,6 +62,20 @@ const FAULTS: readonly Fault[] = [
     from: "if (!hasWholeQuarters(timeZone, range)) return false;",
     to: "",
     tests: REPORT,
+  },
+  {
+    name: "a report loses an event if its bar was widened for the archive that follows",
+    file: "src/report/time_buckets.ts",
+    from: "    this.#current = undefined;\n",
+    to: "",
+    tests: BUCKETS,
+  },
+  {
+    name: "the width of the bars depends on the order of the events",
+    file: "src/report/time_buckets.ts",
+    from: "this.#startOf(this.#lastMs) - this.#startOf(this.#firstMs)",
+    to: "this.#lastMs - this.#firstMs",
+    tests: BUCKETS,
   },
   {
     name: "a report leaves out the gate decisions in archives that it does not decode",

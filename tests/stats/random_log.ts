@@ -19,6 +19,7 @@ export const files = new LogFiles(PATH);
 export const START_MS = Date.UTC(2026, 1, 13, 10);
 export const QUARTER_MS = 15 * 60_000;
 export const HOUR_MS = 4 * QUARTER_MS;
+const DAY_MS = 24 * HOUR_MS;
 const FIELDS = ["agent"];
 
 /**
@@ -48,11 +49,16 @@ export async function randomLog(
   // The number of the first archive in which events spend a budget. The number is mostly higher than that of any
   // archive, so most logs have no budget.
   const budgetFrom = random.below(4 * archives);
+  const hasJumps = random.below(4) === 0;
   for (let part = 0; part <= archives; part++) {
     for (let left = random.below(isLong ? 60 : 40); left > 0; left--) {
       // On average, every tenth event sets the clock back by up to five hours.
       nowMs += random.below(10) === 0 ? -random.below(5 * HOUR_MS) : random.below(2 * stepMs);
+      // A wrong clock can be far behind for a moment.
+      const behindMs = hasJumps && random.below(15) === 0 ? random.below(200) * DAY_MS : 0;
+      nowMs -= behindMs;
       await log.log(...randomEvent(random));
+      nowMs += behindMs;
       if (part >= budgetFrom && random.below(3) === 0) await spendOnBudget(log, random);
       if (random.below(foreignOneIn) === 0) {
         appendForeign(disk, FOREIGN_LINES[random.below(FOREIGN_LINES.length)]!);
