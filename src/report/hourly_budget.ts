@@ -28,6 +28,14 @@ export interface HourlyBudget {
 }
 
 /**
+ * Checks whether an amount in USD exceeds a limit. A relative difference of up to 1e-12 does not count: costs such as
+ * 0.1 are rounded to binary fractions, so that three of them have a sum of slightly more than 0.3.
+ */
+export function isAbove(usd: number, limitUsd: number): boolean {
+  return usd > limitUsd * (1 + 1e-12);
+}
+
+/**
  * Compares the spend of time buckets with a budget per hour.
  *
  * @param report The buckets of the report, without gaps between them, and the width of a usual bucket in milliseconds.
@@ -47,8 +55,8 @@ export function hourlyBudget(
   // A bucket in which clocks change has more or fewer hours than a usual one.
   const isOver = ({ usd, startMs, endMs }: BucketFigures, n: number) =>
     lastHourUsd === null
-      ? usd > budgetPerHour * (endMs - startMs) / HOUR_MS
-      : lastHourUsd[n]! > budgetPerHour;
+      ? isAbove(usd, budgetPerHour * (endMs - startMs) / HOUR_MS)
+      : isAbove(lastHourUsd[n]!, budgetPerHour);
   const over = buckets.filter(isOver);
   return {
     budgetPerHour,

@@ -9,7 +9,7 @@ import { counted, shownUsd } from "../shown.ts";
 import type { BucketFigures, ReportData } from "./aggregate.ts";
 import { accuracyChart, spendChart, tokensChart, typesChart } from "./charts.ts";
 import { shownFields } from "./groups.ts";
-import type { HourlyBudget } from "./hourly_budget.ts";
+import { type HourlyBudget, isAbove } from "./hourly_budget.ts";
 import { type Markup, markup, NOTHING } from "./markup.ts";
 import type { ReportContent } from "./report_content.ts";
 import { mainRange } from "./main_range.ts";
@@ -102,7 +102,7 @@ function lastHour(content: ReportContent): Markup {
   const usd = shownUsd(lastHourUsd);
   const end = endOfRange(content);
   if (budgetPerHour === null) return figure("usd-hour", "Last hour", usd, end);
-  const isOver = lastHourUsd > budgetPerHour;
+  const isOver = isAbove(lastHourUsd, budgetPerHour);
   const about = isOver ? markup`over the budget, ${end}` : end;
   const value = `${usd} of ${shownUsd(budgetPerHour)}`;
   return figure("usd-hour", "Last hour", value, about, isOver ? "bad" : "");

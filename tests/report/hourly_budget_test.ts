@@ -71,6 +71,30 @@ Deno.test("hourlyBudget() of no buckets, or of a budget that is not exceeded, ha
   assertEquals([even.exceeded, even.firstMs], [0, null]);
 });
 
+for (const bucketMs of [15 * MINUTE_MS, HOUR_MS, 3 * HOUR_MS]) {
+  Deno.test(`hourlyBudget() of buckets of ${bucketMs / MINUTE_MS} minutes counts a spend of exactly the budget as within`, () => {
+    // As binary fractions, these costs have a sum of slightly more than 0.3.
+    const spent = Math.sumPrecise([0.1, 0.1, 0.1]);
+    assert(spent > 0.3);
+    const budgetPerHour = 0.3 / Math.max(1, bucketMs / HOUR_MS);
+    const within = { buckets: bucketsOf([spent], bucketMs), bucketMs };
+    assertEquals(hourlyBudget(within, budgetPerHour).exceeded, 0);
+    const over = { buckets: bucketsOf([0.300_000_001], bucketMs), bucketMs };
+    assertEquals(hourlyBudget(over, budgetPerHour).exceeded, 1);
+  });
+}
+
+Deno.test("The last hour of a report is not red if its spend is exactly the budget", async () => {
+  const calls = [0, 1, 2].map((minute) => ({
+    ts: new Date(START_MS + minute * MINUTE_MS).toISOString(),
+    event: "llm_call",
+    cost: 0.1,
+  }));
+  const page = await renderReport(ReadableStream.from(calls), { budgetPerHour: 0.3 });
+  assert(page.includes('<b id="usd-hour">$0.30 of $0.30</b>'));
+  assert(!page.includes('class="over"') && !page.includes("figure bad"));
+});
+
 /** Returns calls of 1 USD each, at these minutes after the start. */
 function callsAt(...minutes: readonly number[]): ReadableStream<AuditEvent> {
   return ReadableStream.from(minutes.map((minute) => ({
