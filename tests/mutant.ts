@@ -97,7 +97,8 @@ class Mutant implements Disposable {
     return runCommand(Deno.execPath(), {
       args,
       cwd: this.#dir.path(""),
-      env: { NO_COLOR: "1", SCOUT_TESTS: "" },
+      // The seed is always the same, so that it does not depend on chance whether random cases find a fault.
+      env: { NO_COLOR: "1", SCOUT_TESTS: "", SCOUT_SEED: "1" },
     });
   }
 

@@ -20,7 +20,8 @@ import { type BudgetFigures, BudgetTally } from "./budget_tally.ts";
 import { NameTally } from "./name_tally.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import { RecentSpend } from "./recent_spend.ts";
-import { groupNamer } from "./groups.ts";
+import { GroupNamer } from "./groups.ts";
+import type { GroupKey } from "../stats/group_key.ts";
 import { type SessionFigures, type SessionSums, SessionTally } from "./session_tally.ts";
 import { type Bucket, type BucketContent, TimeBuckets } from "./time_buckets.ts";
 
@@ -95,6 +96,8 @@ export interface ReportData {
   readonly bucketMs: number;
   readonly buckets: readonly BucketFigures[];
   readonly groups: Named<GroupFigures>;
+  /** The names in the option `by` that no event has as a field, because they may be mistyped. */
+  readonly missingFields: readonly string[];
   readonly types: Named<TypeFigures>;
   readonly sessions: readonly SessionFigures[];
   /** The figures of the budgets at the end of the range. */
@@ -110,8 +113,10 @@ export interface SummedTable {
   readonly cells: readonly StoredCell[];
   /** The event type of each key of the table, in the order of first events; null if the table has no types. */
   readonly types: readonly (string | null)[] | null;
-  /** The name of the group of the report for each key, in the same order; null if the table has no such groups. */
-  readonly groups: readonly (string | null)[] | null;
+  /**
+   * The values that name the group of the report for each key, in the same order; null if the table has no such values.
+   */
+  readonly groups: readonly GroupKey[] | null;
 }
 
 /** The sums of the events of an archive. */
@@ -189,8 +194,7 @@ class Content implements BucketContent {
 /** Adds up the figures of a report, one event at a time. */
 export class ReportAggregate {
   readonly #range: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs">;
-  /** Returns the name of the group of an event. A value that is not a string is a missing name. */
-  readonly #groupOf: (event: AuditEvent) => unknown;
+  readonly #namer: GroupNamer;
   readonly #buckets: TimeBuckets<Content>;
   readonly #recent: RecentSpend;
   readonly #groups = new NameTally((name) => new Group(name));
@@ -212,7 +216,7 @@ export class ReportAggregate {
     options: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs" | "timeZone" | "by">,
   ) {
     this.#range = options;
-    this.#groupOf = groupNamer(options.by);
+    this.#namer = new GroupNamer(options.by);
     this.#buckets = new TimeBuckets(options.timeZone, () => new Content());
     this.#recent = new RecentSpend(options.untilMs);
   }
@@ -302,7 +306,7 @@ export class ReportAggregate {
     contents: ReadonlyMap<number, Content>,
   ): void {
     const typeFigures = types?.map((name) => this.#types.of(name));
-    const groupFigures = groups?.map((name) => this.#groups.of(name));
+    const groupFigures = groups?.map((key) => this.#groups.of(this.#namer.ofKey(key)));
     for (const [quarter, key, ...state] of cells) {
       const sums = SpendTally.from(state);
       // Every event of the archive has a time, so every cell belongs to a quarter of an hour.
@@ -344,6 +348,7 @@ export class ReportAggregate {
       bucketMs: this.#buckets.widthMs,
       buckets: buckets.map((bucket) => bucketFigures(bucket, inOrder)),
       groups: { named: groups, others },
+      missingFields: this.#events > 0 ? this.#namer.missing : [],
       types: this.#typeFigures(),
       // If the end of the range is unknown, the figures of the budgets are those at the start of the range.
       budgets: this.#budgets.figures(this.#recent.endMs ?? this.#range.sinceMs),
@@ -354,7 +359,7 @@ export class ReportAggregate {
   }
 
   #countGroup(event: AuditEvent): Group {
-    const group = this.#groups.of(this.#groupOf(event));
+    const group = this.#groups.of(this.#namer.ofEvent(event));
     group.events++;
     group.inputTokens += amountIn(event.input_t) ?? 0;
     group.outputTokens += amountIn(event.output_t) ?? 0;

@@ -36,7 +36,6 @@ import {
   type SummedTable,
 } from "./aggregate.ts";
 import { fieldNamed } from "../stats/group_key.ts";
-import { groupName } from "./groups.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 
 const DAY_MS = 24 * 3_600_000;
@@ -213,7 +212,7 @@ function tablesFor(
   if (grouped === undefined) return null;
   const [calls] = all;
   const places = fields.map((field) => grouped.by.indexOf(field));
-  const groups = grouped.keys.map((key) => groupName(places.map((place) => key[place]!)));
+  const groups = grouped.keys.map((key) => places.map((place) => key[place]!));
   const types = calls!.keys.map(([type = null]) => type);
   return grouped === calls
     ? [{ cells: calls.cells, types, groups }]

@@ -43,8 +43,9 @@ export interface ReportOptions {
   timeZone?: string;
   /**
    * One or two names of fields by whose values the spend and the tokens are grouped, such as `"agent"` or
-   * `["agent", "model"]`; `"session"` stands for the field `session_id`. A field other than `model` and `session`
-   * should be one of {@linkcode AuditLogOptions.rollupFields}; otherwise every archive is decoded.
+   * `["agent", "model"]`; `"session"` stands for the field `session_id`. Archives have stored sums by
+   * `model`, `event` or both, by `session`, and by each of {@linkcode AuditLogOptions.rollupFields}. For any other
+   * choice, such as `["agent", "model"]`, every archive is decoded.
    *
    * @default {"model"}
    */
@@ -58,7 +59,8 @@ export interface ReportOptions {
   /**
    * The budget in USD per hour, greater than 0. The spend chart shows the budget as a line, and the page says in how
    * many bars the spend exceeded it. If the bars are shorter than an hour, the spend of the hour up to the end of each
-   * bar is compared, and drawn as another line. Without this option, the spend is not compared with a budget.
+   * bar is compared, and drawn as another line. Events before `since` do not count, so with `since` the spend of the
+   * first hour is that since the start of the range. Without this option, the spend is not compared with a budget.
    *
    * @default {undefined}
    */

@@ -135,10 +135,15 @@ function sessionCount({ sessionCount }: ReportData): string {
 }
 
 function notes(content: ReportContent): Markup {
-  const { data: { untimed, buckets }, options: { timeZone } } = content;
+  const { data: { untimed, buckets, missingFields }, options: { timeZone } } = content;
   const range = mainRange(buckets);
   return markup`${[
     budgetNote(content),
+    ...missingFields.map((name) =>
+      markup`<p>No event has the field ${
+        textElement(name, 60)
+      }, so the spend and the tokens are not divided by it.</p>`
+    ),
     untimed === 0
       ? NOTHING
       : markup`<p>${

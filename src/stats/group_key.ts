@@ -12,9 +12,22 @@ import { eventEpochMs, hasWholeQuarters, QUARTER_MS } from "../time.ts";
  */
 export type GroupKey = readonly (string | null)[];
 
-/** Returns the text that names a group. A dash means that the events of the group do not have the field. */
+/**
+ * Returns the text that names a group. A dash means that the events of the group do not have the field. If there are
+ * several values, a value with a comma or a quote, or that is only a dash, is shown in quotes, so that no two groups have
+ * the same name.
+ */
 export function groupLabel(key: GroupKey): string {
-  return key.map((value) => value ?? "-").join(", ");
+  const shown = key.length === 1 ? asItIs : quotedIfAmbiguous;
+  return key.map((value) => value === null ? "-" : shown(value)).join(", ");
+}
+
+function asItIs(value: string): string {
+  return value;
+}
+
+function quotedIfAmbiguous(value: string): string {
+  return value === "-" || /[,"]/.test(value) ? JSON.stringify(value) : value;
 }
 
 /** The keys that group events by their times, and are not names of fields. */

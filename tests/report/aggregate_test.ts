@@ -224,6 +224,7 @@ Deno.test("ReportAggregate without events returns empty figures", () => {
     bucketMs: 1_000,
     buckets: [],
     groups: { named: [], others: null },
+    missingFields: [],
     types: { named: [], others: null },
     budgets: [],
     sessions: [],

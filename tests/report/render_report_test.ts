@@ -136,3 +136,41 @@ Deno.test("renderReport() groups spend and tokens by the fields in the option by
     assertStringIncludes(byBoth, text);
   }
 });
+
+Deno.test("renderReport() by two fields shows groups separately whose values have commas, quotes or dashes", async () => {
+  const keys = [
+    { agent: "x, y", model: "z" },
+    { agent: "x", model: "y, z" },
+    { agent: "-", model: "m" },
+    { model: "m" },
+    { agent: '"-"', model: "m" },
+  ];
+  const events = keys.map((key, n): AuditEvent => ({
+    ts: new Date(START + n * 60_000).toISOString(),
+    event: "llm_call",
+    cost: n + 1,
+    ...key,
+  }));
+  const page = await renderReport(ReadableStream.from(events), { by: ["agent", "model"] });
+  const shown = page.matchAll(/<bdi>([^<]*)<\/bdi> (\$\d\.00)/g)
+    .map(([, name, usd]) => `${name} ${usd}`);
+  assertEquals(
+    new Set(shown),
+    new Set([
+      "&quot;x, y&quot;, z $1.00",
+      "x, &quot;y, z&quot; $2.00",
+      "&quot;-&quot;, m $3.00",
+      "-, m $4.00",
+      "&quot;\\&quot;-\\&quot;&quot;, m $5.00",
+    ]),
+  );
+});
+
+Deno.test("renderReport() names the fields in the option by that no event has", async () => {
+  const note = "No event has the field";
+  const reportBy = (by: string | string[]) => renderReport(ReadableStream.from(events(2)), { by });
+  for (const by of ["model", ["cost", "model"]]) assert(!(await reportBy(by)).includes(note));
+  assertStringIncludes(await reportBy("modle"), `${note} <bdi>modle</bdi>`);
+  assertStringIncludes(await reportBy(["a<b", "model"]), `${note} <bdi>a&lt;b</bdi>`);
+  assert(!(await renderReport(ReadableStream.from([]), { by: "modle" })).includes(note));
+});

@@ -152,6 +152,16 @@ export const CHANGES: Readonly<
     disk.writeFile(files.rollup(stamp!), bytes);
     return stamp!;
   },
+  miscounted(disk, [stamp]) {
+    const bytes = disk.readFile(files.rollup(stamp!));
+    const end = bytes.indexOf(0x0a);
+    const head = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end)));
+    for (const { calls } of head.tables) for (const [spend] of calls) spend[0]++;
+    head.longest++;
+    const changed = new TextEncoder().encode(JSON.stringify(head));
+    disk.writeFile(files.rollup(stamp!), new Uint8Array([...changed, ...bytes.subarray(end)]));
+    return stamp!;
+  },
   swapped(disk, [stamp, other]) {
     if (other === undefined) return null;
     disk.writeFile(files.rollup(stamp!), disk.readFile(files.rollup(other)));

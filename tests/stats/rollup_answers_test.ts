@@ -1,7 +1,7 @@
 /**
  * A rollup is a file with the sums of the events in one archive, so that readers need not decode the archive. Compares
  * the answers that come from rollups with those from all events of the same log. The random logs have clocks that step,
- * archives of other programs, and rollups that are missing, torn, forged or of another archive.
+ * archives of other programs, and rollups that are missing, torn, forged, miscounted or of another archive.
  */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { basename } from "@std/path";
@@ -200,7 +200,16 @@ Deno.test("spend() decodes an archive if a line is too long for the reader, or i
   assertEquals((await spend(small)).usd, 3);
 });
 
-for (const change of ["missing", "torn", "forged", "swapped", "replaced"] as const) {
+for (
+  const change of [
+    "missing",
+    "torn",
+    "forged",
+    "miscounted",
+    "swapped",
+    "replaced",
+  ] as const
+) {
   Deno.test(`spend() decodes only the archive ${change === "replaced" ? "that was replaced" : `whose rollup is ${change}`}`, async () => {
     const disk = await threeArchives();
     const stamp = CHANGES[change]!(disk, stampsOn(disk), new SeededRandom(5))!;
