@@ -17,8 +17,11 @@ const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 const WEEK_MS = 7 * DAY_MS;
-/** Since February 1972, nearly all clocks of named time zones differ from UTC by quarters of an hour. */
-const CACHED_SINCE_MS = Date.UTC(1972, 1, 1);
+/**
+ * Since 1980, all clocks of named time zones differ from UTC by quarters of an hour. The last exception was -10:40 on
+ * Kiritimati until October 1979.
+ */
+const CACHED_SINCE_MS = Date.UTC(1980, 0, 1);
 /** The widths of buckets in milliseconds. After the last width, each further width is twice the previous one. */
 const WIDTHS_MS = [
   SECOND_MS,
@@ -155,7 +158,7 @@ class Calendar {
   /**
    * The time in milliseconds by which a quarter of an hour on the clock of the zone begins before a quarter of an hour
    * in UTC. It is 7 minutes for the offset +05:37, and 0 for offsets such as +05:30. It is also 0 for named zones,
-   * where quarters began at other times only before 1972.
+   * where quarters began at other times only before 1980.
    */
   readonly #shiftMs: number;
   readonly #offsets = new Map<number, number>();
