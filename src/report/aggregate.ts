@@ -9,11 +9,11 @@ import type { AuditEvent, EventType } from "../event.ts";
 import { type AccuracyMetrics, accuracyOf } from "../metrics/accuracy.ts";
 import { type GateMetrics, gateMetricsOf } from "../metrics/gate.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
-import { amountIn, finite } from "../cost/spend.ts";
+import { finite } from "../cost/spend.ts";
 import { GateTally } from "../rollup/gate_tally.ts";
 import type { HoldTally } from "../rollup/hold_tally.ts";
 import type { StoredCell } from "../rollup/rollup.ts";
-import { SpendTally } from "../rollup/spend_tally.ts";
+import { spendFacts, SpendTally } from "../rollup/spend_tally.ts";
 import { TimeRange } from "../rollup/time_range.ts";
 import { eventEpochMs } from "../time.ts";
 import { type BudgetFigures, BudgetTally } from "./budget_tally.ts";
@@ -361,8 +361,9 @@ export class ReportAggregate {
   #countGroup(event: AuditEvent): Group {
     const group = this.#groups.of(this.#namer.ofEvent(event));
     group.events++;
-    group.inputTokens += amountIn(event.input_t) ?? 0;
-    group.outputTokens += amountIn(event.output_t) ?? 0;
+    const { input, output } = spendFacts(event);
+    group.inputTokens += input ?? 0;
+    group.outputTokens += output ?? 0;
     return group;
   }
 

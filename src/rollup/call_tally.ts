@@ -5,10 +5,10 @@
  * @module
  */
 import { amountIn } from "../cost/spend.ts";
-import { type AuditEvent, isReservedType, typeBegunBy } from "../event.ts";
+import type { AuditEvent } from "../event.ts";
 import { Moments, type MomentsState } from "./moments.ts";
 import { QuantileSketch } from "./quantile_sketch.ts";
-import { type SpendFacts, spendFacts, SpendTally } from "./spend_tally.ts";
+import { mayBeCall, type SpendFacts, spendFacts, SpendTally } from "./spend_tally.ts";
 
 /**
  * The counts and sums of a tally, in the order in which they are stored. Those that are most often 0 are last, because
@@ -168,11 +168,7 @@ export function isFailure({ status, event }: AuditEvent): boolean {
 function isCall(event: AuditEvent, { usd, input, output }: SpendFacts): boolean {
   // Every event with a cost counts as a call, whatever its type is, so that the costs of all calls add up to the spend.
   if (usd !== null) return true;
-  const { event: type, span } = event;
-  if (typeof type === "string") {
-    if (isReservedType(type)) return false;
-    if (typeof span === "string" && typeBegunBy(type) !== null) return false;
-  }
+  if (!mayBeCall(event)) return false;
   return isFailure(event) || typeof event.status === "string" ||
     amountIn(event.duration_ms) !== null || input !== null || output !== null;
 }

@@ -5,7 +5,7 @@
  */
 import { PreciseSum } from "../cost/precise_sum.ts";
 import { amountIn, finite } from "../cost/spend.ts";
-import type { AuditEvent } from "../event.ts";
+import { type AuditEvent, isReservedType, typeBegunBy } from "../event.ts";
 
 /**
  * The content of a {@linkcode SpendTally} as numbers: events, paid calls, input and output tokens, number of costs, the
@@ -22,15 +22,25 @@ export interface SpendFacts {
   readonly output: number | null;
 }
 
-/** Returns the cost and the tokens of an event. */
-export function spendFacts({ cost, input_t, output_t }: AuditEvent): SpendFacts {
+/**
+ * Returns the cost and the tokens of an event. Tokens count only for calls: if an event that begins a span states
+ * tokens, so does the event that ends it.
+ */
+export function spendFacts(event: AuditEvent): SpendFacts {
+  const { cost, input_t, output_t } = event;
   const usd = finite(cost);
-  return {
-    usd,
-    hasBadCost: usd === null && cost !== undefined,
-    input: amountIn(input_t),
-    output: amountIn(output_t),
-  };
+  const hasBadCost = usd === null && cost !== undefined;
+  const [input, output] = [amountIn(input_t), amountIn(output_t)];
+  const isCall = usd !== null || (input === null && output === null) || mayBeCall(event);
+  return isCall
+    ? { usd, hasBadCost, input, output }
+    : { usd, hasBadCost, input: null, output: null };
+}
+
+/** Checks whether an event without a cost may be a call: it is no line of a budget, and does not begin a span. */
+export function mayBeCall({ event: type, span }: AuditEvent): boolean {
+  if (typeof type !== "string") return true;
+  return !isReservedType(type) && (typeof span !== "string" || typeBegunBy(type) === null);
 }
 
 /** The costs and tokens of a group of events. */

@@ -192,6 +192,13 @@ const FAULTS: readonly Fault[] = [
     tests: SKETCH,
   },
   {
+    name: "spend() counts the tokens of an event that begins a span as those of a call",
+    file: "src/rollup/spend_tally.ts",
+    from: "(input === null && output === null) || mayBeCall(event);",
+    to: "true;",
+    tests: ANSWERS,
+  },
+  {
     name: "stats() leaves out the cost of a budget event or of an event that begins a span",
     file: "src/rollup/call_tally.ts",
     from: "if (usd !== null) return true;",

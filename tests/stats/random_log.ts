@@ -84,8 +84,8 @@ async function spendOnBudget(log: AuditLog, random: SeededRandom): Promise<void>
 }
 
 /**
- * Lines that other programs may append: an event without a time, events with values of other types, and a line that is
- * not an event.
+ * Lines that other programs may append: an event without a time, events with values of other types, events with tokens
+ * that are no calls, and a line that is not an event.
  */
 const FOREIGN_LINES = [
   { event: "llm_call", model: "large", cost: 2, session_id: "s1" },
@@ -97,6 +97,8 @@ const FOREIGN_LINES = [
     cost: "3",
     input_t: -4,
   },
+  { ts: "2026-02-13T10:25:00Z", event: "llm_call_begin", span: "a", model: "large", input_t: 9 },
+  { ts: "2026-02-13T10:26:00Z", event: "budget_note", model: "small", output_t: 4 },
   { ts: "2026-02-13T10:22:00Z", event: "llm_call", model: null, cost: null, duration_ms: "9" },
   ["no event"],
 ];
