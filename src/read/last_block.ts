@@ -7,7 +7,10 @@
 import type { AuditEvent } from "../event.ts";
 import { type Block, tailBlocksOf, UnreadableRestError } from "./blocks.ts";
 import type { DamageReport } from "./damage.ts";
-import { eventsIn } from "./parse_block.ts";
+import type { FileHandle } from "../platform/file_system.ts";
+import type { EventFilter } from "./filter.ts";
+import { LineTest } from "./line_test.ts";
+import { eventsIn, type ParseOptions } from "./parse_block.ts";
 import type { ReadOptions } from "./read_file.ts";
 
 /** Options of {@linkcode lastBlockEvents}. */
@@ -21,23 +24,12 @@ export interface LastBlockOptions extends ReadOptions {
  * fewer matching events, is missing or cannot be read.
  */
 export async function lastBlockEvents(options: LastBlockOptions): Promise<AuditEvent[] | null> {
-  const { log, limit, maxLineBytes, matches } = options;
+  const { log, limit, matches } = options;
   using stack = new DisposableStack();
   const active = log.openActive(stack);
   if (active === null) return null;
-  const { byteLength } = active.status();
-  let block: Block | undefined;
-  try {
-    ({ value: block } = await tailBlocksOf(active, byteLength, maxLineBytes).next());
-  } catch (error) {
-    // The last block cannot be read. After the result null, the caller takes a snapshot of the log and reads its files,
-    // and this reading reports the damage.
-    if (error instanceof UnreadableRestError) return null;
-    throw error;
-  }
-  if (block === undefined) return null;
   const damaged: Parameters<DamageReport["add"]>[] = [];
-  const events = eventsIn(block, {
+  const events = await eventsAtEnd(active, active.status().byteLength, {
     ...options,
     onDamage: (line, reason) => damaged.push([log.files.active, line, reason]),
   });
@@ -45,4 +37,38 @@ export async function lastBlockEvents(options: LastBlockOptions): Promise<AuditE
   if (found.length < limit) return null;
   for (const damage of damaged) options.damage.add(...damage);
   return found.slice(-limit).reverse();
+}
+
+/**
+ * Resolves with the selected events in the last block of the active file, oldest first, before the file is read as a
+ * whole. Damage is not reported, because the reading of the whole file reports it.
+ *
+ * @param active The active file, and its length up to which it is read as a whole.
+ */
+export async function newestEvents(
+  { handle, byteLength }: { readonly handle: FileHandle; readonly byteLength: number },
+  { filter, maxLineBytes }: { readonly filter: EventFilter; readonly maxLineBytes: number },
+): Promise<AuditEvent[]> {
+  const lineTest = new LineTest(filter);
+  const events = await eventsAtEnd(handle, byteLength, { maxLineBytes, lineTest, onDamage() {} });
+  return events.filter((event) => filter.matches(event));
+}
+
+/**
+ * Resolves with the events in the last block of a file, oldest first. Resolves with no events if the block cannot be
+ * read: a reading of the whole file reports the damage.
+ */
+async function eventsAtEnd(
+  handle: FileHandle,
+  byteLength: number,
+  options: ParseOptions,
+): Promise<AuditEvent[]> {
+  let block: Block | undefined;
+  try {
+    ({ value: block } = await tailBlocksOf(handle, byteLength, options.maxLineBytes).next());
+  } catch (error) {
+    if (error instanceof UnreadableRestError) return [];
+    throw error;
+  }
+  return block === undefined ? [] : eventsIn(block, options);
 }

@@ -33,10 +33,11 @@ import { type EventFilter, eventFilter, mayLineHold } from "./filter.ts";
 import type { LineSource } from "./line_source.ts";
 import { LineTest } from "./line_test.ts";
 import { lineOf, linesInTurns, linesOf } from "./manifest_lines.ts";
+import { newestEvents } from "./last_block.ts";
 import { compareSegment, newerSegments } from "./newer_segments.ts";
 import { eventsOf } from "./read_file.ts";
 import { openSegment, type SnapshotFile } from "./snapshot.ts";
-import type { ArchiveTaker, KnownArchive, LogFile } from "./whole_archives.ts";
+import type { ArchiveTaker, KnownArchive, LogFile, NeededEvents } from "./whole_archives.ts";
 
 /** Options of {@linkcode LogCursor}. */
 export interface LogCursorOptions {
@@ -270,16 +271,17 @@ export class LogCursor {
     const takeable = await this.#planned(older);
     for (const stamp of older) {
       const archive = takeable.get(stamp);
-      const isTaken = archive !== undefined && await this.#options.taker!.take(archive);
-      if (!isTaken) yield* this.#eventsOf(stamp);
+      const taken = archive !== undefined && await this.#options.taker!.take(archive);
+      if (taken === false) yield* this.#eventsOf(stamp);
+      else if (taken !== true) await this.#addNeeded(stamp, taken);
       this.#segment = stamp;
     }
     return active !== null || older.length > 0;
   }
 
   /**
-   * Before the first reading, passes the list of the files to the option `taker`. Resolves with the archives whose stored
-   * sums the taker may use, keyed by the times in their names. In later readings, resolves with no archives.
+   * Before the first reading, passes the list of the files to the option `taker`. Resolves with the archives whose
+   * stored sums the taker may use, keyed by the times in their names. In later readings, resolves with no archives.
    */
   async #planned(stamps: readonly Stamp[]): Promise<Map<Stamp, KnownArchive>> {
     const { taker, filter } = this.#options;
@@ -295,8 +297,26 @@ export class LogCursor {
       files.push({ path, line });
       if (line !== undefined && mayLineHold(line, filter)) takeable.set(stamp, { path, line });
     }
-    taker.plan?.(files);
+    if (taker.plan !== undefined) taker.plan(files, await this.#newestEvents());
     return takeable;
+  }
+
+  /** Resolves with some of the newest selected events in the active file, which the cursor reads later. */
+  async #newestEvents(): Promise<AuditEvent[]> {
+    const handle = this.#cursor?.handle;
+    if (handle === undefined) return [];
+    const { filter } = this.#options;
+    const { maxLineBytes } = this.#source;
+    const { byteLength } = handle.status();
+    // The last line may be unfinished, and its bytes may change. So its event does not count.
+    return (await newestEvents({ handle, byteLength }, { filter, maxLineBytes })).slice(0, -1);
+  }
+
+  /** Passes the events to a taker that it needs of an archive beside the stored sums. */
+  async #addNeeded(stamp: Stamp, { filter, add }: NeededEvents): Promise<void> {
+    for await (const events of this.#eventsOf(stamp)) {
+      for (const event of events) if (filter.matches(event)) add(event);
+    }
   }
 
   /** Returns the path of a segment's archive, and its manifest line if the segment exists only as an archive. */

@@ -18,6 +18,7 @@ import {
   type StoredCell,
 } from "../rollup/rollup.ts";
 import { type SpendState, SpendTally } from "../rollup/spend_tally.ts";
+import { areCells } from "../rollup/rollup_text.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
 import type { ReadRollup } from "../segments/rollup_file.ts";
 import { DamageReport } from "./damage.ts";
@@ -278,7 +279,10 @@ async function tableFor<T>(
     ...sessions,
     by: SESSIONS,
     totals: () => Promise.resolve(sessions.spend.map(fromSpend)),
-    cells: () => Promise.resolve(sessions.cells),
+    async cells() {
+      const cells = await rollup.part("sessionCells");
+      return cells !== null && areCells(cells, sessions) ? cells : null;
+    },
   };
 }
 

@@ -13,6 +13,7 @@ import { ManifestReader } from "../segments/manifest_reader.ts";
 import { type ReadRollup, readRollup } from "../segments/rollup_file.ts";
 import type { DamageReport } from "./damage.ts";
 import { type EventFilter, mayLineHold } from "./filter.ts";
+import { newestEvents } from "./last_block.ts";
 import { LineTest } from "./line_test.ts";
 import { lineOf, linesInTurns } from "./manifest_lines.ts";
 import type { QuerySource } from "./query.ts";
@@ -32,6 +33,16 @@ export interface KnownArchive extends LogFile {
 }
 
 /**
+ * The events of a taken archive that the caller needs beside the stored sums, for example the newest events. Only these
+ * events are parsed, so the archive is read faster.
+ */
+export interface NeededEvents {
+  readonly filter: EventFilter;
+  /** Receives each event that the filter selects. Must not add what the stored sums have already added. */
+  add(event: AuditEvent): void;
+}
+
+/**
  * Decides which archives are taken as a whole: for such an archive, the caller uses the stored sums, and the events are
  * not read.
  */
@@ -40,15 +51,21 @@ export interface ArchiveTaker {
    * Called once, before the first file is read.
    *
    * @param files The files of the log, in the order in which they are read.
+   * @param newest Some of the newest selected events, which are read later. They show, before any file is read, how new
+   *   the newest event is at least. Empty if the active file is empty or cannot be read.
    */
-  plan?(files: readonly LogFile[]): void;
+  plan?(files: readonly LogFile[], newest: readonly AuditEvent[]): void;
   /**
    * Called for each archive that may hold a selected event. Returns or resolves with `true` if the caller has the sums
-   * of the archive, so that its events are not read. If the result is `false`, the taker must not have added the sums,
-   * because the events are then read one by one and would count twice.
+   * of the archive, so that its events are not read, or with the events that the caller needs all the same. If the
+   * result is `false`, the taker must not have added the sums, because the events are then read one by one and would
+   * count twice.
    */
-  take(archive: KnownArchive): boolean | Promise<boolean>;
+  take(archive: KnownArchive): Taken | Promise<Taken>;
 }
+
+/** Whether the caller has the sums of an archive; or the events of the archive that the caller needs beside them. */
+export type Taken = boolean | NeededEvents;
 
 /** The filter and the order of the events to read, and the report for damage. */
 export interface PartialReading {
@@ -60,7 +77,7 @@ export interface PartialReading {
 
 /**
  * Reads a snapshot of a log. Each selected event is in an archive that the taker takes, or is passed to `add`, but
- * never both.
+ * never both. For some archives that the taker takes, it also receives the events that it needs beside the sums.
  */
 export async function readExceptTaken(
   source: QuerySource,
@@ -69,7 +86,7 @@ export async function readExceptTaken(
 ): Promise<void> {
   const { log, maxLineBytes, logger, archives } = source;
   signal?.throwIfAborted();
-  const lineTest = new LineTest(filter);
+  const selected = { filter, lineTest: new LineTest(filter), add };
   await source.beforeRead?.();
   const turns = new Turns(source.clock);
   using snapshot = await takeSnapshotInTurns(log, turns);
@@ -79,22 +96,30 @@ export async function readExceptTaken(
     if (turns.isDue) await turns.take();
     files.push({ file, path: file.path, line: lineOf(file, lines) });
   }
-  taker.plan?.(files);
+  if (taker.plan !== undefined) {
+    const { handle = null, byteLength = 0 } = snapshot.files.at(-1) ?? {};
+    const newest = handle === null
+      ? []
+      : await newestEvents({ handle, byteLength }, { filter, maxLineBytes });
+    taker.plan(files, newest);
+  }
   for (const { file, path, line } of files) {
     if (turns.isDue) await turns.take();
     signal?.throwIfAborted();
+    let wanted = selected;
     if (line !== undefined) {
       if (!mayLineHold(line, filter)) continue;
-      if (await taker.take({ path, line })) {
-        archives?.summed.add(path);
-        continue;
-      }
+      const taken = await taker.take({ path, line });
+      if (taken !== false) archives?.summed.add(path);
+      if (taken === true) continue;
+      if (taken !== false) wanted = { ...taken, lineTest: new LineTest(taken.filter) };
     }
     if (file.isArchive) archives?.decoded.add(path);
     const from = startIn(file, filter.sinceMs, log);
-    const reading = { log, maxLineBytes, damage, lineTest, order, signal, from };
-    for await (const events of eventsOf(file, reading)) {
-      for (const event of events) if (filter.matches(event)) add(event);
+    const { lineTest } = wanted;
+    const options = { log, maxLineBytes, damage, lineTest, order, signal, from };
+    for await (const events of eventsOf(file, options)) {
+      for (const event of events) if (wanted.filter.matches(event)) wanted.add(event);
       signal?.throwIfAborted();
     }
   }

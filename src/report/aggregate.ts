@@ -123,7 +123,10 @@ export interface SummedTable {
 export interface ArchiveSums {
   readonly gate: GateTally;
   readonly holds: HoldTally;
-  /** The times of the events in each quarter of an hour, by the number of the quarter. */
+  /**
+   * The times of the events in each quarter of an hour, by the number of the quarter. If all events are in one bucket,
+   * they may be those of one quarter.
+   */
   readonly quarters: ReadonlyMap<number, TimeRange>;
   /** The tables with the types and the groups of the report, which are one table for groups by model. */
   readonly tables: readonly SummedTable[];
@@ -270,6 +273,11 @@ export class ReportAggregate {
     return this.#buckets.widthMs;
   }
 
+  /** Checks whether one bucket contains both instants, which are in epoch milliseconds. */
+  isOneBucket(aMs: number, bMs: number): boolean {
+    return this.#buckets.isOneBucket(aMs, bMs);
+  }
+
   /** Whether the amounts of a budget are known, so that each event that is added next may change them. */
   get hasBudgets(): boolean {
     return this.#budgets.hasBudgets;
@@ -277,8 +285,8 @@ export class ReportAggregate {
 
   /**
    * Adds the sums of an archive in place of its events. All events must be in the time range of the report and have a
-   * time, must be older than the last day of the range, and must not be among its last events. A bucket must be at
-   * least as wide as a quarter of an hour.
+   * time, and must not be among its last events. Those of the last day of the range must also be passed to
+   * {@linkcode addRecent}. A bucket must be at least as wide as a quarter of an hour.
    */
   addArchive({ gate, holds, quarters, tables, sessions }: ArchiveSums): void {
     this.#gate.addAll(gate);
@@ -298,6 +306,14 @@ export class ReportAggregate {
     }
     for (const table of tables) this.#addTable(table, contents);
     for (const { id, ...sums } of sessions) this.#sessions.addSums(id, sums);
+  }
+
+  /**
+   * Adds an event of the last day of the range to the spend of that day. Its other figures are in the sums of an
+   * archive.
+   */
+  addRecent({ ts, cost }: AuditEvent): void {
+    this.#recent.add(eventEpochMs(ts), finite(cost) ?? 0);
   }
 
   /** Adds the cells of an archive to the types, to the groups, or to both. */

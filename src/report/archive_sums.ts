@@ -3,15 +3,17 @@
  *
  * Invariant: the report is the same as if every archive were decoded. So an archive is decoded if the report shows more
  * of it than its rollup has:
- * - events of the last day of the range, because their costs are summed by minute;
  * - some of the last events, which are listed;
  * - events after the newest state of the budgets, because each of them may change the amounts of a budget;
  * - only a part of its events, because the time range of the report cuts the archive;
  * - lines that are not events, or events without a time.
  *
+ * The costs of the last day of the range are summed by minute. If only a part of an archive is of that day, its sums
+ * are used, and only the events of that day are read.
+ *
  * @module
  */
-import { BUDGET_STATE } from "../event.ts";
+import { type AuditEvent, BUDGET_STATE } from "../event.ts";
 import { eventFilter, mayLineHold } from "../read/filter.ts";
 import {
   type ArchiveTaker,
@@ -19,16 +21,25 @@ import {
   type KnownArchive,
   type LogFile,
   rollupOf,
+  type Taken,
 } from "../read/whole_archives.ts";
 import { GateTally } from "../rollup/gate_tally.ts";
 import { HoldTally } from "../rollup/hold_tally.ts";
-import { type RollupCells, type RollupSessions, SESSIONS } from "../rollup/rollup.ts";
-import { SpendTally } from "../rollup/spend_tally.ts";
+import {
+  type RollupKey,
+  type RollupSessions,
+  type RollupTable,
+  SESSIONS,
+  spendOf,
+  type StoredCell,
+} from "../rollup/rollup.ts";
+import { areCells } from "../rollup/rollup_text.ts";
+import { type SpendState, SpendTally } from "../rollup/spend_tally.ts";
 import { TimeRange } from "../rollup/time_range.ts";
 import type { ReadRollup } from "../segments/rollup_file.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 import { type ArchiveLine, eventCount } from "../segments/manifest_line.ts";
-import { hasWholeQuarters, QUARTER_MS } from "../time.ts";
+import { eventEpochMs, hasWholeQuarters, QUARTER_MS } from "../time.ts";
 import {
   type ArchiveSums,
   LAST_EVENTS,
@@ -62,6 +73,8 @@ export class ReportArchives implements ArchiveTaker {
   readonly #onTaken: (events: number) => void;
   /** The paths of the archives that may be added by their stored sums. */
   #planned: ReadonlySet<string> = new Set();
+  /** A time at or before the start of the last day of the range, in epoch milliseconds. */
+  #dayStartMs = -Infinity;
 
   constructor(
     source: { readonly log: LogDirectory; readonly maxLineBytes: number },
@@ -78,23 +91,26 @@ export class ReportArchives implements ArchiveTaker {
   }
 
   /**
-   * Decides which archives may be added by their stored sums. `files` are all files of the log, oldest content first.
+   * Decides which archives may be added by their stored sums. `files` are all files of the log, oldest content first;
+   * `newest` are some of the newest events of the report.
    */
-  plan(files: readonly LogFile[]): void {
+  plan(files: readonly LogFile[], newest: readonly AuditEvent[]): void {
     const archives = this.#wholeIn(files);
-    const newestMs = this.#newestMs(archives);
+    const newestMs = newest.map(({ ts }) => eventEpochMs(ts))
+      .reduce((a, b) => b > a ? b : a, this.#newestMs(archives));
     if (newestMs !== -Infinity) this.#aggregate.cover(newestMs);
     const { untilMs } = this.#options;
-    const dayStartMs = (untilMs === Infinity ? newestMs : untilMs) - DAY_MS;
+    this.#dayStartMs = (untilMs === Infinity ? newestMs : untilMs) - DAY_MS;
     // Events after the last `budget_state` line may change the amounts of a budget, so the archives from `end` on are
     // decoded.
     const end = this.#newestStateAt(archives, files);
     const planned = new Set<string>();
-    let eventsAfter = 0;
+    let eventsAfter = newest.length;
     for (const archive of archives.toReversed()) {
       const { path, line, place } = archive;
-      const isOld = archive.maxMs < dayStartMs;
-      if (place < end && isOld && eventsAfter >= LAST_EVENTS && isSummed(line)) planned.add(path);
+      const isOlder = Date.parse(line.min_ts ?? "") < this.#dayStartMs;
+      const isEarlier = place < end && eventsAfter >= LAST_EVENTS;
+      if (isOlder && isEarlier && isSummed(line)) planned.add(path);
       if (eventsAfter < LAST_EVENTS && this.#rollupOf(archive) !== null) {
         eventsAfter += eventCount(line) ?? 0;
       }
@@ -104,8 +120,9 @@ export class ReportArchives implements ArchiveTaker {
 
   /**
    * Adds the sums of an archive to the report. Resolves with `false`, and adds nothing, if the archive must be decoded.
+   * If a part of the archive is of the last day of the range, resolves with the events of that day, to be read.
    */
-  async take(archive: KnownArchive): Promise<boolean> {
+  async take(archive: KnownArchive): Promise<Taken> {
     const { path, line } = archive;
     const { timeZone } = this.#options;
     if (!this.#planned.has(path)) return false;
@@ -122,21 +139,28 @@ export class ReportArchives implements ArchiveTaker {
     // For a report, a type or model that is not a string is missing. But a rollup stores such a value as text, so the
     // archive is decoded.
     if (calls === undefined || calls.hasOtherTypes) return false;
-    const [cells, sessions] = [await rollup.part("cells"), await rollup.part("sessions")];
-    if (cells === null || sessions === null || sessions.hasOtherTypes) return false;
-    const tables = tablesFor(this.#options.by.map(fieldNamed), { rollup, cells, sessions });
-    if (tables === null) return false;
+    const sessions = await rollup.part("sessions");
+    if (sessions === null || sessions.hasOtherTypes) return false;
+    const isOneBucket = this.#aggregate.isOneBucket(range.firstMs, range.lastMs);
+    const fields = this.#options.by.map(fieldNamed);
+    const sums = isOneBucket
+      ? totalsOf({ rollup, sessions }, range)
+      : await quartersOf({ rollup, sessions }, fields);
+    const tables = sums === null ? null : tablesFor(fields, sums.tables);
+    if (sums === null || tables === null) return false;
     this.#aggregate.addArchive({
       gate: GateTally.from(rollup.gate),
       holds: HoldTally.from(rollup.holds),
-      quarters: new Map(
-        cells.quarters.map(([quarter, ...times]) => [quarter, TimeRange.from(times)]),
-      ),
+      quarters: sums.quarters,
       tables,
       sessions: sessionsOf(sessions),
     });
     this.#onTaken(eventCount(line) ?? 0);
-    return true;
+    if (range.lastMs < this.#dayStartMs) return true;
+    return {
+      filter: eventFilter({ since: this.#dayStartMs }),
+      add: (event) => this.#aggregate.addRecent(event),
+    };
   }
 
   /**
@@ -192,25 +216,85 @@ function isSummed({ rollup_sha256, malformed, untimed }: ArchiveLine): boolean {
   return typeof rollup_sha256 === "string" && malformed === 0 && untimed === 0;
 }
 
+/** The rollup of an archive, the file with its sums. Also the part of it with the sessions. */
+interface Stored {
+  readonly rollup: ReadRollup;
+  readonly sessions: RollupSessions;
+}
+
+/** A table of a rollup: the fields and the values by which it groups events, and its cells. */
+interface CellTable {
+  readonly by: readonly string[];
+  readonly keys: readonly RollupKey[];
+  readonly cells: readonly StoredCell[];
+}
+
+/** The sums of an archive in each quarter of an hour. The first table groups the events by type and model. */
+interface QuarterSums {
+  readonly quarters: ReadonlyMap<number, TimeRange>;
+  readonly tables: readonly CellTable[];
+}
+
 /**
- * Returns the tables of a rollup that have the types of the events, and the groups by the given fields. Returns null if
- * no table has these groups.
+ * Returns the totals of an archive whose events are all in one bar of the chart, as if all were in one quarter of an
+ * hour. The totals are in the first line of the rollup, so they are read much faster than the sums of each quarter.
+ */
+function totalsOf(
+  { rollup, sessions }: Stored,
+  { firstMs, lastMs }: Pick<TimeRange, "firstMs" | "lastMs">,
+): QuarterSums {
+  const quarter = Math.floor(firstMs / QUARTER_MS);
+  const cellsOf = (states: readonly SpendState[]) =>
+    states.map((state, group): StoredCell => [quarter, group, ...state]);
+  const spendOfAll = (table: RollupTable) => table.keys.map((_, n) => spendOf(table, n).state());
+  return {
+    quarters: new Map([[quarter, TimeRange.from([firstMs, lastMs - firstMs])]]),
+    tables: [
+      ...rollup.tables.map((table) => ({ ...table, cells: cellsOf(spendOfAll(table)) })),
+      { by: SESSIONS, keys: sessions.keys, cells: cellsOf(sessions.spend) },
+    ],
+  };
+}
+
+/**
+ * Resolves with the sums of an archive in each quarter of an hour; null if they are damaged. Sums by session are read
+ * only for groups by session.
+ */
+async function quartersOf(
+  { rollup, sessions }: Stored,
+  fields: readonly string[],
+): Promise<QuarterSums | null> {
+  const cells = await rollup.part("cells");
+  if (cells === null) return null;
+  const tables: CellTable[] = rollup.tables.map(({ by, keys }, n) => ({
+    by,
+    keys,
+    cells: cells.tables[n]!,
+  }));
+  if (fields.every((field) => SESSIONS.includes(field))) {
+    const ofSessions = await rollup.part("sessionCells");
+    if (ofSessions === null || !areCells(ofSessions, sessions)) return null;
+    tables.push({ by: SESSIONS, keys: sessions.keys, cells: ofSessions });
+  }
+  return {
+    quarters: new Map(
+      cells.quarters.map(([quarter, ...times]) => [quarter, TimeRange.from(times)]),
+    ),
+    tables,
+  };
+}
+
+/**
+ * Returns the tables that have the types of the events, and the groups by the given fields. Returns null if no table
+ * has these groups.
  */
 function tablesFor(
   fields: readonly string[],
-  { rollup, cells, sessions }: {
-    readonly rollup: ReadRollup;
-    readonly cells: RollupCells;
-    readonly sessions: RollupSessions;
-  },
+  tables: readonly CellTable[],
 ): SummedTable[] | null {
-  const all = [
-    ...rollup.tables.map(({ by, keys }, n) => ({ by, keys, cells: cells.tables[n]! })),
-    { by: SESSIONS, keys: sessions.keys, cells: sessions.cells },
-  ];
-  const grouped = all.find(({ by }) => fields.every((field) => by.includes(field)));
+  const grouped = tables.find(({ by }) => fields.every((field) => by.includes(field)));
   if (grouped === undefined) return null;
-  const [calls] = all;
+  const [calls] = tables;
   const places = fields.map((field) => grouped.by.indexOf(field));
   const groups = grouped.keys.map((key) => places.map((place) => key[place]!));
   const types = calls!.keys.map(([type = null]) => type);

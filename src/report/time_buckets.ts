@@ -111,6 +111,14 @@ export class TimeBuckets<T extends BucketContent> {
   }
 
   /**
+   * Checks whether a bucket contains both instants. If so, they stay in one bucket when buckets are widened, because a
+   * wider bucket consists of whole narrower ones.
+   */
+  isOneBucket(aMs: number, bMs: number): boolean {
+    return this.#startOf(clamped(aMs)) === this.#startOf(clamped(bMs));
+  }
+
+  /**
    * Extends the range so that it includes the instant of an event. Widens the buckets if there would be too many.
    */
   cover(epochMs: number): void {

@@ -10,8 +10,8 @@
  * - cells: the costs and tokens of a group in a quarter of an hour. The hours and days of every time zone consist of
  *   whole quarters.
  *
- * The table of sessions has only costs and tokens. It is a separate part, because an archive can have hundreds of
- * sessions. Next to its tables, a rollup has the reasons of failures, the decisions of the gate, and the holds of
+ * The table of sessions has only costs and tokens. Its totals and its cells are separate parts, because an archive can
+ * have hundreds of sessions. Next to its tables, a rollup has the reasons of failures, the decisions of the gate, and the holds of
  * budgets.
  *
  * @module
@@ -87,13 +87,12 @@ export interface RollupCells {
   readonly quarters: readonly StoredQuarter[];
 }
 
-/** The table of sessions. Each key is the value of the field `session_id`. */
+/** The table of sessions without its cells. Each key is the value of the field `session_id`. */
 export interface RollupSessions extends RollupGroups {
   /** The costs and tokens of each session, in the order of the keys. */
   readonly spend: readonly SpendState[];
   /** The times of the first and the last event of each session, in the order of the keys. */
   readonly times: readonly TimeRangeState[];
-  readonly cells: readonly StoredCell[];
 }
 
 /** The parts of a rollup (the file with the sums of an archive) that are read only if a question needs them. */
@@ -104,6 +103,8 @@ export interface RollupParts {
   readonly sketches: readonly (readonly (readonly number[])[])[];
   readonly cells: RollupCells;
   readonly sessions: RollupSessions;
+  /** The cells of the table of sessions: the costs and tokens of each session in each quarter of an hour. */
+  readonly sessionCells: readonly StoredCell[];
 }
 
 /** The content of a rollup, the file with the sums of an archive. */
@@ -267,7 +268,6 @@ class SessionScan {
       ...this.groups.groups(),
       spend: this.groups.spend(),
       times: this.#times.map((range) => range.state()),
-      cells: this.groups.cells(),
     };
   }
 }
@@ -350,6 +350,7 @@ export class RollupScan {
         ),
       },
       sessions: sessions.sessions(),
+      sessionCells: sessions.groups.cells(),
     };
     const { tables, gate, holds, cells, sessions: { spend } } = content;
     // A sum of huge numbers can overflow to Infinity, which JSON cannot store. The archive then has no rollup.

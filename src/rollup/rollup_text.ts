@@ -3,8 +3,8 @@
  *
  *     {"v":1, ...}\n             the head: totals, failures, the gate and holds as JSON, and the digests of the
  *                                texts of the parts
- *     [1234,567,890,"..."]\n     the lengths of the parts in bytes, and the SHA-256 of all parts
- *     gzip of JSON, three times  the sketches, the cells and the sessions
+ *     [1234,567,89,90,"..."]\n   the lengths of the parts in bytes, and the SHA-256 of all parts
+ *     gzip of JSON, four times   the sketches, the cells, the sessions, and the cells of the sessions
  *
  * A reader that needs only totals reads only the head. The head does not depend on how well gzip compresses, so it can
  * be computed again from the archive and compared.
@@ -12,7 +12,13 @@
  * @module
  */
 import { sha256 } from "../line/digest.ts";
-import type { RollupContent, RollupParts, RollupTable, StoredCell } from "./rollup.ts";
+import type {
+  RollupContent,
+  RollupGroups,
+  RollupParts,
+  RollupTable,
+  StoredCell,
+} from "./rollup.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -29,6 +35,7 @@ export const PART_NAMES = [
   "sketches",
   "cells",
   "sessions",
+  "sessionCells",
 ] as const satisfies (keyof RollupParts)[];
 /** The name of a part of a rollup. */
 export type PartName = typeof PART_NAMES[number];
@@ -60,10 +67,10 @@ const LINE_BREAK = encoder.encode("\n");
 
 /** Resolves with the bytes of a rollup; null if the rollup would be longer than its maximum length. */
 export async function rollupBytes(
-  { sketches, cells, sessions, ...content }: RollupContent,
+  { sketches, cells, sessions, sessionCells, ...content }: RollupContent,
   { content_sha256, fields }: Pick<RollupHead, "content_sha256" | "fields">,
 ): Promise<RollupBytes | null> {
-  const parts = { sketches, cells, sessions };
+  const parts = { sketches, cells, sessions, sessionCells };
   const texts = PART_NAMES.map((name) => encoded(parts[name]));
   if (texts.some(({ byteLength }) => byteLength > PART_BYTES_MAX)) return null;
   const digests = PART_NAMES.map((name, n) => [name, sha256(texts[n]!)]);
@@ -167,13 +174,19 @@ const IS_PART: {
   cells: ({ tables: cells, quarters }, tables) =>
     areRows(quarters) && Array.isArray(cells) && cells.length === tables.length &&
     cells.every((rows, n) => areCells(rows, tables[n]!)),
-  sessions: ({ keys, spend, times, cells }) =>
+  sessions: ({ keys, spend, times }) =>
     [keys, spend, times].every(areRows) && spend.length === keys.length &&
-    times.length === keys.length && areCells(cells, { keys }),
+    times.length === keys.length,
+  // Whether the cells belong to the sessions can be checked only with both parts, see areCells().
+  sessionCells: areRows,
 };
 
-function areCells(rows: readonly StoredCell[], { keys }: Pick<RollupTable, "keys">): boolean {
-  return areRows(rows) && rows.every(([, group]) => keys[group] !== undefined);
+/** Checks whether each cell of a table belongs to one of its groups. */
+export function areCells(
+  cells: readonly StoredCell[],
+  { keys }: Pick<RollupGroups, "keys">,
+): boolean {
+  return areRows(cells) && cells.every(([, group]) => keys[group] !== undefined);
 }
 
 /**
@@ -199,7 +212,7 @@ function partsIn(rest: Bytes): Parts | null {
   let at = rest.indexOf(LINE_BREAK[0]!) + 1;
   const line = new TextDecoder().decode(rest.subarray(0, Math.max(0, at - 1)));
   const [, lengths, compressed_sha256 = ""] =
-    /^\[((?:\d{1,9},){3})"([0-9a-f]{64})"\]$/.exec(line) ?? [];
+    /^\[((?:\d{1,9},){4})"([0-9a-f]{64})"\]$/.exec(line) ?? [];
   if (lengths === undefined) return null;
   const bytes = lengths.split(",", PART_NAMES.length)
     .map((length) => rest.subarray(at, at += Number(length)));

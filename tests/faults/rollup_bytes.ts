@@ -6,7 +6,7 @@
  */
 import { gzipSync } from "node:zlib";
 import { sha256 } from "../../src/line/digest.ts";
-import type { RollupBytes } from "../../src/rollup/rollup_text.ts";
+import { PART_NAMES, type RollupBytes } from "../../src/rollup/rollup_text.ts";
 import { SegmentScan } from "../../src/segments/segment_summary.ts";
 import { joined } from "../bytes.ts";
 
@@ -35,15 +35,16 @@ export function rollupOf(
   scan.add(events.slice());
   scan.finish();
   if (scan.rollup === null) return null;
-  const { sketches, cells, sessions, ...content } = scan.rollup;
-  const texts = [sketches, cells, sessions].map((part) => encoder.encode(JSON.stringify(part)));
-  const [sketchesDigest, cellsDigest, sessionsDigest] = texts.map(sha256);
+  const { sketches, cells, sessions, sessionCells, ...content } = scan.rollup;
+  const named = { sketches, cells, sessions, sessionCells };
+  const texts = PART_NAMES.map((name) => encoder.encode(JSON.stringify(named[name])));
+  const digests = PART_NAMES.map((name, n) => [name, sha256(texts[n]!)]);
   const head = {
     v: 1,
     content_sha256: sha256(raw),
     fields: [],
     ...content,
-    parts_sha256: { sketches: sketchesDigest, cells: cellsDigest, sessions: sessionsDigest },
+    parts_sha256: Object.fromEntries(digests),
   };
   const headText = encoder.encode(JSON.stringify(head));
   const parts = texts.map((text) => new Uint8Array(gzipSync(text)));

@@ -9,12 +9,16 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { type AuditLog, openLogOn } from "../../src/audit_log.ts";
 import { type AuditReader, openReaderOn } from "../../src/audit_reader.ts";
 import { gateMetrics } from "../../src/metrics/gate.ts";
+import { DamageReport } from "../../src/read/damage.ts";
+import { eventFilter } from "../../src/read/filter.ts";
 import { followLog } from "../../src/read/follow.ts";
 import { sumsSourceOf } from "../../src/read/sum_up.ts";
+import { type ArchiveTaker, readExceptTaken } from "../../src/read/whole_archives.ts";
 import { ReportAggregate } from "../../src/report/aggregate.ts";
 import { ReportArchives } from "../../src/report/archive_sums.ts";
 import { type ReportOptions, resolveReportOptions } from "../../src/report/options.ts";
 import { budgetsBefore, reportOn } from "../../src/report/render_report.ts";
+import { PART_NAMES, type PartName } from "../../src/rollup/rollup_text.ts";
 import { CountingFileSystem } from "../counting_file_system.ts";
 import { sampledTest } from "../extent.ts";
 import { SimulatedDisk } from "../faults/simulated_disk.ts";
@@ -160,20 +164,21 @@ async function sixDays(
 }
 
 const FIRST_MS = Date.UTC(2026, 1, 2);
+const LINE_BREAK = 0x0a;
 /**
  * For a report with these options on the log of `sixDays()`: the archives that the report must decode, numbered 0 to 5.
  * For all other archives in its range, the report uses the rollups.
  */
 const DECODED: [options: ReportOptions, archives: number[]][] = [
-  // The report decodes the archives with events of the last day. The newest event of archive 4 is exactly a day older
-  // than that of archive 5.
-  [{}, [4, 5]],
-  [{ by: "session" }, [4, 5]],
+  // The report decodes the archives with events of the last day. The only event of the active file is more than a day
+  // newer than all events of archive 4.
+  [{}, [5]],
+  [{ by: "session" }, [5]],
   [{ by: "status" }, [0, 1, 2, 3, 4, 5]],
-  [{ timeZone: "Asia/Kathmandu" }, [4, 5]],
+  [{ timeZone: "Asia/Kathmandu" }, [5]],
   [{ timeZone: "+05:37" }, [0, 1, 2, 3, 4, 5]],
-  [{ since: FIRST_MS + DAY_MS }, [4, 5]],
-  [{ since: FIRST_MS + DAY_MS + 1 }, [1, 4, 5]],
+  [{ since: FIRST_MS + DAY_MS }, [5]],
+  [{ since: FIRST_MS + DAY_MS + 1 }, [1, 5]],
   [{ until: FIRST_MS + 3 * DAY_MS }, [2]],
   [{ until: FIRST_MS + 3 * DAY_MS + HOUR_MS }, [2, 3]],
   [{ until: FIRST_MS + 365 * DAY_MS }, [5]],
@@ -189,6 +194,138 @@ for (const [options, archives] of DECODED) {
     const found = await reportOn(reader, options);
     assertEquals(new Set(counts.archivesOpened), new Set(archives.map((n) => names[n]!)));
     assertSamePage(found, await reportOn(withoutSums(reader), options));
+  });
+}
+
+/** Files after the archives of `sixDays()`: the events of the active file, and the archives that a report decodes. */
+const ACTIVE_FILES: [name: string, events: readonly string[], archives: number[]][] = [
+  ["has 50 events of the day after the next", eventsAt(50, 8 * DAY_MS), []],
+  ["has 49 events of the day after the next", eventsAt(49, 8 * DAY_MS), [5]],
+  [
+    "has 49 events of the day after the next and one without a time",
+    [...eventsAt(49, 8 * DAY_MS), '{"event":"nav"}\n'],
+    [],
+  ],
+  ["has 50 older events", eventsAt(50, 0), [4, 5]],
+  ["has 50 events of the same time", eventsAt(50, 6 * DAY_MS), [5]],
+  [
+    "ends with an unfinished line of a much later time",
+    [...eventsAt(50, 6 * DAY_MS), ...eventsAt(1, 90 * DAY_MS).map((line) => line.trim())],
+    [],
+  ],
+  [
+    "ends with a torn line",
+    [...eventsAt(50, 6 * DAY_MS), ...eventsAt(1, 90 * DAY_MS).map((line) => line.slice(0, -3))],
+    [5],
+  ],
+  ["is missing", [], [4, 5]],
+];
+
+function eventsAt(count: number, afterMs: number): string[] {
+  return Array.from({ length: count }, (_, n) => {
+    const ts = new Date(FIRST_MS + afterMs + n).toISOString();
+    return `${JSON.stringify({ ts, event: "nav", cost: n + 1 / 7 })}\n`;
+  });
+}
+
+for (const [name, events, archives] of ACTIVE_FILES) {
+  Deno.test(`A report decodes only the archives ${archives.join(", ") || "-"} if the active file ${name}`, async () => {
+    const disk = await sixDays();
+    disk.process().remove(PATH);
+    if (events.length > 0) disk.writeFile(PATH, events.join(""));
+    const names = stampsOn(disk).map((stamp) => basename(files.archive(stamp)));
+    const counts = new CountingFileSystem(disk.process());
+    const platform = { fileSystem: counts, clock: new SimulatedClock() };
+    await using reader = await openReaderOn(platform, { path: PATH, logger: silent });
+    const found = await reportOn(reader);
+    assertEquals(new Set(counts.archivesOpened), new Set(archives.map((n) => names[n]!)));
+    assertSamePage(found, await reportOn(withoutSums(reader)));
+  });
+}
+
+Deno.test("A report that follows the log does not count an event whose line is unfinished as the newest", async () => {
+  const disk = await sixDays();
+  const [unfinished] = eventsAt(1, 90 * DAY_MS);
+  disk.writeFile(PATH, eventsAt(50, 6 * DAY_MS).join("") + unfinished!.trim());
+  const counts = new CountingFileSystem(disk.process());
+  const platform = { fileSystem: counts, clock: new SimulatedClock() };
+  await using reader = await openReaderOn(platform, { path: PATH, logger: silent });
+  const options = resolveReportOptions({});
+  const [live, plain] = [new ReportAggregate(options), new ReportAggregate(options)];
+  for await (const event of reader.query({ until: FIRST_MS + 60 * DAY_MS })) plain.add(event);
+  counts.forget();
+  const taker = new ReportArchives(sumsSourceOf(reader)!, { options, aggregate: live });
+  const following = followLog(sumsSourceOf(reader)!, { last: Infinity }, taker);
+  let read = 0;
+  for await (const event of following) {
+    live.add(event);
+    if (++read === 50) break;
+  }
+  assertEquals(counts.archivesOpened, [basename(files.archive(stampsOn(disk)[5]!))]);
+  assertEquals(live.data(), plain.data());
+});
+
+Deno.test("A report reads only the events of the last day of an archive that began earlier", async () => {
+  const disk = await sixDays();
+  disk.writeFile(PATH, eventsAt(50, 6 * DAY_MS + 12 * HOUR_MS).join(""));
+  const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
+  await using reader = await openReaderOn(platform, { path: PATH, logger: silent });
+  const options = resolveReportOptions({});
+  const aggregate = new ReportAggregate(options);
+  const log = sumsSourceOf(reader)!;
+  const archives = new ReportArchives(log, { options, aggregate });
+  const needed: string[] = [];
+  const taker: ArchiveTaker = {
+    plan: (files, newest) => archives.plan(files, newest),
+    async take(archive) {
+      const taken = await archives.take(archive);
+      if (typeof taken === "boolean") return taken;
+      return { ...taken, add: ({ ts }) => needed.push(ts as string) };
+    },
+  };
+  let added = 0;
+  const reading = {
+    filter: eventFilter({}),
+    order: "asc",
+    damage: new DamageReport(silent),
+  } as const;
+  await readExceptTaken(log, reading, { taker, add: () => added++ });
+  assertEquals([added, needed.length], [50, 29]);
+  assertEquals(needed[0], new Date(FIRST_MS + 5 * DAY_MS + 12.4 * HOUR_MS).toISOString());
+});
+
+for (const by of ["model", "session"]) {
+  Deno.test(`A report by ${by} needs only the totals of an archive whose events are all in one bar`, async () => {
+    const disk = new SimulatedDisk();
+    let nowMs = FIRST_MS;
+    const writer = { fileSystem: disk.process(), clock: new SimulatedClock() };
+    const log = await openLogOn(writer, { path: PATH, logger: silent, now: () => nowMs });
+    for (let archive = 0; archive < 20; archive++, nowMs += 20 * DAY_MS) {
+      for (let n = 0; n < 60; n++, nowMs += 60_000) {
+        const model = n % 7 === 0 ? "large" : "small";
+        await log.log("nav", { cost: n / 7, model, input_t: n, session_id: `s${n % 3}` });
+      }
+      await log.rotate();
+    }
+    await log.close();
+    const stamps = stampsOn(disk);
+    for (const stamp of stamps) {
+      const bytes = disk.readFile(files.rollup(stamp)).slice();
+      const end = bytes.indexOf(LINE_BREAK) + 1;
+      const parts = bytes.indexOf(LINE_BREAK, end) + 1;
+      const lengths = JSON.parse(new TextDecoder().decode(bytes.subarray(end, parts)));
+      const of = (name: PartName) => PART_NAMES.indexOf(name);
+      const startOf = (part: number) =>
+        lengths.slice(0, part).reduce((sum: number, length: number) => sum + length, parts);
+      for (const part of [of("cells"), of("sessionCells")]) bytes[startOf(part)]! ^= 0xff;
+      disk.writeFile(files.rollup(stamp), bytes);
+    }
+    const counts = new CountingFileSystem(disk.process());
+    const platform = { fileSystem: counts, clock: new SimulatedClock() };
+    await using reader = await openReaderOn(platform, { path: PATH, logger: silent });
+    const report = await reportOn(reader, { by });
+    assertEquals(counts.archivesOpened, [basename(files.archive(stamps.at(-1)!))]);
+    assertSamePage(report, await reportOn(withoutSums(reader), { by }));
   });
 }
 

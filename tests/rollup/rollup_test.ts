@@ -83,7 +83,7 @@ Deno.test("RollupScan accepts values that are nested too deep for JSON.stringify
 Deno.test("RollupScan returns null for more than 10,000 sums per group and quarter of an hour, or if a sum overflows", () => {
   const sessions = (count: number) =>
     Array.from({ length: count }, (_, n) => ({ event: "nav", session_id: `${n}` }));
-  assertEquals(contentOf(sessions(9_999))!.sessions.cells.length, 9_999);
+  assertEquals(contentOf(sessions(9_999))!.sessionCells.length, 9_999);
   assertEquals(contentOf(sessions(10_001)), null);
   const huge = { event: "nav", cost: Number.MAX_VALUE };
   assertEquals(contentOf([huge])?.tables.length, 1);
@@ -107,8 +107,10 @@ Deno.test("parseHead() and parsePart() return the content from which rollupBytes
   assertEquals(await parsePart("sketches", rest, head), content.sketches);
   assertEquals(await parsePart("cells", rest, head), content.cells);
   assertEquals(await parsePart("sessions", rest, head), content.sessions);
+  assertEquals(await parsePart("sessionCells", rest, head), content.sessionCells);
   for (let length = 0; length < rest.length; length++) {
-    assertEquals(await parsePart("sessions", rest.slice(0, length), head), null, `${length} bytes`);
+    const cut = await parsePart("sessionCells", rest.slice(0, length), head);
+    assertEquals(cut, null, `${length} bytes`);
   }
 });
 
