@@ -10,6 +10,8 @@ import { type AccuracyMetrics, accuracyOf } from "../metrics/accuracy.ts";
 import { type GateMetrics, gateMetricsOf } from "../metrics/gate.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
 import { finite } from "../cost/spend.ts";
+import { isFailure } from "../rollup/call_tally.ts";
+import { type FailureReason, FailureReasons } from "../rollup/failure_reasons.ts";
 import { GateTally } from "../rollup/gate_tally.ts";
 import type { HoldTally } from "../rollup/hold_tally.ts";
 import type { StoredCell } from "../rollup/rollup.ts";
@@ -99,6 +101,8 @@ export interface ReportData {
   /** The names in the option `by` that no event has as a field, because they may be mistyped. */
   readonly missingFields: readonly string[];
   readonly types: Named<TypeFigures>;
+  /** The failures by reason, the most frequent first. */
+  readonly failures: readonly FailureReason[];
   readonly sessions: readonly SessionFigures[];
   /** The figures of the budgets at the end of the range. */
   readonly budgets: readonly BudgetFigures[];
@@ -123,6 +127,8 @@ export interface SummedTable {
 export interface ArchiveSums {
   readonly gate: GateTally;
   readonly holds: HoldTally;
+  /** The failures by reason, in the order of their first events. */
+  readonly failures: readonly FailureReason[];
   /**
    * The times of the events in each quarter of an hour, by the number of the quarter. If all events are in one bucket,
    * they may be those of one quarter.
@@ -205,6 +211,7 @@ export class ReportAggregate {
   readonly #sessions = new SessionTally();
   readonly #budgets = new BudgetTally();
   readonly #gate = new GateTally();
+  readonly #failures = new FailureReasons();
   readonly #lastEvents: AuditEvent[] = [];
   #events = 0;
   /** Number of events in the range that were added one by one, and not as the sums of an archive. */
@@ -241,6 +248,7 @@ export class ReportAggregate {
     this.#lastEvents[this.#readEvents++ % LAST_EVENTS] = event;
     const type = this.#types.of(event.event);
     type.events++;
+    if (isFailure(event)) this.#failures.add(event, epochMs);
     const group = this.#countGroup(event);
     let usd = 0;
     if (Number.isNaN(epochMs)) {
@@ -288,8 +296,9 @@ export class ReportAggregate {
    * time, and must not be among its last events. Those of the last day of the range must also be passed to
    * {@linkcode addRecent}. A bucket must be at least as wide as a quarter of an hour.
    */
-  addArchive({ gate, holds, quarters, tables, sessions }: ArchiveSums): void {
+  addArchive({ gate, holds, failures, quarters, tables, sessions }: ArchiveSums): void {
     this.#gate.addAll(gate);
+    this.#failures.addAll(failures);
     this.#budgets.addArchive(holds);
     for (const { firstMs, lastMs } of quarters.values()) {
       this.cover(firstMs);
@@ -366,6 +375,7 @@ export class ReportAggregate {
       groups: { named: groups, others },
       missingFields: this.#events > 0 ? this.#namer.missing : [],
       types: this.#typeFigures(),
+      failures: this.#failures.list(),
       // If the end of the range is unknown, the figures of the budgets are those at the start of the range.
       budgets: this.#budgets.figures(this.#recent.endMs ?? this.#range.sinceMs),
       sessions: this.#sessions.dearest(TOP_SESSIONS),

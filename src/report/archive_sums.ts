@@ -6,7 +6,8 @@
  * - some of the last events, which are listed;
  * - events after the newest state of the budgets, because each of them may change the amounts of a budget;
  * - only a part of its events, because the time range of the report cuts the archive;
- * - lines that are not events, or events without a time.
+ * - lines that are not events, or events without a time;
+ * - failures with too many different reasons for a rollup.
  *
  * The costs of the last day of the range are summed by minute. If only a part of an archive is of that day, its sums
  * are used, and only the events of that day are read.
@@ -133,7 +134,7 @@ export class ReportArchives implements ArchiveTaker {
     // quarters cannot answer for such an hour, so the archive is decoded.
     if (!hasWholeQuarters(timeZone, range)) return false;
     const rollup = this.#rollupOf(archive);
-    if (rollup === null) return false;
+    if (rollup === null || rollup.failures === null) return false;
     // The first table of every rollup groups the events by type and model.
     const [calls] = rollup.tables;
     // For a report, a type or model that is not a string is missing. But a rollup stores such a value as text, so the
@@ -151,6 +152,7 @@ export class ReportArchives implements ArchiveTaker {
     this.#aggregate.addArchive({
       gate: GateTally.from(rollup.gate),
       holds: HoldTally.from(rollup.holds),
+      failures: rollup.failures,
       quarters: sums.quarters,
       tables,
       sessions: sessionsOf(sessions),

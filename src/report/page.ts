@@ -90,6 +90,7 @@ ${charted("spend", "Spend over time", sections)}
 ${charted("accuracy", "Accuracy over time", sections)}
 ${charted("types", "Events by type", sections)}
 ${charted("tokens", `Tokens by ${shownFields(by)}`, sections)}
+${listed("failures", "Failures by reason", sections)}
 ${listed("budgets", "Budgets", sections)}
 ${listed("sessions", "Top 10 sessions by cost", sections)}
 ${listed("events", "Last 50 events", sections)}
@@ -117,7 +118,7 @@ function charted(
 }
 
 function listed(
-  name: "budgets" | "sessions" | "events" | "damage",
+  name: "failures" | "budgets" | "sessions" | "events" | "damage",
   title: string,
   sections: Sections,
 ): Markup {

@@ -19,6 +19,8 @@ import { wilsonInterval } from "../stats/intervals.ts";
 
 /** Maximum number of unreadable regions that are listed. Further regions are counted, but not listed. */
 const DAMAGE_MAX = 5_000;
+/** Maximum number of reasons of failures that are listed. Further reasons are counted, but not listed. */
+const REASONS_MAX = 50;
 /** Maximum number of characters in the column "other fields" of the table of events. Longer text is cut. */
 const FIELDS_LENGTH_MAX = 1_000;
 
@@ -82,6 +84,37 @@ export function tokensTable({ data: { groups }, options: { by } }: ReportContent
       amount(usd),
     ]),
   );
+}
+
+/** Renders a table of the most frequent reasons of failures, each with its first failure as an example. */
+export function failuresTable(
+  { data: { failures }, options: { timeZone } }: ReportContent,
+): Markup {
+  if (failures.length === 0) {
+    return none("No failures: no event has the status error or the type validation_fail.");
+  }
+  const total = failures.reduce((sum, { count }) => sum + count, 0);
+  const shown = (ms: number | null) => ms === null ? "–" : timeElement(ms, timeZone, "second");
+  const rows = failures.slice(0, REASONS_MAX).map(({ reason, count, firstMs, lastMs, example }) => [
+    textElement(reason),
+    shownCount(count),
+    `${(100 * count / total).toFixed(1)} %`,
+    shown(firstMs),
+    shown(lastMs),
+    example.text === reason ? "–" : textElement(example.text),
+    example.event === null ? "–" : textElement(example.event),
+    example.session_id === null ? "–" : textElement(example.session_id),
+  ]);
+  const rest = failures.length - REASONS_MAX;
+  const more = rest <= 0
+    ? NOTHING
+    : markup`<p class="none">… and ${shownCount(rest)} more reasons.</p>`;
+  const columns = [
+    text("reason"),
+    ...["failures", "share", "first", "last"].map(number),
+    ...["first failure", "type", "session"].map(text),
+  ];
+  return markup`${table(columns, rows)}${more}`;
 }
 
 function namedRows<T extends { readonly name: string | null }>(

@@ -5,6 +5,7 @@
  * @module
  */
 import { type AuditEvent, fieldText } from "../event.ts";
+import { TimeRange } from "./time_range.ts";
 
 /** The failures with the same reason, apart from numbers and IDs. */
 export interface FailureReason {
@@ -12,6 +13,10 @@ export interface FailureReason {
   readonly reason: string;
   /** Number of failures. */
   readonly count: number;
+  /** The time of the earliest of these failures in epoch milliseconds; null if none has a readable time. */
+  readonly firstMs: number | null;
+  /** The time of the latest of these failures in epoch milliseconds; null if none has a readable time. */
+  readonly lastMs: number | null;
   /**
    * The first failure with this reason. `text` is the reason of that failure with numbers and IDs, cut after 500
    * characters.
@@ -40,19 +45,27 @@ const REASONS_MAX = 1_000;
 /** Maximum length of the text of a reason in UTF-16 code units. Longer texts are cut. */
 const TEXT_LENGTH_MAX = 500;
 
+interface Group {
+  count: number;
+  readonly times: TimeRange;
+  readonly example: FailureExample;
+}
+
 /** Counts failures by reason. */
 export class FailureReasons {
-  readonly #groups = new Map<string, { count: number; readonly example: FailureExample }>();
+  readonly #groups = new Map<string, Group>();
 
   /** The reason of the last failure, with and without its numbers. Many failures in a row have the same reason. */
   #last = { text: "", reason: "" };
 
-  /** Counts a failure. */
-  add(event: AuditEvent): void {
+  /** Counts a failure, at a time in epoch milliseconds; NaN if the event has no readable time. */
+  add(event: AuditEvent, epochMs: number): void {
     const text = reasonOf(event);
     const reason = text === this.#last.text ? this.#last.reason : withoutNumbers(text);
     this.#last = { text, reason };
-    this.#count({ reason, count: 1, example: exampleOf(event, text) });
+    const group = this.#group(reason, () => exampleOf(event, text));
+    group.count++;
+    group.times.add(epochMs);
   }
 
   /**
@@ -65,7 +78,13 @@ export class FailureReasons {
 
   /** Returns the groups in the order of their first failures. */
   inOrder(): FailureReason[] {
-    return Array.from(this.#groups, ([reason, { count, example }]) => ({ reason, count, example }));
+    return Array.from(this.#groups, ([reason, { count, times: { firstMs, lastMs }, example }]) => ({
+      reason,
+      count,
+      firstMs: firstMs === Infinity ? null : firstMs,
+      lastMs: lastMs === -Infinity ? null : lastMs,
+      example,
+    }));
   }
 
   /**
@@ -73,19 +92,23 @@ export class FailureReasons {
    * the groups are in the order of their first failures, the result is the same as if each failure were added.
    */
   addAll(groups: readonly FailureReason[]): void {
-    for (const group of groups) this.#count(group);
+    for (const { reason, count, firstMs, lastMs, example } of groups) {
+      const group = this.#group(reason, () => example);
+      group.count += count;
+      for (const ms of [firstMs, lastMs]) group.times.add(ms ?? NaN);
+    }
   }
 
-  /**
-   * Adds failures to the group of their reason. If there are already too many groups, adds them to the group of all
-   * other reasons.
-   */
-  #count({ reason, count, example }: FailureReason): void {
+  /** Returns the group of a reason; the group of all other reasons if there are already too many groups. */
+  #group(reason: string, exampleOf: () => FailureExample): Group {
     const isKnown = this.#groups.has(reason) || this.#groups.size < REASONS_MAX;
     const name = isKnown ? reason : OTHER_REASONS;
-    const group = this.#groups.get(name);
-    if (group !== undefined) group.count += count;
-    else this.#groups.set(name, { count, example });
+    let group = this.#groups.get(name);
+    if (group === undefined) {
+      group = { count: 0, times: new TimeRange(), example: exampleOf() };
+      this.#groups.set(name, group);
+    }
+    return group;
   }
 
   /** Returns the groups, the largest first. Groups of the same size are sorted by reason. */

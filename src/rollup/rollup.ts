@@ -320,7 +320,7 @@ export class RollupScan {
       cellCount += table.groups.cellCount;
       keysLength += table.groups.keysLength;
     }
-    if (isFailure(event)) this.#failures.add(event);
+    if (isFailure(event)) this.#failures.add(event, epochMs);
     this.#gate.add(event);
     this.#holds.add(event);
     if (isBudgetState(event)) this.#budgetStates++;

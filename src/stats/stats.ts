@@ -14,6 +14,7 @@ import {
 import { CALL_SUMS } from "../read/sum_up.ts";
 import { CallTally, isFailure } from "../rollup/call_tally.ts";
 import { type FailureReason, FailureReasons } from "../rollup/failure_reasons.ts";
+import { eventEpochMs } from "../time.ts";
 import { type CallFigures, figuresOf } from "./call_figures.ts";
 import { compareKeys, type GroupKey, Groups, isTimeKey } from "./group_key.ts";
 import {
@@ -158,7 +159,7 @@ export class StatsTally implements GroupSink<CallTally> {
       tally.calls.add(event);
       if (isOutcome) tally.outcomes++;
     }
-    if (isFailure(event)) this.#failures.add(event);
+    if (isFailure(event)) this.#failures.add(event, eventEpochMs(event.ts));
   }
 
   /** Adds the sums of the events of a group. */

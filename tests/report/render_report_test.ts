@@ -174,3 +174,56 @@ Deno.test("renderReport() names the fields in the option by that no event has", 
   assertStringIncludes(await reportBy(["a<b", "model"]), `${note} <bdi>a&lt;b</bdi>`);
   assert(!(await renderReport(ReadableStream.from([]), { by: "modle" })).includes(note));
 });
+
+Deno.test("renderReport() lists the reasons of failures with their number, share, times and an example", async () => {
+  const failures = ["timeout after 3 s", "no <file>", "timeout after 5 s", "timeout after 9 s"];
+  const calls = failures.map((error, n): AuditEvent => ({
+    ts: new Date(START + n * 60_000).toISOString(),
+    event: "tool_call",
+    session_id: "s1",
+    status: "error",
+    error,
+  }));
+  const page = await renderReport(ReadableStream.from([...events(3), ...calls]));
+  assertEquals(rowsOf(page, "failures"), [
+    [
+      "timeout after &lt;n&gt; s",
+      "3",
+      "75.0 %",
+      "2026-02-13 14:00:00",
+      "2026-02-13 14:03:00",
+      "timeout after 3 s",
+      "tool_call",
+      "s1",
+    ],
+    [
+      "no &lt;file&gt;",
+      "1",
+      "25.0 %",
+      "2026-02-13 14:01:00",
+      "2026-02-13 14:01:00",
+      "–",
+      "tool_call",
+      "s1",
+    ],
+  ]);
+  const many = Array.from({ length: 60 }, (_, n): AuditEvent => ({
+    event: "validation_fail",
+    reason: "x".repeat(n + 1),
+  }));
+  const cut = await renderReport(ReadableStream.from(many));
+  assertEquals(rowsOf(cut, "failures").length, 50);
+  assertStringIncludes(cut, "… and 10 more reasons.");
+  assertStringIncludes(await renderReport(ReadableStream.from(events(1))), "No failures:");
+});
+
+/** Returns the texts of the cells in each row of a table of the page. */
+function rowsOf(page: string, id: string): string[][] {
+  const [, section = ""] = page.split(`id="${id}"`);
+  const [, body = ""] = /<tbody>(.*?)<\/tbody>/s.exec(section) ?? [];
+  return [...body.matchAll(/<tr>(.*?)<\/tr>/gs)].map(([, row]) =>
+    [...row!.matchAll(/<t[hd][^>]*>(.*?)<\/t[hd]>/gs)].map(([, cell]) =>
+      cell!.replace(/<[^>]+>/g, "")
+    )
+  );
+}

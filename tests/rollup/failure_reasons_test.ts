@@ -51,11 +51,11 @@ for (const [fields, reason] of EVENTS) {
 Deno.test("FailureReasons lists the most frequent reason first, and for each reason its first failure as an example", () => {
   const reasons = new FailureReasons();
   const add = (ts: string, error: string) =>
-    reasons.add({ ts, event: "tool_call", session_id: "s1", error });
+    reasons.add({ ts, event: "tool_call", session_id: "s1", error }, Date.parse(ts));
   add("2026-02-13T14:00:00.000Z", "timeout after 3 s");
   add("2026-02-13T14:01:00.000Z", "no file");
   add("2026-02-13T14:02:00.000Z", "timeout after 5 s");
-  reasons.add({ ts: 7 as never, error: "a" });
+  reasons.add({ ts: 7 as never, error: "a" }, NaN);
   const example = (ts: string, text: string) => ({
     text,
     ts,
@@ -66,17 +66,31 @@ Deno.test("FailureReasons lists the most frequent reason first, and for each rea
     {
       reason: "timeout after <n> s",
       count: 2,
+      firstMs: Date.UTC(2026, 1, 13, 14, 0),
+      lastMs: Date.UTC(2026, 1, 13, 14, 2),
       example: example("2026-02-13T14:00:00.000Z", "timeout after 3 s"),
     },
-    { reason: "a", count: 1, example: { text: "a", ts: null, event: null, session_id: null } },
-    { reason: "no file", count: 1, example: example("2026-02-13T14:01:00.000Z", "no file") },
+    {
+      reason: "a",
+      count: 1,
+      firstMs: null,
+      lastMs: null,
+      example: { text: "a", ts: null, event: null, session_id: null },
+    },
+    {
+      reason: "no file",
+      count: 1,
+      firstMs: Date.UTC(2026, 1, 13, 14, 1),
+      lastMs: Date.UTC(2026, 1, 13, 14, 1),
+      example: example("2026-02-13T14:01:00.000Z", "no file"),
+    },
   ]);
 });
 
 Deno.test("FailureReasons combines all reasons after the first 1,000 into one", () => {
   const reasons = new FailureReasons();
   const letters = (n: number) => n.toString(26).replaceAll(/\d/g, (digit) => "QRSTUVWXYZ"[+digit]!);
-  for (let n = 0; n < 1_500; n++) reasons.add({ error: letters(n) });
+  for (let n = 0; n < 1_500; n++) reasons.add({ error: letters(n) }, NaN);
   const list = reasons.list();
   assertEquals([list.length, list[0]?.reason, list[0]?.count], [1_001, OTHER_REASONS, 500]);
 });
@@ -91,9 +105,11 @@ Deno.test("FailureReasons.addAll() yields the same list as adding each failure, 
     const [whole, merged] = [new FailureReasons(), new FailureReasons()];
     for (const part of parts) {
       const one = new FailureReasons();
-      for (const error of part) {
-        whole.add({ error });
-        one.add({ error });
+      for (const [n, error] of part.entries()) {
+        // Some failures have no time, and the times are not in order.
+        const ms = n % 3 === 0 ? NaN : 1_000 * (n % 7);
+        whole.add({ error }, ms);
+        one.add({ error }, ms);
       }
       assertEquals(one.isCut, part.length > 1_000);
       merged.addAll(one.inOrder());
