@@ -105,12 +105,12 @@
  * results, with 95 % intervals. `scout spend`, `stats` and `diff` show the same figures.
  *
  * Beside each archive lies a file with its sums, so most questions about months read no archive. The sums are grouped
- * by type and model, by session, and by each field in {@linkcode AuditLogOptions.rollupFields}; the costs also by hour
- * and day. For other questions, the archives are decoded. If a time range contains only a part of an archive, that
- * archive is decoded too. The exception is a sum of costs whose time range begins and ends at full quarters of an hour.
- * Reports and {@linkcode AuditReader.gateMetrics} use the sums too, and decode only the newest archives. The answers
- * are the same; `verify()` compares the sums with the archives. The files can be deleted; the next `open()` of a writer
- * computes them again.
+ * by type and model, by agent, by session, and by each field in {@linkcode AuditLogOptions.rollupFields}; the costs
+ * also by hour and day. For other questions, the archives are decoded. If a time range contains only a part of an
+ * archive, that archive is decoded too. The exception is a sum of costs whose time range begins and ends at full
+ * quarters of an hour. Reports and {@linkcode AuditReader.gateMetrics} use the sums too, and decode only the newest
+ * archives. The answers are the same; `verify()` compares the sums with the archives. The files can be deleted; the
+ * next `open()` of a writer computes them again.
  *
  * @example Compare the models of a run
  * ```ts

@@ -262,10 +262,10 @@ export interface AuditLogOptions {
    */
   retention?: RetentionPolicy;
   /**
-   * At most eight names of fields, such as `["agent"]`, by which the sums of archives group the calls. Every archive
-   * has sums by type, model and session, from which {@linkcode stats} and {@linkcode spend} answer without decoding the
-   * archive. To group by any other field, {@linkcode stats} and {@linkcode spend} must decode the archive, which takes
-   * longer. The option has no effect on archives that exist already.
+   * At most eight names of fields, such as `["team"]`, by which the sums of archives group the calls. Every archive
+   * has sums by type, model, agent and session, from which {@linkcode stats} and {@linkcode spend} answer without
+   * decoding the archive. To group by any other field, {@linkcode stats} and {@linkcode spend} must decode the archive,
+   * which takes longer. The option has no effect on archives that exist already.
    *
    * @default {[]}
    */

@@ -10,12 +10,13 @@ import { CallTally } from "../rollup/call_tally.ts";
 import type { FailureReason } from "../rollup/failure_reasons.ts";
 import { QuantileSketch } from "../rollup/quantile_sketch.ts";
 import {
+  type PlacedTable,
   type RollupGroups,
   type RollupKey,
-  type RollupTable,
   SESSIONS,
   spendOf,
   type StoredCell,
+  tableBy,
 } from "../rollup/rollup.ts";
 import { type SpendState, SpendTally } from "../rollup/spend_tally.ts";
 import { areCells } from "../rollup/rollup_text.ts";
@@ -59,7 +60,7 @@ export interface SumsKind<T> {
   /** Whether the reasons of failures are needed. */
   readonly needsFailures: boolean;
   /** Resolves with the totals of the groups of events in a table of a rollup; null if the rollup does not have them. */
-  totals(rollup: ReadRollup, table: RollupTable): Promise<readonly T[] | null>;
+  totals(rollup: ReadRollup, table: PlacedTable): Promise<readonly T[] | null>;
   /**
    * Returns the sums for stored costs and tokens. Null if the question needs other figures, which a rollup does not
    * store for sessions and quarters of an hour.
@@ -78,7 +79,7 @@ export const SPEND_SUMS: SumsKind<SpendTally> = {
 export const CALL_SUMS: SumsKind<CallTally> = {
   needsFailures: true,
   async totals(rollup, table) {
-    const sketches = (await rollup.part("sketches"))?.[rollup.tables.indexOf(table)];
+    const sketches = (await rollup.part("sketches"))?.[table.place];
     if (sketches === undefined) return null;
     return table.calls.map((state, group) =>
       CallTally.from(state, QuantileSketch.from(sketches[group]!))
@@ -263,13 +264,12 @@ async function tableFor<T>(
     ...eventType === undefined ? [] : ["event"],
     ...sessionId === undefined ? [] : SESSIONS,
   ];
-  const place = rollup.tables.findIndex((table) => needed.every((name) => table.by.includes(name)));
-  const table = rollup.tables[place];
+  const table = tableBy(needed, rollup.tables);
   if (table !== undefined) {
     return {
       ...table,
       totals: () => kind.totals(rollup, table),
-      cells: async () => (await rollup.part("cells"))?.tables[place] ?? null,
+      cells: async () => (await rollup.part("cells"))?.tables[table.place] ?? null,
     };
   }
   const { fromSpend } = kind;

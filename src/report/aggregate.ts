@@ -14,34 +14,33 @@ import { isFailure } from "../rollup/call_tally.ts";
 import { type FailureReason, FailureReasons } from "../rollup/failure_reasons.ts";
 import { GateTally } from "../rollup/gate_tally.ts";
 import type { HoldTally } from "../rollup/hold_tally.ts";
-import type { StoredCell } from "../rollup/rollup.ts";
+import { SESSIONS, type StoredCell } from "../rollup/rollup.ts";
 import { spendFacts, SpendTally } from "../rollup/spend_tally.ts";
 import { TimeRange } from "../rollup/time_range.ts";
+import { fieldNamed, type GroupKey } from "../stats/group_key.ts";
 import { eventEpochMs } from "../time.ts";
 import { type BudgetFigures, BudgetTally } from "./budget_tally.ts";
+import {
+  AGENT,
+  type Breakdown,
+  byCost,
+  type Group,
+  type GroupFigures,
+  Grouping,
+  mapGroups,
+  MODEL,
+  type Named,
+  type SummedGrouping,
+} from "./groups.ts";
 import { NameTally } from "./name_tally.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import { RecentSpend } from "./recent_spend.ts";
-import { GroupNamer } from "./groups.ts";
-import type { GroupKey } from "../stats/group_key.ts";
 import { type SessionFigures, type SessionSums, SessionTally } from "./session_tally.ts";
 import { type Bucket, type BucketContent, TimeBuckets } from "./time_buckets.ts";
 
 const TOP_SESSIONS = 10;
 /** Number of the last events in the log (not the latest by time) that a report lists with all their fields. */
 export const LAST_EVENTS = 50;
-
-/**
- * The figures of a group: of the events with the same model, or with the same values of the fields in the option `by`.
- * The name is null for events without such a value, and for the groups that are combined because there are too many.
- */
-export interface GroupFigures {
-  readonly name: string | null;
-  readonly usd: number;
-  readonly events: number;
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-}
 
 /**
  * The figures of an event type. The name is null for events without a type, and for the types that are combined because
@@ -51,17 +50,6 @@ export interface TypeFigures {
   readonly name: string | null;
   readonly usd: number;
   readonly events: number;
-}
-
-/** The figures of each group, or of each event type. Above a maximum number of names, further names are combined. */
-export interface Named<T> {
-  /** The figures of each name in descending order: groups by cost, types by number of events. */
-  readonly named: readonly T[];
-  /**
-   * The combined figures of the names above the maximum number, which have no separate figures; null if the maximum was
-   * not exceeded.
-   */
-  readonly others: T | null;
 }
 
 /** The figures of a time bucket, the period that one bar of a chart over time shows. */
@@ -98,6 +86,8 @@ export interface ReportData {
   readonly bucketMs: number;
   readonly buckets: readonly BucketFigures[];
   readonly groups: Named<GroupFigures>;
+  /** The groups by the option `by`, by model and by agent, as far as events have values of these fields. */
+  readonly breakdowns: readonly Breakdown[];
   /** The names in the option `by` that no event has as a field, because they may be mistyped. */
   readonly missingFields: readonly string[];
   readonly types: Named<TypeFigures>;
@@ -136,19 +126,9 @@ export interface ArchiveSums {
   readonly quarters: ReadonlyMap<number, TimeRange>;
   /** The tables with the types and the groups of the report, which are one table for groups by model. */
   readonly tables: readonly SummedTable[];
+  /** The sums for each of {@linkcode ReportAggregate.groupings}, in the same order. */
+  readonly groupings: readonly SummedGrouping[];
   readonly sessions: readonly ({ readonly id: string } & SessionSums)[];
-}
-
-class Group {
-  events = 0;
-  inputTokens = 0;
-  outputTokens = 0;
-  /**
-   * The bucket to which the last cost of this group was added, and the sum of the group in that bucket. They are
-   * cached, because consecutive events are mostly in one bucket.
-   */
-  last: { readonly content: Content; readonly sum: PreciseSum } | undefined;
-  constructor(readonly name: string | null) {}
 }
 
 /** The event types that the accuracy metrics or the gate metrics count. */
@@ -203,10 +183,12 @@ class Content implements BucketContent {
 /** Adds up the figures of a report, one event at a time. */
 export class ReportAggregate {
   readonly #range: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs">;
-  readonly #namer: GroupNamer;
+  /** The groups by which the chart of the spend is divided. */
+  readonly #main: Grouping;
+  /** The main groups, and those by model and by agent. */
+  readonly #groupings: readonly Grouping[];
   readonly #buckets: TimeBuckets<Content>;
   readonly #recent: RecentSpend;
-  readonly #groups = new NameTally((name) => new Group(name));
   readonly #types = new NameTally((name) => new Type(name));
   readonly #sessions = new SessionTally();
   readonly #budgets = new BudgetTally();
@@ -226,7 +208,11 @@ export class ReportAggregate {
     options: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs" | "timeZone" | "by">,
   ) {
     this.#range = options;
-    this.#namer = new GroupNamer(options.by);
+    this.#main = new Grouping(options.by);
+    const further = [[MODEL], [AGENT]].filter(([field]) =>
+      options.by.length > 1 || fieldNamed(options.by[0]!) !== field
+    );
+    this.#groupings = [this.#main, ...further.map((by) => new Grouping(by))];
     this.#buckets = new TimeBuckets(options.timeZone, () => new Content());
     this.#recent = new RecentSpend(options.untilMs);
   }
@@ -249,7 +235,7 @@ export class ReportAggregate {
     const type = this.#types.of(event.event);
     type.events++;
     if (isFailure(event)) this.#failures.add(event, epochMs);
-    const group = this.#countGroup(event);
+    const group = this.#main.of(event);
     let usd = 0;
     if (Number.isNaN(epochMs)) {
       this.#untimed++;
@@ -267,6 +253,10 @@ export class ReportAggregate {
         content.add(group, usd);
       }
     }
+    const spend = spendFacts(event);
+    for (const grouping of this.#groupings) {
+      (grouping === this.#main ? group : grouping.of(event)).add(event, spend, usd);
+    }
     if (typeof event.session_id === "string") {
       this.#sessions.add(event.session_id, usd, epochMs);
     }
@@ -279,6 +269,11 @@ export class ReportAggregate {
   cover(epochMs: number): number {
     this.#buckets.cover(epochMs);
     return this.#buckets.widthMs;
+  }
+
+  /** The fields of each grouping of the report; the first is the option `by`. */
+  get groupings(): readonly (readonly string[])[] {
+    return this.#groupings.map(({ by }) => by.map(fieldNamed));
   }
 
   /** Checks whether one bucket contains both instants, which are in epoch milliseconds. */
@@ -296,7 +291,9 @@ export class ReportAggregate {
    * time, and must not be among its last events. Those of the last day of the range must also be passed to
    * {@linkcode addRecent}. A bucket must be at least as wide as a quarter of an hour.
    */
-  addArchive({ gate, holds, failures, quarters, tables, sessions }: ArchiveSums): void {
+  addArchive(
+    { gate, holds, failures, quarters, tables, groupings, sessions }: ArchiveSums,
+  ): void {
     this.#gate.addAll(gate);
     this.#failures.addAll(failures);
     this.#budgets.addArchive(holds);
@@ -314,6 +311,10 @@ export class ReportAggregate {
       contents.set(quarter, content);
     }
     for (const table of tables) this.#addTable(table, contents);
+    for (const [n, { keys, sums }] of groupings.entries()) {
+      const grouping = this.#groupings[n]!;
+      for (const [group, key] of keys.entries()) grouping.at(key).addAll(sums[group]!);
+    }
     for (const { id, ...sums } of sessions) this.#sessions.addSums(id, sums);
   }
 
@@ -331,7 +332,7 @@ export class ReportAggregate {
     contents: ReadonlyMap<number, Content>,
   ): void {
     const typeFigures = types?.map((name) => this.#types.of(name));
-    const groupFigures = groups?.map((key) => this.#groups.of(this.#namer.ofKey(key)));
+    const groupFigures = groups?.map((key) => this.#main.at(key));
     for (const [quarter, key, ...state] of cells) {
       const sums = SpendTally.from(state);
       // Every event of the archive has a time, so every cell belongs to a quarter of an hour.
@@ -345,12 +346,7 @@ export class ReportAggregate {
         if (sums.costs > 0) type.sum.addSum(sums.sum);
       }
       const group = groupFigures?.[key];
-      if (group !== undefined) {
-        group.events += sums.events;
-        group.inputTokens += sums.inputTokens;
-        group.outputTokens += sums.outputTokens;
-        if (sums.costs > 0) content.sumOf(group).addSum(sums.sum);
-      }
+      if (group !== undefined && sums.costs > 0) content.sumOf(group).addSum(sums.sum);
     }
   }
 
@@ -358,22 +354,24 @@ export class ReportAggregate {
   data(): ReportData {
     const buckets = this.#buckets.list();
     const { firstMs, lastMs } = this.#times;
-    const { groups, inOrder, others, usd } = this.#groupFigures(buckets);
+    const groups = this.#main.spending;
+    const inOrder = [...groups.named, ...groups.others === null ? [] : [groups.others]];
     return {
       events: this.#events,
       untimed: this.#untimed,
       firstMs: firstMs === Infinity ? null : firstMs,
       lastMs: lastMs === -Infinity ? null : lastMs,
       endMs: this.#recent.endMs,
-      usd,
+      usd: this.#main.usd,
       lastHourUsd: this.#recent.usdOf(1),
       lastDayUsd: this.#recent.usdOf(24),
       accuracy: accuracyOf(this.#totalNav, this.#validationFailCount),
       gate: gateMetricsOf(this.#gate, []),
       bucketMs: this.#buckets.widthMs,
       buckets: buckets.map((bucket) => bucketFigures(bucket, inOrder)),
-      groups: { named: groups, others },
-      missingFields: this.#events > 0 ? this.#namer.missing : [],
+      groups: mapGroups(groups, (group) => group.figures()),
+      breakdowns: this.#breakdowns(),
+      missingFields: this.#events > 0 ? this.#main.namer.missing : [],
       types: this.#typeFigures(),
       failures: this.#failures.list(),
       // If the end of the range is unknown, the figures of the budgets are those at the start of the range.
@@ -384,13 +382,19 @@ export class ReportAggregate {
     };
   }
 
-  #countGroup(event: AuditEvent): Group {
-    const group = this.#groups.of(this.#namer.ofEvent(event));
-    group.events++;
-    const { input, output } = spendFacts(event);
-    group.inputTokens += input ?? 0;
-    group.outputTokens += output ?? 0;
-    return group;
+  /**
+   * Returns the figures of each grouping. A grouping by session is left out, because an archive has only the costs of
+   * its sessions; so is one for which no event has a value.
+   */
+  #breakdowns(): Breakdown[] {
+    return this.#groupings.filter(({ by }) =>
+      !by.map(fieldNamed).some((name) => SESSIONS.includes(name))
+    )
+      .map((grouping) => ({
+        by: grouping.by,
+        groups: mapGroups(grouping.calling, (group) => group.callFigures()),
+      }))
+      .filter(({ groups: { named } }) => named.some(({ name }) => name !== null));
   }
 
   #count(event: AuditEvent, content?: Content): void {
@@ -407,39 +411,6 @@ export class ReportAggregate {
       this.#validationFailCount += events;
       if (content !== undefined) content.validationFailCount += events;
     }
-  }
-
-  #groupFigures(buckets: readonly Bucket<Content>[]): {
-    groups: GroupFigures[];
-    others: GroupFigures | null;
-    inOrder: Group[];
-    usd: number;
-  } {
-    const sums = new Map<Group, PreciseSum>();
-    const whole = new PreciseSum();
-    for (const { content } of buckets) {
-      for (const [group, sum] of content?.sums ?? []) {
-        const total = sums.get(group) ?? new PreciseSum();
-        total.addSum(sum);
-        sums.set(group, total);
-        whole.addSum(sum);
-      }
-    }
-    const figuresOf = (group: Group): GroupFigures => {
-      const { name, events, inputTokens, outputTokens } = group;
-      return { name, usd: sums.get(group)?.value ?? 0, events, inputTokens, outputTokens };
-    };
-    const found = [...this.#groups.named]
-      .map((group) => ({ group, figures: figuresOf(group) }))
-      .filter(({ figures }) => isOfInterest(figures))
-      .sort((a, b) => byCost(a.figures, b.figures));
-    const { others } = this.#groups;
-    return {
-      groups: found.map(({ figures }) => figures),
-      others: others === null ? null : figuresOf(others),
-      inOrder: [...found.map(({ group }) => group), ...others === null ? [] : [others]],
-      usd: whole.value,
-    };
   }
 
   #typeFigures(): Named<TypeFigures> {
@@ -480,17 +451,4 @@ function bucketFigures(
     usdByGroup: groups.map((group) => content?.sums.get(group)?.value ?? 0),
     accuracy: accuracyOf(content?.totalNav ?? 0, content?.validationFailCount ?? 0),
   };
-}
-
-/** Checks whether the report shows a group. Events without a group are shown only if they have costs or tokens. */
-function isOfInterest({ name, usd, inputTokens, outputTokens }: GroupFigures): boolean {
-  return name !== null || usd !== 0 || inputTokens !== 0 || outputTokens !== 0;
-}
-
-type Costing = Pick<TypeFigures, "usd" | "name">;
-
-/** Compares figures by cost in descending order. If costs are equal, compares names; a missing name comes first. */
-function byCost(a: Costing, b: Costing): number {
-  const nameOf = ({ name }: Costing) => name === null ? "" : `:${name}`;
-  return b.usd - a.usd || (nameOf(a) < nameOf(b) ? -1 : 1);
 }

@@ -24,6 +24,8 @@ import {
   rollupOf,
   type Taken,
 } from "../read/whole_archives.ts";
+import { PreciseSum } from "../cost/precise_sum.ts";
+import { CallTally } from "../rollup/call_tally.ts";
 import { GateTally } from "../rollup/gate_tally.ts";
 import { HoldTally } from "../rollup/hold_tally.ts";
 import {
@@ -33,7 +35,9 @@ import {
   SESSIONS,
   spendOf,
   type StoredCell,
+  tableBy,
 } from "../rollup/rollup.ts";
+import { QuantileSketch } from "../rollup/quantile_sketch.ts";
 import { areCells } from "../rollup/rollup_text.ts";
 import { type SpendState, SpendTally } from "../rollup/spend_tally.ts";
 import { TimeRange } from "../rollup/time_range.ts";
@@ -48,6 +52,7 @@ import {
   type SummedTable,
 } from "./aggregate.ts";
 import { fieldNamed } from "../stats/group_key.ts";
+import type { GroupSums, SummedGrouping } from "./groups.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 
 const DAY_MS = 24 * 3_600_000;
@@ -142,12 +147,14 @@ export class ReportArchives implements ArchiveTaker {
     if (calls === undefined || calls.hasOtherTypes) return false;
     const sessions = await rollup.part("sessions");
     if (sessions === null || sessions.hasOtherTypes) return false;
+    const groupings = groupingsOf(this.#aggregate.groupings, { rollup, sessions });
+    if (groupings === null) return false;
     const isOneBucket = this.#aggregate.isOneBucket(range.firstMs, range.lastMs);
     const fields = this.#options.by.map(fieldNamed);
     const sums = isOneBucket
-      ? totalsOf({ rollup, sessions }, range)
+      ? totalsOf({ rollup, sessions }, range, fields)
       : await quartersOf({ rollup, sessions }, fields);
-    const tables = sums === null ? null : tablesFor(fields, sums.tables);
+    const tables = sums === null ? null : tablesOf(sums, fields);
     if (sums === null || tables === null) return false;
     this.#aggregate.addArchive({
       gate: GateTally.from(rollup.gate),
@@ -155,6 +162,7 @@ export class ReportArchives implements ArchiveTaker {
       failures: rollup.failures,
       quarters: sums.quarters,
       tables,
+      groupings,
       sessions: sessionsOf(sessions),
     });
     this.#onTaken(eventCount(line) ?? 0);
@@ -224,17 +232,62 @@ interface Stored {
   readonly sessions: RollupSessions;
 }
 
-/** A table of a rollup: the fields and the values by which it groups events, and its cells. */
+/**
+ * Returns the sums of the groups by each of the fields; null if the rollup does not have them. For sessions, only costs
+ * and tokens are known.
+ */
+function groupingsOf(
+  all: readonly (readonly string[])[],
+  { rollup, sessions }: Stored,
+): SummedGrouping[] | null {
+  const groupings: SummedGrouping[] = [];
+  for (const fields of all) {
+    const table = tableBy(fields, rollup.tables);
+    if (table !== undefined) {
+      const places = fields.map((field) => table.by.indexOf(field));
+      groupings.push({
+        keys: table.keys.map((key) => places.map((place) => key[place]!)),
+        sums: table.calls.map((state) => groupSums(CallTally.from(state, NO_SKETCH))),
+      });
+    } else if (areSessions(fields)) {
+      const sums = sessions.spend.map((state) => {
+        const { sum, events, inputTokens, outputTokens } = SpendTally.from(state);
+        return { ...NO_CALLS, sum, events, inputTokens, outputTokens };
+      });
+      groupings.push({ keys: sessions.keys, sums });
+    } else return null;
+  }
+  return groupings;
+}
+
+const NO_SKETCH = new QuantileSketch();
+const NO_CALLS = { calls: 0, errors: 0, navs: 0, validationFails: 0 };
+
+function groupSums(tally: CallTally): GroupSums {
+  const { events, calls, errors, navs, validationFails, inputTokens, outputTokens } = tally;
+  const sum = new PreciseSum();
+  tally.costs.addTo(sum);
+  return { events, calls, errors, navs, validationFails, inputTokens, outputTokens, sum };
+}
+
+function areSessions(fields: readonly string[]): boolean {
+  return fields.every((field) => SESSIONS.includes(field));
+}
+
+/** A table of a rollup: the values by which it groups events, and its cells. */
 interface CellTable {
   readonly by: readonly string[];
   readonly keys: readonly RollupKey[];
   readonly cells: readonly StoredCell[];
 }
 
-/** The sums of an archive in each quarter of an hour. The first table groups the events by type and model. */
+/** The sums of an archive in each quarter of an hour. */
 interface QuarterSums {
   readonly quarters: ReadonlyMap<number, TimeRange>;
-  readonly tables: readonly CellTable[];
+  /** Groups by type and model. */
+  readonly calls: CellTable;
+  /** The groups of the report, which may be the same table; null if the rollup has no such table. */
+  readonly grouped: CellTable | null;
 }
 
 /**
@@ -244,65 +297,65 @@ interface QuarterSums {
 function totalsOf(
   { rollup, sessions }: Stored,
   { firstMs, lastMs }: Pick<TimeRange, "firstMs" | "lastMs">,
+  fields: readonly string[],
 ): QuarterSums {
   const quarter = Math.floor(firstMs / QUARTER_MS);
   const cellsOf = (states: readonly SpendState[]) =>
     states.map((state, group): StoredCell => [quarter, group, ...state]);
-  const spendOfAll = (table: RollupTable) => table.keys.map((_, n) => spendOf(table, n).state());
+  const ofTable = (table: RollupTable): CellTable => ({
+    ...table,
+    cells: cellsOf(table.keys.map((_, group) => spendOf(table, group).state())),
+  });
+  const calls = ofTable(rollup.tables[0]!);
+  const table = tableBy(fields, rollup.tables);
+  const bySession = { by: SESSIONS, keys: sessions.keys, cells: cellsOf(sessions.spend) };
   return {
     quarters: new Map([[quarter, TimeRange.from([firstMs, lastMs - firstMs])]]),
-    tables: [
-      ...rollup.tables.map((table) => ({ ...table, cells: cellsOf(spendOfAll(table)) })),
-      { by: SESSIONS, keys: sessions.keys, cells: cellsOf(sessions.spend) },
-    ],
+    calls,
+    grouped: table === undefined
+      ? areSessions(fields) ? bySession : null
+      : table.place === 0
+      ? { ...calls, by: table.by, keys: table.keys }
+      : ofTable(table),
   };
 }
 
-/**
- * Resolves with the sums of an archive in each quarter of an hour; null if they are damaged. Sums by session are read
- * only for groups by session.
- */
+/** Resolves with the sums of an archive in each quarter of an hour; null if they are damaged. */
 async function quartersOf(
   { rollup, sessions }: Stored,
   fields: readonly string[],
 ): Promise<QuarterSums | null> {
   const cells = await rollup.part("cells");
   if (cells === null) return null;
-  const tables: CellTable[] = rollup.tables.map(({ by, keys }, n) => ({
-    by,
-    keys,
-    cells: cells.tables[n]!,
-  }));
-  if (fields.every((field) => SESSIONS.includes(field))) {
+  const table = tableBy(fields, rollup.tables);
+  let grouped: CellTable | null = null;
+  if (table !== undefined) grouped = { ...table, cells: cells.tables[table.place]! };
+  else if (areSessions(fields)) {
     const ofSessions = await rollup.part("sessionCells");
     if (ofSessions === null || !areCells(ofSessions, sessions)) return null;
-    tables.push({ by: SESSIONS, keys: sessions.keys, cells: ofSessions });
+    grouped = { by: SESSIONS, keys: sessions.keys, cells: ofSessions };
   }
   return {
     quarters: new Map(
       cells.quarters.map(([quarter, ...times]) => [quarter, TimeRange.from(times)]),
     ),
-    tables,
+    calls: { ...rollup.tables[0]!, cells: cells.tables[0]! },
+    grouped,
   };
 }
 
-/**
- * Returns the tables that have the types of the events, and the groups by the given fields. Returns null if no table
- * has these groups.
- */
-function tablesFor(
+/** Returns the tables with the types of the events and with the groups of the report; null without such groups. */
+function tablesOf(
+  { calls, grouped }: QuarterSums,
   fields: readonly string[],
-  tables: readonly CellTable[],
 ): SummedTable[] | null {
-  const grouped = tables.find(({ by }) => fields.every((field) => by.includes(field)));
-  if (grouped === undefined) return null;
-  const [calls] = tables;
+  if (grouped === null) return null;
   const places = fields.map((field) => grouped.by.indexOf(field));
   const groups = grouped.keys.map((key) => places.map((place) => key[place]!));
-  const types = calls!.keys.map(([type = null]) => type);
-  return grouped === calls
+  const types = calls.keys.map(([type = null]) => type);
+  return grouped.cells === calls.cells
     ? [{ cells: calls.cells, types, groups }]
-    : [{ cells: calls!.cells, types, groups: null }, { cells: grouped.cells, types: null, groups }];
+    : [{ cells: calls.cells, types, groups: null }, { cells: grouped.cells, types: null, groups }];
 }
 
 function sessionsOf({ keys, spend, times }: RollupSessions): ArchiveSums["sessions"] {

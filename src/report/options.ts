@@ -42,10 +42,11 @@ export interface ReportOptions {
    */
   timeZone?: string;
   /**
-   * One or two names of fields by whose values the spend and the tokens are grouped, such as `"agent"` or
+   * One or two names of fields by whose values the charts of the spend and the tokens are grouped. A table shows the
+   * calls, the failures and the accuracy of these groups, and of each model and agent. Examples are `"agent"` or
    * `["agent", "model"]`; `"session"` stands for the field `session_id`. Archives have stored sums by
-   * `model`, `event` or both, by `session`, and by each of {@linkcode AuditLogOptions.rollupFields}. For any other
-   * choice, such as `["agent", "model"]`, every archive is decoded.
+   * `model`, `event` or both, by `agent`, by `session`, and by each of {@linkcode AuditLogOptions.rollupFields}. For
+   * any other choice, such as `["agent", "model"]`, every archive is decoded.
    *
    * @default {"model"}
    */

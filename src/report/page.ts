@@ -90,6 +90,7 @@ ${charted("spend", "Spend over time", sections)}
 ${charted("accuracy", "Accuracy over time", sections)}
 ${charted("types", "Events by type", sections)}
 ${charted("tokens", `Tokens by ${shownFields(by)}`, sections)}
+${listed("groups", "Calls, failures and accuracy by group", sections)}
 ${listed("failures", "Failures by reason", sections)}
 ${listed("budgets", "Budgets", sections)}
 ${listed("sessions", "Top 10 sessions by cost", sections)}
@@ -118,7 +119,7 @@ function charted(
 }
 
 function listed(
-  name: "failures" | "budgets" | "sessions" | "events" | "damage",
+  name: "groups" | "failures" | "budgets" | "sessions" | "events" | "damage",
   title: string,
   sections: Sections,
 ): Markup {

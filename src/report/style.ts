@@ -70,7 +70,9 @@ table { border-collapse: collapse; width: 100%; font-size: 0.875rem; font-varian
 th, td { padding: 0.3rem 0.75rem; text-align: right; vertical-align: top; font-weight: normal; }
 th.text, td.text { text-align: left; }
 th, td { white-space: nowrap; }
-.text bdi { display: inline-block; width: max-content; max-width: 26rem; white-space: normal; overflow-wrap: anywhere; }
+.text bdi { display: inline-block; width: max-content; max-width: clamp(14rem, 26vw, 40rem); white-space: normal; overflow-wrap: anywhere; }
+#failures .text bdi { max-width: clamp(10rem, 16vw, 26rem); }
+.scroll table + table { margin-top: 1rem; }
 time { white-space: nowrap; }
 thead th { position: sticky; top: 0; background: var(--panel); color: var(--dim); }
 tbody tr { border-top: 1px solid var(--edge); }

@@ -8,8 +8,8 @@ import type { AuditEvent } from "../event.ts";
 import { shownUsd } from "../shown.ts";
 import { finite } from "../cost/spend.ts";
 import { eventEpochMs } from "../time.ts";
-import { shownFields } from "./groups.ts";
-import type { GroupFigures, TypeFigures } from "./aggregate.ts";
+import { type Breakdown, type GroupFigures, shownFields } from "./groups.ts";
+import type { TypeFigures } from "./aggregate.ts";
 import { type Markup, markup, NOTHING } from "./markup.ts";
 import type { ReportContent } from "./report_content.ts";
 import { FURTHER_LABEL, labelOf, spendSeries } from "./series.ts";
@@ -19,6 +19,8 @@ import { wilsonInterval } from "../stats/intervals.ts";
 
 /** Maximum number of unreadable regions that are listed. Further regions are counted, but not listed. */
 const DAMAGE_MAX = 5_000;
+/** Maximum number of groups that a table lists. Further groups are counted, but not listed. */
+const GROUPS_MAX = 100;
 /** Maximum number of reasons of failures that are listed. Further reasons are counted, but not listed. */
 const REASONS_MAX = 50;
 /** Maximum number of characters in the column "other fields" of the table of events. Longer text is cut. */
@@ -86,6 +88,53 @@ export function tokensTable({ data: { groups }, options: { by } }: ReportContent
   );
 }
 
+/** Renders a table for each grouping: the spend, the calls, the failures and the accuracy of each group. */
+export function groupTables({ data: { breakdowns, usd } }: ReportContent): Markup {
+  if (breakdowns.length === 0) return none("No event has a model or an agent.");
+  return markup`${breakdowns.map((breakdown) => groupTable(breakdown, usd))}`;
+}
+
+function groupTable({ by, groups }: Breakdown, totalUsd: number): Markup {
+  const rest = Math.max(0, groups.named.length - GROUPS_MAX);
+  const shown = { ...groups, named: groups.named.slice(0, GROUPS_MAX) };
+  const more = rest === 0 ? NOTHING : markup`<p class="none">… and ${shownCount(rest)} more.</p>`;
+  return markup`${
+    table(
+      [
+        text(shownFields(by)),
+        ...[
+          "USD",
+          "share",
+          "calls",
+          "failed",
+          "% failed",
+          "input",
+          "output",
+          "navigations",
+          "accuracy",
+        ]
+          .map(number),
+      ],
+      namedRows(shown, ({ usd, calls, errors, accuracy, inputTokens, outputTokens }) => [
+        amount(usd),
+        shownShare(usd, totalUsd),
+        shownCount(calls),
+        shownCount(errors),
+        shownShare(errors, calls),
+        shownCount(inputTokens),
+        shownCount(outputTokens),
+        shownCount(accuracy.totalNav),
+        accuracy.totalNav === 0 ? "–" : `${accuracy.accuracyPct} %`,
+      ]),
+    )
+  }${more}`;
+}
+
+function shownShare(part: number, whole: number): string {
+  const pct = 100 * part / whole;
+  return Number.isFinite(pct) ? `${pct.toFixed(1)} %` : "–";
+}
+
 /** Renders a table of the most frequent reasons of failures, each with its first failure as an example. */
 export function failuresTable(
   { data: { failures }, options: { timeZone } }: ReportContent,
@@ -98,7 +147,7 @@ export function failuresTable(
   const rows = failures.slice(0, REASONS_MAX).map(({ reason, count, firstMs, lastMs, example }) => [
     textElement(reason),
     shownCount(count),
-    `${(100 * count / total).toFixed(1)} %`,
+    shownShare(count, total),
     shown(firstMs),
     shown(lastMs),
     example.text === reason ? "–" : textElement(example.text),

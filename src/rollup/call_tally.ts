@@ -30,6 +30,8 @@ const COUNTS = [
   "cachedCalls",
   "cachedTokens",
   "badCosts",
+  "navs",
+  "validationFails",
 ] as const;
 
 /**
@@ -66,6 +68,9 @@ export class CallTally {
   cachedTokens = 0;
   /** Number of events whose cost is not a number. */
   badCosts = 0;
+  /** Number of events of the types `nav` and `validation_fail`. */
+  navs = 0;
+  validationFails = 0;
   costs: Moments = new Moments();
   durations: Moments = new Moments();
   sketch: QuantileSketch = new QuantileSketch();
@@ -73,6 +78,8 @@ export class CallTally {
   /** Adds an event, whose cost and tokens are `spend`. */
   add(event: AuditEvent, spend: SpendFacts = spendFacts(event)): void {
     this.events++;
+    if (event.event === "nav") this.navs++;
+    else if (event.event === "validation_fail") this.validationFails++;
     const { usd, hasBadCost, input, output } = spend;
     if (hasBadCost) this.badCosts++;
     if (!isCall(event, spend)) return;
@@ -165,7 +172,7 @@ export function isFailure({ status, event }: AuditEvent): boolean {
  * Checks whether an event is a call: it states a status, a duration, a cost or tokens, or has the type
  * `validation_fail`. The event that begins a span, and the lines of budgets, are calls only if they have a cost.
  */
-function isCall(event: AuditEvent, { usd, input, output }: SpendFacts): boolean {
+export function isCall(event: AuditEvent, { usd, input, output }: SpendFacts): boolean {
   // Every event with a cost counts as a call, whatever its type is, so that the costs of all calls add up to the spend.
   if (usd !== null) return true;
   if (!mayBeCall(event)) return false;

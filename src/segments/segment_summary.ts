@@ -10,7 +10,8 @@ import { PreciseSum } from "../cost/precise_sum.ts";
 import type { AuditEvent } from "../event.ts";
 import { LineSplitter, type RawLine } from "../line/line_splitter.ts";
 import { parseLine } from "../line/parse_line.ts";
-import { type RollupContent, RollupScan } from "../rollup/rollup.ts";
+import type { RollupContent } from "../rollup/rollup.ts";
+import { RollupScan } from "../rollup/rollup_scan.ts";
 import { eventEpochMs } from "../time.ts";
 import { SpanScan, type SpanSummary } from "./span_summary.ts";
 

@@ -244,10 +244,11 @@ Deno.test("scout spend, stats, metrics and report --verbose say on standard erro
   for (
     const [said, ...args] of [
       ["decoded 0 of the 3 archives that can have matching events", "spend", "--by", "model"],
-      ["decoded 3 of the 3 archives that can have matching events", "spend", "--by", "agent"],
+      ["decoded 3 of the 3 archives that can have matching events", "spend", "--by", "status"],
+      ["decoded 0 of the 3 archives that can have matching events", "spend", "--by", "agent"],
       ["decoded 3 of the 3 archives that can have matching events", "spend", "--where", "cost>0"],
       ["no archive can have matching events", "spend", "--event", "brief"],
-      ["decoded 3 of the 3 archives that can have matching events", "stats", "--by", "agent"],
+      ["decoded 3 of the 3 archives that can have matching events", "stats", "--by", "status"],
       ["decoded 0 of the 3 archives that can have matching events", "metrics"],
       ["decoded 1 of the 3 archives that can have matching events", "report", "--out", "-"],
       [

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { accuracyMetrics, type AuditEvent, gateMetrics, hourlySpend } from "@vivarium/scout";
+import { accuracyMetrics, type AuditEvent, gateMetrics, hourlySpend, stats } from "@vivarium/scout";
 import { ReportAggregate, type ReportData } from "../../src/report/aggregate.ts";
+import type { CallGroupFigures } from "../../src/report/groups.ts";
 import { type ReportOptions, resolveReportOptions } from "../../src/report/options.ts";
 import { SeededRandom } from "../seeded_random.ts";
 
@@ -33,6 +34,8 @@ function randomEvents(seed: number, days: number): AuditEvent[] {
       ...random.below(8) === 0 ? { output_t: null } : { output_t: random.below(900) },
       ...random.below(5) === 0 ? {} : { confidence: random.below(101) },
       ...random.below(5) === 0 ? { reason: "stale_cascade" } : {},
+      ...random.below(3) === 0 ? {} : { agent: `agent ${random.below(5)}` },
+      ...random.below(4) === 0 ? { status: random.pick({ ok: 3, error: 1 }) } : {},
     };
   });
 }
@@ -75,20 +78,44 @@ async function checkData(data: ReportData, events: readonly AuditEvent[]): Promi
   assertEquals(data.usd, usdOf(events));
   assertEquals(data.accuracy, await accuracyMetrics(ReadableStream.from(events)));
   assertEquals(data.gate, await gateMetrics(ReadableStream.from(events), { lastN: 0 }));
-  checkNames(data, events);
+  await checkNames(data, events);
   checkSessions(data, events);
   await checkBuckets(data, timed);
 }
 
-function checkNames({ groups, types }: ReportData, events: readonly AuditEvent[]): void {
-  const byModel = [...Map.groupBy(events, ({ model }) => model ?? null)].map(([name, some]) => ({
-    name,
-    usd: usdOf(some),
-    events: some.length,
-    inputTokens: tokensOf(some, "input_t"),
-    outputTokens: tokensOf(some, "output_t"),
+/** Returns the figures of each value of a field, with the calls and the errors from `stats()`. */
+async function groupsBy(
+  field: "model" | "agent",
+  events: readonly AuditEvent[],
+): Promise<CallGroupFigures[]> {
+  const byName = Map.groupBy(events, (event) => event[field] as string | undefined ?? null);
+  const found = await Promise.all([...byName].map(async ([name, some]) => {
+    const { total: { calls, errors } } = await stats(ReadableStream.from(some));
+    return {
+      name,
+      usd: usdOf(some),
+      events: some.length,
+      calls,
+      errors,
+      accuracy: await accuracyMetrics(ReadableStream.from(some)),
+      inputTokens: tokensOf(some, "input_t"),
+      outputTokens: tokensOf(some, "output_t"),
+    };
   }));
-  assertEquals(groups, { named: byModel.sort(byCost), others: null });
+  return found.sort(byCost);
+}
+
+async function checkNames(
+  { groups, breakdowns, types }: ReportData,
+  events: readonly AuditEvent[],
+): Promise<void> {
+  const [byModel, byAgent] = [await groupsBy("model", events), await groupsBy("agent", events)];
+  const spending = byModel.map(({ calls: _, errors: __, accuracy: ___, ...figures }) => figures);
+  assertEquals(groups, { named: spending, others: null });
+  assertEquals(breakdowns, [
+    { by: ["model"], groups: { named: byModel, others: null } },
+    { by: ["agent"], groups: { named: byAgent, others: null } },
+  ]);
   const byType = [...Map.groupBy(events, ({ event }) => event ?? null)].map(([name, some]) => ({
     name,
     usd: usdOf(some),
@@ -227,6 +254,7 @@ Deno.test("ReportAggregate without events returns empty figures", () => {
     bucketMs: 1_000,
     buckets: [],
     groups: { named: [], others: null },
+    breakdowns: [],
     missingFields: [],
     types: { named: [], others: null },
     failures: [],
@@ -288,6 +316,32 @@ Deno.test("ReportAggregate lists events without a model only if they have costs 
   for (const more of [{ cost: 1 }, { input_t: 1 }, { output_t: 1 }]) {
     assertEquals(new Set(namesOf(more)), new Set(["m", null]));
   }
+});
+
+Deno.test("ReportAggregate groups by the option by, by model and by agent, as far as events have these fields", () => {
+  const events = [
+    { ts: TS, event: "llm_call", model: "m", agent: "a", team: "x", cost: 1 },
+    { ts: TS, event: "llm_call", model: "m", team: "y", status: "error" },
+    { ts: TS, event: "nav", agent: "a" },
+    { ts: TS, event: "validation_fail" },
+  ];
+  const shown = (by: string | string[]) =>
+    dataOf(events, { by }).breakdowns.map(({ by, groups: { named } }) => [
+      by.join(),
+      named.map((
+        { name, calls, errors, accuracy: { totalNav } },
+      ) => [name, calls, errors, totalNav]),
+    ]);
+  const byModel = ["model", [["m", 2, 1, 0], [null, 1, 1, 1]]];
+  const byAgent = ["agent", [["a", 1, 0, 1], [null, 2, 2, 0]]];
+  assertEquals(shown("model"), [byModel, byAgent]);
+  assertEquals(shown("agent"), [byAgent, byModel]);
+  assertEquals(shown("session"), [byModel, byAgent]);
+  const byTeam = ["team", [["x", 1, 0, 0], [null, 1, 1, 1], ["y", 1, 1, 0]]];
+  assertEquals(shown("team"), [byTeam, byModel, byAgent]);
+  assertEquals(shown("taem"), [byModel, byAgent]);
+  assertEquals(shown(["agent", "model"]).map(([by]) => by), ["agent,model", "model", "agent"]);
+  assertEquals(dataOf([{ ts: TS, event: "nav" }]).breakdowns, []);
 });
 
 Deno.test("ReportAggregate returns the last 50 events, the newest first", () => {

@@ -1,10 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import type {
-  BucketFigures,
-  GroupFigures,
-  Named,
-  TypeFigures,
-} from "../../src/report/aggregate.ts";
+import type { BucketFigures, TypeFigures } from "../../src/report/aggregate.ts";
+import type { GroupFigures, Named } from "../../src/report/groups.ts";
 import { STYLE } from "../../src/report/style.ts";
 import { bars, labelOf, spendSeries } from "../../src/report/series.ts";
 
@@ -24,7 +20,13 @@ function bucketOf(usdByGroup: readonly number[]): BucketFigures {
 }
 
 function modelOf(name: string | null, usd: number): GroupFigures {
-  return { name, usd, events: 1, inputTokens: 10, outputTokens: 1 };
+  return {
+    name,
+    usd,
+    events: 1,
+    inputTokens: 10,
+    outputTokens: 1,
+  };
 }
 
 function exactSum(terms: readonly number[]): number {

@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { CallTally, spendIn } from "../../src/rollup/call_tally.ts";
 import { QuantileSketch } from "../../src/rollup/quantile_sketch.ts";
-import { type RollupContent, RollupScan, spendOf } from "../../src/rollup/rollup.ts";
+import { type RollupContent, spendOf, tableBy } from "../../src/rollup/rollup.ts";
+import { RollupScan } from "../../src/rollup/rollup_scan.ts";
 import { parseHead, parsePart, PART_NAMES, rollupBytes } from "../../src/rollup/rollup_text.ts";
 import { SpendTally } from "../../src/rollup/spend_tally.ts";
 import type { AuditEvent } from "../../src/event.ts";
@@ -55,6 +56,59 @@ Deno.test("RollupScan groups by type and model, by session, and by each declared
   ]);
 });
 
+Deno.test("RollupScan merges the groups of all agents by type and model, and those of all types and models by agent", () => {
+  const at = Date.UTC(2026, 1, 13, 14);
+  const events = Array.from({ length: 200 }, (_, n): AuditEvent => ({
+    ts: new Date(at + (n * 7 % 90) * 60_000).toISOString(),
+    event: ["llm_call", "nav", "validation_fail"][n % 3]!,
+    ...n % 4 === 0 ? {} : { model: `m${n % 2}` },
+    ...n % 5 === 0 ? {} : { agent: `a${n % 7}` },
+    cost: n / 7,
+    input_t: n,
+    duration_ms: n % 11,
+  }));
+  const { tables: [calls, agents], cells } = contentOf(events)!;
+  const keyOf = { calls: ({ event, model }: AuditEvent) => [event, model ?? null] };
+  for (
+    const [table, key, place] of [
+      [calls!, keyOf.calls, 0],
+      [agents!, ({ agent }: AuditEvent) => [agent ?? null], 1],
+    ] as const
+  ) {
+    const groups = Map.groupBy(events, (event) => JSON.stringify(key(event)));
+    assertEquals(table.keys, [...groups.keys()].map((id) => JSON.parse(id)));
+    for (const [group, some] of [...groups.values()].entries()) {
+      const tally = CallTally.from(table.calls[group]!, new QuantileSketch());
+      const typed = (type: string) => some.filter(({ event }) => event === type).length;
+      assertEquals(tally.events, some.length);
+      assertEquals([tally.navs, tally.validationFails], [typed("nav"), typed("validation_fail")]);
+      assertEquals(tally.costs.sum, Math.sumPrecise(some.map(({ cost }) => cost!)));
+      const quarters = Map.groupBy(some, ({ ts }) => Math.floor(Date.parse(ts!) / QUARTER_MS));
+      const found = cells.tables[place]!.filter(([, n]) => n === group);
+      assertEquals(found.length, quarters.size);
+      for (const [quarter, , ...state] of found) {
+        const costs = quarters.get(quarter!)!.map(({ cost }) => cost!);
+        assertEquals(SpendTally.from(state).sum.value, Math.sumPrecise(costs));
+      }
+    }
+  }
+});
+
+Deno.test("RollupScan stores no groups by agent if no event has an agent, and no table by agent if there are too many", () => {
+  const none = contentOf([{ event: "nav", cost: 1 }, { event: "nav", model: "m", cost: 2 }])!;
+  assertEquals(none.tables[1], { by: ["agent"], keys: [], hasOtherTypes: false, calls: [] });
+  const { keys, place, by } = tableBy(["agent"], none.tables)!;
+  assertEquals({ keys, place, by }, { keys: [[null], [null]], place: 0, by: ["agent"] });
+  const agents = (count: number) =>
+    contentOf(Array.from({ length: count }, (_, n) => ({ event: "nav", agent: `${n}` })));
+  assertEquals(agents(9_998)!.tables.map(({ keys }) => keys.length), [1, 9_998]);
+  const many = agents(10_002)!;
+  assertEquals(many.tables.map(({ by }) => by), [["event", "model"]]);
+  assertEquals([many.sketches.length, many.cells.tables.length], [1, 1]);
+  assertEquals(tableBy(["agent"], many.tables), undefined);
+  assertEquals(agents(100_001), null);
+});
+
 Deno.test("RollupScan distinguishes groups whose values, such as a, bc and ab, c, are the same text if joined", () => {
   const events = [["a", "bc"], ["ab", "c"], ["-", null], [null, "-"], ["", "-"]].map(
     ([event, model]) => ({ event, model } as AuditEvent),
@@ -86,7 +140,7 @@ Deno.test("RollupScan returns null for more than 10,000 sums per group and quart
   assertEquals(contentOf(sessions(9_999))!.sessionCells.length, 9_999);
   assertEquals(contentOf(sessions(10_001)), null);
   const huge = { event: "nav", cost: Number.MAX_VALUE };
-  assertEquals(contentOf([huge])?.tables.length, 1);
+  assertEquals(contentOf([huge])?.tables.length, 2);
   assertEquals(contentOf([huge, huge]), null);
   assertEquals(
     contentOf([{ event: "nav", duration_ms: 1e300 }, { event: "nav", duration_ms: 1 }]),

@@ -167,6 +167,42 @@ for (const [question, spendDecodes, statsDecodes] of DECODED) {
   });
 }
 
+Deno.test("spend() and stats() by agent include the archives in which no event has an agent, without decoding them", async () => {
+  const disk = new SimulatedDisk();
+  let nowMs = START_MS;
+  const writer = { fileSystem: disk.process(), clock: new SimulatedClock() };
+  await using log = await openLogOn(writer, { path: PATH, logger: silent, now: () => nowMs });
+  for (const agent of [{ agent: "a" }, {}, {}]) {
+    for (const [n, model] of ["large", "small", "small"].entries()) {
+      await log.log("llm_call", { model, ...agent, cost: n + 1, duration_ms: 9 * n, status: "ok" });
+    }
+    nowMs += HOUR_MS;
+    await log.rotate();
+  }
+  await log.close();
+  const counts = new CountingFileSystem(disk.process());
+  const platform = { fileSystem: counts, clock: new SimulatedClock() };
+  await using reader = await openReaderOn(platform, { path: PATH, logger: silent });
+  for (const options of [{ by: "agent" }, { by: "agent", since: START_MS + HOUR_MS }]) {
+    const events = await reader.query(options.since === undefined ? {} : { since: options.since })
+      .toArray();
+    counts.forget();
+    assertSameSpend(
+      await spend(reader, options),
+      await spend(ReadableStream.from(events), { by: "agent" }),
+      "",
+    );
+    assertSameStats(
+      await stats(reader, options),
+      await stats(ReadableStream.from(events), { by: "agent" }),
+      "",
+    );
+    assertEquals(counts.archivesOpened, []);
+  }
+  const byDay = await spend(reader, { by: ["day", "agent"] });
+  assertEquals(byDay.rows.map(({ key, usd }) => [key[1], usd]), [[null, 12], ["a", 6]]);
+});
+
 Deno.test("spend() decodes an archive if a line is too long for the reader, or if a field that it filters by has values that are not strings", async () => {
   const lines = [
     { ts: "2026-02-13T10:00:00.000Z", event: 5, session_id: 7, cost: 1 },

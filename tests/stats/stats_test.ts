@@ -179,11 +179,11 @@ Deno.test("stats() returns the same figures for a log, for a reader of the log, 
   const path = dir.path("audit.jsonl");
   await using log = await AuditLog.open({ path, logger: silent });
   for (let n = 0; n < 40; n++) {
-    await log.log("llm_call", { agent: `a${n % 3}`, cost: n / 7, duration_ms: n });
+    await log.log("llm_call", { team: `t${n % 3}`, cost: n / 7, duration_ms: n });
     if (n === 20) await log.rotate();
   }
   await using reader = await AuditReader.open({ path, logger: silent });
-  const options = { by: "agent", since: Date.now() - 60_000, until: Date.now() + 60_000 };
+  const options = { by: "team", since: Date.now() - 60_000, until: Date.now() + 60_000 };
   const expected = await stats(log.query(), options);
   assertEquals(expected.total.calls, 40);
   assertEquals(await stats(log, options), expected);

@@ -1,0 +1,108 @@
+/**
+ * Gathers groups of events for a rollup, the file with the sums of an archive: which groups there are, and the costs
+ * and tokens of each group in each quarter of an hour. Pure.
+ *
+ * @module
+ */
+import { type AuditEvent, groupText } from "../event.ts";
+import type { RollupKey } from "./rollup.ts";
+import { type SpendFacts, SpendTally } from "./spend_tally.ts";
+
+/** A tree with a level for each field of a table. The nodes of the last level have the numbers of the groups. */
+class GroupNode {
+  /** The number of the group; -1 if the node has none. */
+  group = -1;
+  readonly #children = new Map<string | null, GroupNode>();
+  /** The last child that was asked for. The next event mostly has the same value. */
+  #last: { readonly text: string | null; readonly child: GroupNode } | undefined;
+
+  /** Returns the node of a value of the next field; null if an event has no value. Creates the node if necessary. */
+  child(text: string | null): GroupNode {
+    if (this.#last?.text === text) return this.#last.child;
+    let child = this.#children.get(text);
+    if (child === undefined) this.#children.set(text, child = new GroupNode());
+    this.#last = { text, child };
+    return child;
+  }
+}
+
+/** What every table needs of an event, so that it is computed only once. */
+export interface EventFacts {
+  /** The time in epoch milliseconds, and the number of its quarter of an hour; NaN without a readable time. */
+  readonly epochMs: number;
+  readonly quarter: number;
+  readonly spend: SpendFacts;
+}
+
+/**
+ * Gathers the groups of events of a table, and the costs and tokens of each group in each quarter of an hour (a cell).
+ */
+export class GroupScan {
+  readonly by: readonly string[];
+  readonly #keys: RollupKey[] = [];
+  /** The cells of each group, by the number of the quarter. The quarter of events without a readable time is NaN. */
+  readonly #cells: Map<number, SpendTally>[] = [];
+  /** The cell of the last event of each group. The next event of the group mostly has the same cell. */
+  readonly #lastCells: { readonly quarter: number; readonly cell: SpendTally }[] = [];
+  readonly #tree = new GroupNode();
+  cellCount = 0;
+  keysLength = 0;
+  readonly #otherTypes = new Set<string>();
+
+  constructor(by: readonly string[]) {
+    this.by = by;
+  }
+
+  /** Adds an event to the cell of its group, and returns the number of the group. */
+  add(event: AuditEvent, { spend, quarter }: EventFacts): number {
+    const group = this.#groupOf(event);
+    let last = this.#lastCells[group];
+    if (last === undefined || !Object.is(last.quarter, quarter)) {
+      last = this.#lastCells[group] = { quarter, cell: this.#cellOf(group, quarter) };
+    }
+    last.cell.addFacts(spend);
+    return group;
+  }
+
+  #groupOf(event: AuditEvent): number {
+    let node = this.#tree;
+    for (const name of this.by) node = node.child(this.#textOf(event, name));
+    if (node.group >= 0) return node.group;
+    const key = this.by.map((name) => groupText(event, name));
+    this.keysLength += key.reduce((sum, text) => sum + (text?.length ?? 0), 0);
+    this.#cells.push(new Map());
+    node.group = this.#keys.push(key) - 1;
+    return node.group;
+  }
+
+  #cellOf(group: number, quarter: number): SpendTally {
+    const cells = this.#cells[group]!;
+    let cell = cells.get(quarter);
+    if (cell === undefined) {
+      cells.set(quarter, cell = new SpendTally());
+      this.cellCount++;
+    }
+    return cell;
+  }
+
+  #textOf(event: AuditEvent, name: string): string | null {
+    const value = event[name];
+    if (typeof value === "string") return value;
+    const text = groupText(event, name);
+    if (text !== null) this.#otherTypes.add(name);
+    return text;
+  }
+
+  /** Whether events have values in some of these fields that are not strings. */
+  hasOtherTypes(fields: readonly string[]): boolean {
+    return fields.some((field) => this.#otherTypes.has(field));
+  }
+
+  /** The groups in the order of their first events: their values, and their cells by the number of the quarter. */
+  entries(): [
+    group: number,
+    { readonly key: RollupKey; readonly cells: Map<number, SpendTally> },
+  ][] {
+    return this.#keys.map((key, group) => [group, { key, cells: this.#cells[group]! }]);
+  }
+}

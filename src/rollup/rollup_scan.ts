@@ -1,0 +1,304 @@
+/**
+ * Gathers the rollup of an archive, the file with its sums, one event at a time. Pure.
+ *
+ * Events are grouped by type, model and agent at once, because that takes less time than a table for each. At the end,
+ * the groups are merged into the table by type and model, and the table by agent.
+ *
+ * @module
+ */
+import { type AuditEvent, BUDGET_STATE } from "../event.ts";
+import { QUARTER_MS } from "../time.ts";
+import { CallTally, isFailure } from "./call_tally.ts";
+import { FailureReasons } from "./failure_reasons.ts";
+import { GateTally } from "./gate_tally.ts";
+import { type EventFacts, GroupScan } from "./group_scan.ts";
+import { HoldTally } from "./hold_tally.ts";
+import {
+  AGENTS,
+  CALLS,
+  type RollupContent,
+  type RollupKey,
+  type RollupSessions,
+  type RollupTable,
+  SESSIONS,
+  type StoredCell,
+  type StoredQuarter,
+} from "./rollup.ts";
+import { spendFacts, SpendTally } from "./spend_tally.ts";
+import { TimeRange } from "./time_range.ts";
+
+/**
+ * Maximum number of cells in a rollup. A cell has the costs of a group of events in a quarter of an hour. If an archive
+ * has more cells, it has no rollup, and readers decode the archive.
+ */
+const CELLS_MAX = 10_000;
+/**
+ * Maximum total length of the values by which a rollup groups events, in UTF-16 code units. If the values of an archive
+ * are longer, it has no rollup, and readers decode the archive.
+ */
+const KEYS_LENGTH_MAX = 128 * 1024;
+/**
+ * How many times these maximums may be exceeded while a rollup is gathered, before groups are merged. Limits the
+ * memory.
+ */
+const GATHERED_MAX = 10;
+
+/** A table of a rollup with its sketches and its cells. */
+interface TableSums {
+  readonly table: RollupTable;
+  readonly sketches: readonly (readonly number[])[];
+  readonly cells: readonly StoredCell[];
+}
+
+/** Gathers the figures of the calls in each group of events. */
+class TableScan {
+  readonly groups: GroupScan;
+  readonly #calls: CallTally[] = [];
+
+  constructor(by: readonly string[]) {
+    this.groups = new GroupScan(by);
+  }
+
+  add(event: AuditEvent, facts: EventFacts): void {
+    const group = this.groups.add(event, facts);
+    (this.#calls[group] ??= new CallTally()).add(event, facts.spend);
+  }
+
+  /** Returns the sums grouped by `by`, which are some of the fields by which the groups were gathered. */
+  sumsBy(by: readonly string[]): TableSums {
+    const merged = new MergedGroups(by, this.groups.by);
+    for (const [group, { key, cells }] of this.groups.entries()) {
+      merged.add(key, { calls: this.#calls[group]!, cells });
+    }
+    return merged.sums(this.groups.hasOtherTypes(by));
+  }
+
+  /** Returns the sums by agent, which have no groups if no event has an agent. */
+  sumsByAgent(): TableSums {
+    const sums = this.sumsBy(AGENTS);
+    return sums.table.keys.every(([agent]) => agent === null)
+      ? { table: { ...sums.table, keys: [], calls: [] }, sketches: [], cells: [] }
+      : sums;
+  }
+}
+
+/** The sums of a group of events. */
+interface GroupSums {
+  readonly calls: CallTally;
+  /** The costs and tokens, by the number of the quarter of an hour; NaN without a readable time. */
+  readonly cells: Map<number, SpendTally>;
+}
+
+/** Groups that are merged because they have the same values in some of their fields. */
+class MergedGroups {
+  readonly #by: readonly string[];
+  readonly #places: readonly number[];
+  readonly #groups = new Map<string, GroupSums & { readonly key: RollupKey }>();
+
+  /** Merges groups by `fields` into groups by `by`. */
+  constructor(by: readonly string[], fields: readonly string[]) {
+    this.#by = by;
+    this.#places = by.map((name) => fields.indexOf(name));
+  }
+
+  add(key: RollupKey, { calls, cells }: GroupSums): void {
+    const some = this.#places.map((place) => key[place]!);
+    const id = JSON.stringify(some);
+    let group = this.#groups.get(id);
+    if (group === undefined) {
+      this.#groups.set(id, group = { key: some, calls: new CallTally(), cells: new Map() });
+    }
+    group.calls.addAll(calls);
+    for (const [quarter, cell] of cells) {
+      let sums = group.cells.get(quarter);
+      if (sums === undefined) group.cells.set(quarter, sums = new SpendTally());
+      sums.addAll(cell);
+    }
+  }
+
+  sums(hasOtherTypes: boolean): TableSums {
+    const groups = [...this.#groups.values()];
+    return {
+      table: {
+        by: this.#by,
+        keys: groups.map(({ key }) => key),
+        hasOtherTypes,
+        calls: groups.map(({ calls }) => calls.state()),
+      },
+      sketches: groups.map(({ calls }) => calls.sketch.state()),
+      cells: groups.flatMap(({ cells }, group) => storedCells(cells, group)),
+    };
+  }
+}
+
+/** Gathers the table of sessions of a rollup: the costs, tokens and times of each session. */
+class SessionScan {
+  readonly groups: GroupScan = new GroupScan(SESSIONS);
+  readonly #times: TimeRange[] = [];
+
+  add(event: AuditEvent, facts: EventFacts): void {
+    const group = this.groups.add(event, facts);
+    (this.#times[group] ??= new TimeRange()).add(facts.epochMs);
+  }
+
+  sessions(): RollupSessions {
+    const groups = [...this.groups.entries()];
+    return {
+      keys: groups.map(([, { key }]) => key),
+      hasOtherTypes: this.groups.hasOtherTypes(SESSIONS),
+      spend: groups.map(([, { cells }]) => {
+        const total = new SpendTally();
+        for (const cell of cells.values()) total.addAll(cell);
+        return total.state();
+      }),
+      times: this.#times.map((range) => range.state()),
+    };
+  }
+
+  cells(): StoredCell[] {
+    return [...this.groups.entries()].flatMap(([group, { cells }]) => storedCells(cells, group));
+  }
+}
+
+function storedCells(cells: ReadonlyMap<number, SpendTally>, group: number): StoredCell[] {
+  return Array.from(cells, ([quarter, cell]): StoredCell => [
+    Number.isNaN(quarter) ? null : quarter,
+    group,
+    ...cell.state(),
+  ]);
+}
+
+/** The tables of a rollup while it is gathered. */
+interface Tables {
+  /** The groups by type, model and agent. */
+  readonly calls: TableScan;
+  /** The groups by each field in the option `rollupFields`. */
+  readonly fields: readonly TableScan[];
+  readonly sessions: SessionScan;
+}
+
+/** Gathers the rollup of an archive, the file with its sums, one event at a time. */
+export class RollupScan {
+  /** The tables; null if they have become too large. */
+  #tables: Tables | null;
+  readonly #failures = new FailureReasons();
+  readonly #gate = new GateTally();
+  readonly #holds = new HoldTally();
+  #budgetStates = 0;
+  /** The times of the events in each quarter of an hour, by the number of the quarter. */
+  readonly #quarters = new Map<number, TimeRange>();
+  #lastQuarter: { readonly number: number; readonly range: TimeRange } | undefined;
+  #longest = 0;
+
+  /**
+   * Starts without events. For each name in `fields` (the option `rollupFields` of the log), a table groups the events
+   * by that field.
+   */
+  constructor(fields: readonly string[]) {
+    this.#tables = {
+      calls: new TableScan([...CALLS, ...AGENTS]),
+      fields: fields.filter((field) => !AGENTS.includes(field))
+        .map((field) => new TableScan([field])),
+      sessions: new SessionScan(),
+    };
+  }
+
+  /**
+   * Adds the next event.
+   *
+   * @param epochMs The time of the event in epoch milliseconds; NaN if the event has no readable time.
+   * @param lineBytes Length of the line in bytes, with its line break.
+   */
+  add(event: AuditEvent, epochMs: number, lineBytes: number): void {
+    if (this.#tables === null) return;
+    const quarter = Math.floor(epochMs / QUARTER_MS);
+    const facts: EventFacts = { epochMs, quarter, spend: spendFacts(event) };
+    const { calls, fields, sessions } = this.#tables;
+    sessions.add(event, facts);
+    calls.add(event, facts);
+    let cellCount = sessions.groups.cellCount + calls.groups.cellCount;
+    let keysLength = sessions.groups.keysLength + calls.groups.keysLength;
+    for (const table of fields) {
+      table.add(event, facts);
+      cellCount += table.groups.cellCount;
+      keysLength += table.groups.keysLength;
+    }
+    if (isFailure(event)) this.#failures.add(event, epochMs);
+    this.#gate.add(event);
+    this.#holds.add(event);
+    if (isBudgetState(event)) this.#budgetStates++;
+    if (!Number.isNaN(epochMs)) this.#rangeOf(quarter).add(epochMs);
+    if (lineBytes > this.#longest) this.#longest = lineBytes;
+    keysLength += this.#holds.namesLength;
+    if (cellCount > GATHERED_MAX * CELLS_MAX || keysLength > GATHERED_MAX * KEYS_LENGTH_MAX) {
+      this.#tables = null;
+    }
+  }
+
+  /** Returns the content of the rollup, or null if the archive has too many groups or a sum is not finite. */
+  finish(): RollupContent | null {
+    if (this.#tables === null) return null;
+    const { calls, fields, sessions } = this.#tables;
+    const [first, agents] = [calls.sumsBy(CALLS), calls.sumsByAgent()];
+    const others = fields.map((scan) => scan.sumsBy(scan.groups.by));
+    const sessionSums = { sessions: sessions.sessions(), sessionCells: sessions.cells() };
+    const areTooMany = (tables: readonly TableSums[]) =>
+      this.#holds.namesLength +
+            keysLengthIn([...tables.map(({ table }) => table), sessionSums.sessions]) >
+        KEYS_LENGTH_MAX ||
+      tables.reduce((sum, { cells }) => sum + cells.length, sessionSums.sessionCells.length) >
+        CELLS_MAX;
+    const all = [first, agents, ...others];
+    // Without the table of agents, the rollup can still answer most questions.
+    const sums = areTooMany(all) ? [first, ...others] : all;
+    if (areTooMany(sums)) return null;
+    const content = {
+      tables: sums.map(({ table }) => table),
+      failures: this.#failures.isCut ? null : this.#failures.inOrder(),
+      gate: this.#gate.state(),
+      holds: this.#holds.state(),
+      budgetStates: this.#budgetStates,
+      longest: this.#longest,
+      sketches: sums.map(({ sketches }) => sketches),
+      cells: {
+        tables: sums.map(({ cells }) => cells),
+        quarters: Array.from(
+          this.#quarters,
+          ([quarter, range]): StoredQuarter => [quarter, ...range.state()],
+        ),
+      },
+      ...sessionSums,
+    };
+    const { tables, gate, holds, cells, sessions: { spend } } = content;
+    // A sum of huge numbers can overflow to Infinity, which JSON cannot store. The archive then has no rollup.
+    const figures = [tables.map(({ calls }) => calls), gate, holds, cells.tables, spend];
+    return isFinite(figures) ? content : null;
+  }
+
+  #rangeOf(quarter: number): TimeRange {
+    if (this.#lastQuarter?.number === quarter) return this.#lastQuarter.range;
+    let range = this.#quarters.get(quarter);
+    if (range === undefined) this.#quarters.set(quarter, range = new TimeRange());
+    this.#lastQuarter = { number: quarter, range };
+    return range;
+  }
+}
+
+/**
+ * Checks whether an event has the form of a `budget_state` line. Another program may have written an event of that type
+ * without the members of such a line.
+ */
+function isBudgetState({ event, accounts, holds }: AuditEvent): boolean {
+  return event === BUDGET_STATE && Array.isArray(accounts) && Array.isArray(holds);
+}
+
+function isFinite(value: unknown): boolean {
+  if (typeof value === "number") return Number.isFinite(value);
+  return !Array.isArray(value) || value.every(isFinite);
+}
+
+/** Returns the total length of the values by which tables group events, in UTF-16 code units. */
+function keysLengthIn(tables: readonly Pick<RollupTable, "keys">[]): number {
+  return tables.flatMap(({ keys }) => keys.flat())
+    .reduce((sum, text) => sum + (text?.length ?? 0), 0);
+}
