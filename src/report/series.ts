@@ -60,6 +60,12 @@ function split<T>(
   return { alone, rest: all.filter((each) => !alone.includes(each)) };
 }
 
+/** Returns the groups in descending order of their tokens. Groups with the same number of tokens keep their order. */
+export function byTokens({ named, others }: Named<GroupFigures>): Named<GroupFigures> {
+  const tokensOf = ({ inputTokens, outputTokens }: GroupFigures) => inputTokens + outputTokens;
+  return { named: named.toSorted((a, b) => tokensOf(b) - tokensOf(a)), others };
+}
+
 /** A bar with its label and the lengths of its parts. */
 export interface Bar {
   readonly label: string;

@@ -37,7 +37,7 @@ header p, section > div > p, .none, .more, dd span, footer { color: var(--dim); 
 main { display: grid; gap: 1.25rem; grid-template-columns: minmax(0, 1fr); }
 section { padding: clamp(0.75rem, 2vw, 1.25rem); border: 1px solid var(--edge); border-radius: 0.5rem; min-width: 0; }
 section.bare { padding: 0; border: 0; }
-@media (min-width: 87rem) {
+@media (min-width: 75rem) {
   main { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   section:not(.half) { grid-column: 1 / -1; }
 }
@@ -49,9 +49,11 @@ dd b { display: block; font-size: 1.4rem; line-height: 1.3; font-variant-numeric
 dd span { font-size: 0.85rem; }
 .bad dd b, .over { color: var(--bad); }
 .chart { container-type: inline-size; }
-.chart svg { display: block; width: 100%; max-width: 68rem; height: auto; font: 12px system-ui, sans-serif; }
-.wide { display: none; }
-@container (min-width: 35rem) { .wide { display: block; } .narrow { display: none; } }
+.chart svg { display: block; width: 100%; height: auto; font: 12px system-ui, sans-serif; }
+.wide, .middle { display: none; }
+.wide svg { max-width: 63rem; }
+@container (min-width: 26rem) { .middle { display: block; } .narrow { display: none; } }
+@container (min-width: 43rem) { .wide { display: block; } .middle { display: none; } }
 .legend { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; margin: 0 0 0.5rem; padding: 0; list-style: none; font-size: 0.9rem; }
 .legend li { overflow-wrap: anywhere; min-width: 0; }
 .key { display: inline-block; width: 0.8em; height: 0.8em; margin-right: 0.4em; border-radius: 2px; background: var(--ink); }
@@ -67,13 +69,14 @@ summary { cursor: pointer; color: var(--dim); width: fit-content; }
 .scroll { max-height: 32rem; overflow: auto; border: 1px solid var(--edge); border-radius: 0.25rem; }
 .scroll > .none { margin: 0.5rem 0.75rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.875rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.3rem 0.75rem; text-align: right; vertical-align: top; font-weight: normal; }
+th, td { padding: 0.3rem 0.6rem; text-align: right; vertical-align: top; font-weight: normal; }
 th.text, td.text { text-align: left; }
 th, td { white-space: nowrap; }
 .text bdi { display: inline-block; width: max-content; max-width: clamp(14rem, 26vw, 40rem); white-space: normal; overflow-wrap: anywhere; }
 #failures .text bdi { max-width: clamp(10rem, 16vw, 26rem); }
 .scroll table + table { margin-top: 1rem; }
 time { white-space: nowrap; }
+.half time, #failures time { white-space: normal; }
 thead th { position: sticky; top: 0; background: var(--panel); color: var(--dim); }
 tbody tr { border-top: 1px solid var(--edge); }
 :focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }

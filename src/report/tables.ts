@@ -12,7 +12,7 @@ import { type Breakdown, type GroupFigures, shownFields } from "./groups.ts";
 import type { TypeFigures } from "./aggregate.ts";
 import { type Markup, markup, NOTHING } from "./markup.ts";
 import type { ReportContent } from "./report_content.ts";
-import { FURTHER_LABEL, labelOf, spendSeries } from "./series.ts";
+import { byTokens, FURTHER_LABEL, labelOf, spendSeries } from "./series.ts";
 import { shortTimeElement, shownCount, textElement, timeElement } from "./shown_in_report.ts";
 import { type Cell, none, number, table, text } from "./table.ts";
 import { wilsonInterval } from "../stats/intervals.ts";
@@ -79,7 +79,7 @@ export function typesTable({ data: { types } }: ReportContent): Markup {
 export function tokensTable({ data: { groups }, options: { by } }: ReportContent): Markup {
   return table(
     [text(shownFields(by)), ...["input", "output", "events", "USD"].map(number)],
-    namedRows(groups, ({ inputTokens, outputTokens, events, usd }: GroupFigures) => [
+    namedRows(byTokens(groups), ({ inputTokens, outputTokens, events, usd }: GroupFigures) => [
       shownCount(inputTokens),
       shownCount(outputTokens),
       shownCount(events),

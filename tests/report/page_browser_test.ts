@@ -6,6 +6,7 @@ import {
   AuditReader,
   gateMetrics,
   hourlySpend,
+  stats,
 } from "@vivarium/scout";
 import { renderReport, type ReportOptions } from "@vivarium/scout/report";
 import { gzipSync } from "node:zlib";
@@ -38,6 +39,8 @@ function randomEvents(): AuditEvent[] {
     input_t: random.below(9_000),
     output_t: random.below(900),
     confidence: random.below(101),
+    agent: `agent-${random.below(4)}`,
+    ...random.below(9) > 0 ? {} : { status: "error", error: `timeout after ${n} s` },
   }));
 }
 
@@ -116,6 +119,30 @@ await browserTest(
       const shownTokens = tokens.map((row) => [row[0]!, numberIn(row[column]!)] as const);
       assertEquals(new Map(shownTokens), sumsBy(events, "model", field));
     }
+    const groups = await cellsOf(page, "#groups");
+    for (const by of ["model", "agent"] as const) {
+      for (
+        const { key: [name], calls, errors, usd } of (await stats(reader, { ...range, by })).groups
+      ) {
+        const row = groups.find(([shownName]) => shownName === name)!;
+        const navs = await accuracyMetrics(
+          ReadableStream.from(events.filter((event) => event[by] === name)),
+        );
+        assertEquals([1, 3, 4, 8, 9].map((column) => numberIn(row[column]!)), [
+          rounded(usd),
+          calls,
+          errors,
+          navs.totalNav,
+          navs.accuracyPct,
+        ]);
+      }
+    }
+    const { failures } = await stats(reader, range);
+    assert(failures.length === 2, failures.map(({ reason }) => reason).join());
+    assertEquals(
+      (await cellsOf(page, "#failures")).map(([reason, count]) => [reason, numberIn(count!)]),
+      failures.map(({ reason, count }) => [reason, count]),
+    );
     const types = await cellsOf(page, "#types-table");
     assertEquals(
       new Map(types.map(([type, count]) => [type!, numberIn(count!)])),
@@ -137,6 +164,80 @@ await browserTest(
       (await cellsOf(page, "#damage")).map(([file, at, , reason]) => [file, numberIn(at!), reason]),
       query.damage.map(({ path, byteOffset, reason }) => [path, byteOffset, reason]),
     );
+  },
+);
+
+await browserTest(
+  "Each bar and point of a chart has its values as a title, in the drawing that the page shows",
+  async (browser) => {
+    using dir = tempDir();
+    const url = await writeReport(dir, createLog(dir, randomEvents()), { budgetPerHour: 5 });
+    for (const [width, size] of [[1280, "middle"], [1920, "wide"], [1000, "wide"]] as const) {
+      await using shown = await openPage(browser, url, { viewport: { width, height: 900 } });
+      const { page } = shown;
+      for (const summary of await page.locator("summary").all()) await summary.click();
+      const titlesOf = async (chart: string) => {
+        assert(await page.locator(`#${chart}-chart .${size}`).isVisible(), `${chart} at ${width}`);
+        const titles = await page.locator(`#${chart}-chart .${size} title`).allTextContents();
+        return titles.map((title) => title.split("\n"));
+      };
+      const spend = await titlesOf("spend");
+      const rows = await cellsOf(page, "#spend-table");
+      assertEquals(
+        spend.map((
+          lines,
+        ) => [lines[0]!.split(" to ")[0], lines.find((line) => /^total/.test(line))]),
+        rows.map((row) => [row[0], `total: ${row.at(-1) === "–" ? "$0.00" : row.at(-1)}`]),
+      );
+      const accuracy = new Map(
+        (await titlesOf("accuracy")).map((lines) => [lines[0]!.split(" to ")[0], lines[1]]),
+      );
+      const shownAccuracy = await cellsOf(page, "#accuracy-table");
+      assert(shownAccuracy.length > 20);
+      for (const [from, pct] of shownAccuracy) {
+        assertEquals(accuracy.get(from), `accuracy: ${pct}`);
+      }
+      assertEquals(
+        await titlesOf("types"),
+        (await cellsOf(page, "#types-table")).map(([type, count]) => [`${type}: ${count} events`]),
+      );
+      assertEquals(
+        await titlesOf("tokens"),
+        (await cellsOf(page, "#tokens-table")).map(([model, input, output]) => [
+          `${model}: ${input} input, ${output} output`,
+        ]),
+      );
+      // The areas of the titles cover the drawing side by side, so that the pointer finds the bar that it is over.
+      const areas = await page.locator(`#spend-chart .${size} rect:has(title)`)
+        .evaluateAll((rects) => rects.map((rect) => rect.getBoundingClientRect().toJSON()));
+      for (const [n, { right }] of areas.slice(0, -1).entries()) {
+        assert(Math.abs(areas[n + 1].left - right) < 0.5, `${right} and ${areas[n + 1].left}`);
+      }
+    }
+  },
+);
+
+await browserTest(
+  "At a width of 1280 pixels no long table is clipped, and at 390 pixels the first chart begins within a screen and a half",
+  async (browser) => {
+    using dir = tempDir();
+    const error = "the connection to the model was closed before the answer was complete ".repeat(
+      3,
+    );
+    const events = randomEvents().map((event, n) =>
+      n % 5 > 0 ? event : { ...event, status: "error", error: `${error}${n}` }
+    );
+    const url = await writeReport(dir, createLog(dir, events), { budgetPerHour: 5 });
+    {
+      await using shown = await openPage(browser, url, { viewport: { width: 1280, height: 900 } });
+      const clipped = await shown.page.locator(".long .scroll").evaluateAll((frames) =>
+        frames.filter((frame) => frame.scrollWidth > frame.clientWidth).map(({ id }) => id)
+      );
+      assertEquals(clipped, []);
+    }
+    await using phone = await openPage(browser, url, { viewport: { width: 390, height: 844 } });
+    const chart = await phone.page.locator("#spend-chart svg:visible").first().boundingBox();
+    assert(chart!.y < 1.5 * 844, `the chart begins at ${chart!.y}`);
   },
 );
 
@@ -210,6 +311,9 @@ await browserTest("The page shows hostile text of a log as text", async (browser
     model: text,
     cost: 1 + n / 8,
     input_t: random.below(900),
+    agent: text,
+    status: "error",
+    error: text,
     reason: text,
     files: [text],
     [text]: text,
@@ -225,15 +329,16 @@ await browserTest("The page shows hostile text of a log as text", async (browser
   assertEquals([requests, messages], [[], []]);
   assertEquals(await page.title(), HOSTILE[0]);
   assertEquals(await page.locator("script, img, iframe, object").count(), 0);
-  const [sessions, types, models, shownEvents, damage] = await Promise.all(
-    ["#sessions", "#types-table", "#tokens-table", "#events", "#damage"].map((table) =>
-      cellsOf(page, table)
-    ),
+  const [sessions, types, models, groups, failures, shownEvents, damage] = await Promise.all(
+    ["#sessions", "#types-table", "#tokens-table", "#groups", "#failures", "#events", "#damage"]
+      .map((table) => cellsOf(page, table)),
   );
   for (const text of HOSTILE) {
     const appearing = escaped(text);
     assert(types!.some(([type]) => type === appearing), text);
     assert(models!.some(([model]) => model === appearing), text);
+    assertEquals(groups!.filter(([name]) => name === appearing).length, 2, text);
+    assert(failures!.some((row) => row[7] === appearing && row[6] === appearing), text);
     assert(shownEvents!.some((row) => row.at(-1)!.includes(`reason: ${appearing}, `)), text);
   }
   assert(sessions!.every(([id]) => id !== ""), "each session has a name");

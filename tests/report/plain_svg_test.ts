@@ -105,7 +105,7 @@ function wordsOf(svg: string): string[] {
   return nodesOf(parsed(svg)).filter(({ name }) => name === "text").flatMap(textsOf);
 }
 
-const ELEMENTS = /^(?:svg|g|path|text|tspan|rect|circle|line|polyline|defs|clipPath)$/;
+const ELEMENTS = /^(?:svg|g|path|text|tspan|rect|circle|line|polyline|defs|clipPath|title)$/;
 const ATTRIBUTES =
   /^(?:viewBox|d|x|y|width|height|transform|fill|id|clip-path|text-anchor|dominant-baseline|stroke(?:-width|-dasharray|-linecap|-linejoin)?)$/;
 
@@ -148,7 +148,7 @@ function randomData(seed: number, names: readonly string[]): ReportData {
   return aggregate.data();
 }
 
-/** Returns a wide and a narrow SVG drawing of every chart of a report, each with the prefix of its identifiers. */
+/** Returns the SVG drawings of every chart of a report in all sizes, each with the prefix of its identifiers. */
 function drawingsOf(data: ReportData): [name: string, svg: string][] {
   const options = { by: ["model"], timeZone: "Europe/Berlin", budgetPerHour: 5 };
   const charts = {
@@ -158,9 +158,9 @@ function drawingsOf(data: ReportData): [name: string, svg: string][] {
     tokens: tokensChart(data, options),
   };
   return Object.entries(charts).flatMap(([name, { text }]) => {
-    const [wide, narrow, ...more] = [...text.matchAll(/<svg.*?<\/svg>/gs)].map(([svg]) => svg);
-    assertEquals(more, []);
-    return [[`${name}-wide`, wide!], [`${name}-narrow`, narrow!]] satisfies [string, string][];
+    const drawings = [...text.matchAll(/<div class="(\w+)".*?(<svg.*?<\/svg>)/gs)];
+    assertEquals(drawings.map(([, size]) => size), ["wide", "middle", "narrow"]);
+    return drawings.map(([, size, svg]): [string, string] => [`${name}-${size}`, svg!]);
   });
 }
 

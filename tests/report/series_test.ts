@@ -2,7 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { BucketFigures, TypeFigures } from "../../src/report/aggregate.ts";
 import type { GroupFigures, Named } from "../../src/report/groups.ts";
 import { STYLE } from "../../src/report/style.ts";
-import { bars, labelOf, spendSeries } from "../../src/report/series.ts";
+import { bars, byTokens, labelOf, spendSeries } from "../../src/report/series.ts";
 
 const ACCURACY = { totalNav: 0, validationFailCount: 0, accuracyPct: 100 };
 
@@ -174,4 +174,17 @@ Deno.test("spendSeries() labels the models after the first 256 as others, even i
     ["m0", "s0"],
     ["others", "others"],
   ]);
+});
+
+Deno.test("byTokens() sorts groups by their input and output tokens together", () => {
+  const tokens = (name: string, inputTokens: number, outputTokens: number): GroupFigures => ({
+    ...modelOf(name, 1),
+    inputTokens,
+    outputTokens,
+  });
+  const named = [tokens("a", 5, 0), tokens("b", 1, 9), tokens("c", 6, 4), tokens("d", 0, 0)];
+  const sorted = byTokens({ named, others: modelOf(null, 2) });
+  assertEquals(sorted.named.map(({ name }) => name), ["b", "c", "a", "d"]);
+  assertEquals(sorted.others, modelOf(null, 2));
+  assertEquals(named.map(({ name }) => name), ["a", "b", "c", "d"]);
 });

@@ -1,0 +1,80 @@
+/**
+ * The values of the charts as texts, which browsers show when the pointer is over a bar or a point. Pure.
+ *
+ * @module
+ */
+import { counted, shownTime, shownUsd } from "../shown.ts";
+import { wilsonInterval } from "../stats/intervals.ts";
+import type { BucketFigures } from "./aggregate.ts";
+import type { Title } from "./drawing.ts";
+import type { Bar, SpendSeries } from "./series.ts";
+import { shownCount, shownShort } from "./shown_in_report.ts";
+
+/** Maximum number of characters of a name in a title. Longer names are cut. */
+const NAME_LENGTH_MAX = 40;
+const MINUTE_MS = 60_000;
+
+/** Returns the spend of each bucket in total and by group. */
+export function spendTitles(
+  buckets: readonly BucketFigures[],
+  { series, cumulative, lastHourUsd, timeZone }: {
+    readonly series: readonly SpendSeries[];
+    readonly cumulative: readonly number[];
+    readonly lastHourUsd: readonly number[] | null;
+    readonly timeZone: string;
+  },
+): Title[] {
+  return buckets.map((bucket, index) => {
+    const spent = series.filter(({ values }) => values[index] !== 0)
+      .map(({ label, values }) => `${named(label)}: ${shownUsd(values[index]!)}`);
+    return [
+      shownRange(bucket, timeZone),
+      ...spent,
+      `total: ${shownUsd(bucket.usd)}`,
+      ...lastHourUsd === null ? [] : [`hour before: ${shownUsd(lastHourUsd[index]!)}`],
+      `since the start: ${shownUsd(cumulative[index]!)}`,
+    ];
+  });
+}
+
+/** Returns the accuracy of each bucket, with its confidence interval. */
+export function accuracyTitles(buckets: readonly BucketFigures[], timeZone: string): Title[] {
+  return buckets.map((bucket) => {
+    const { totalNav, validationFailCount, accuracyPct } = bucket.accuracy;
+    const range = shownRange(bucket, timeZone);
+    if (totalNav === 0) return [range, "no navigations"];
+    const { low, high } = wilsonInterval(Math.max(0, totalNav - validationFailCount), totalNav);
+    return [
+      range,
+      `accuracy: ${accuracyPct} %`,
+      `95 % interval: ${Math.round(100 * low)} to ${Math.round(100 * high)} %`,
+      counted(totalNav, "navigation"),
+      counted(validationFailCount, "failed validation"),
+    ];
+  });
+}
+
+/** Returns the number of events of each bar. */
+export function typeTitles(bars: readonly Bar[]): Title[] {
+  return bars.map(({ label, values }) => [`${named(label)}: ${counted(values[0]!, "event")}`]);
+}
+
+/** Returns the tokens of each bar. */
+export function tokenTitles(bars: readonly Bar[]): Title[] {
+  return bars.map(({ label, values: [input, output] }) => [
+    `${named(label)}: ${shownCount(input!)} input, ${shownCount(output!)} output`,
+  ]);
+}
+
+/** Returns the first and the last moment of a bucket. */
+function shownRange({ startMs, endMs }: BucketFigures, timeZone: string): string {
+  const smallestUnit = (endMs - startMs) % MINUTE_MS === 0 ? "minute" : "second";
+  const [start, end] = [startMs, endMs].map((ms) =>
+    shownTime(Temporal.Instant.fromEpochMilliseconds(ms), timeZone, { smallestUnit })
+  );
+  return `${start} to ${end}`;
+}
+
+function named(label: string): string {
+  return shownShort(label, NAME_LENGTH_MAX);
+}
