@@ -35,6 +35,7 @@ import {
   SESSIONS,
   spendOf,
   type StoredCell,
+  type StoredFailures,
   tableBy,
 } from "../rollup/rollup.ts";
 import { QuantileSketch } from "../rollup/quantile_sketch.ts";
@@ -161,6 +162,7 @@ export class ReportArchives implements ArchiveTaker {
       holds: HoldTally.from(rollup.holds),
       failures: rollup.failures,
       quarters: sums.quarters,
+      failureCells: sums.failures,
       tables,
       groupings,
       sessions: sessionsOf(sessions),
@@ -284,6 +286,7 @@ interface CellTable {
 /** The sums of an archive in each quarter of an hour. */
 interface QuarterSums {
   readonly quarters: ReadonlyMap<number, TimeRange>;
+  readonly failures: readonly StoredFailures[];
   /** Groups by type and model. */
   readonly calls: CellTable;
   /** The groups of the report, which may be the same table; null if the rollup has no such table. */
@@ -311,6 +314,7 @@ function totalsOf(
   const bySession = { by: SESSIONS, keys: sessions.keys, cells: cellsOf(sessions.spend) };
   return {
     quarters: new Map([[quarter, TimeRange.from([firstMs, lastMs - firstMs])]]),
+    failures: rollup.failures!.map(({ count }, reason) => [quarter, reason, count]),
     calls,
     grouped: table === undefined
       ? areSessions(fields) ? bySession : null
@@ -327,6 +331,7 @@ async function quartersOf(
 ): Promise<QuarterSums | null> {
   const cells = await rollup.part("cells");
   if (cells === null) return null;
+  if (cells.failures.some(([, reason]) => rollup.failures![reason] === undefined)) return null;
   const table = tableBy(fields, rollup.tables);
   let grouped: CellTable | null = null;
   if (table !== undefined) grouped = { ...table, cells: cells.tables[table.place]! };
@@ -339,6 +344,7 @@ async function quartersOf(
     quarters: new Map(
       cells.quarters.map(([quarter, ...times]) => [quarter, TimeRange.from(times)]),
     ),
+    failures: cells.failures,
     calls: { ...rollup.tables[0]!, cells: cells.tables[0]! },
     grouped,
   };

@@ -5,13 +5,15 @@
  */
 import { counted, shownTime, shownUsd } from "../shown.ts";
 import { wilsonInterval } from "../stats/intervals.ts";
-import type { BucketFigures } from "./aggregate.ts";
+import type { BucketFigures, ReasonCount } from "./aggregate.ts";
 import type { Title } from "./drawing.ts";
 import type { Bar, SpendSeries } from "./series.ts";
 import { shownCount, shownShort } from "./shown_in_report.ts";
 
 /** Maximum number of characters of a name in a title. Longer names are cut. */
 const NAME_LENGTH_MAX = 40;
+/** Maximum number of characters of the reason of a failure. Longer reasons are cut. */
+const REASON_LENGTH_MAX = 60;
 const MINUTE_MS = 60_000;
 
 /** Returns the spend of each bucket in total and by group. */
@@ -42,7 +44,8 @@ export function accuracyTitles(buckets: readonly BucketFigures[], timeZone: stri
   return buckets.map((bucket) => {
     const { totalNav, validationFailCount, accuracyPct } = bucket.accuracy;
     const range = shownRange(bucket, timeZone);
-    if (totalNav === 0) return [range, "no navigations"];
+    const failures = bucket.topFailures.map(shownFailures);
+    if (totalNav === 0) return [range, "no navigations", ...failures];
     const { low, high } = wilsonInterval(Math.max(0, totalNav - validationFailCount), totalNav);
     return [
       range,
@@ -50,8 +53,14 @@ export function accuracyTitles(buckets: readonly BucketFigures[], timeZone: stri
       `95 % interval: ${Math.round(100 * low)} to ${Math.round(100 * high)} %`,
       counted(totalNav, "navigation"),
       counted(validationFailCount, "failed validation"),
+      ...failures,
     ];
   });
+}
+
+/** Returns a text with the number of failures with a reason. */
+export function shownFailures({ reason, count }: ReasonCount): string {
+  return `${shownCount(count)} × ${shownShort(reason, REASON_LENGTH_MAX)}`;
 }
 
 /** Returns the number of events of each bar. */

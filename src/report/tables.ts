@@ -14,6 +14,7 @@ import { type Markup, markup, NOTHING } from "./markup.ts";
 import type { ReportContent } from "./report_content.ts";
 import { byTokens, FURTHER_LABEL, labelOf, spendSeries } from "./series.ts";
 import { shortTimeElement, shownCount, textElement, timeElement } from "./shown_in_report.ts";
+import { shownFailures } from "./chart_titles.ts";
 import { type Cell, none, number, table, text } from "./table.ts";
 import { wilsonInterval } from "../stats/intervals.ts";
 
@@ -51,8 +52,13 @@ export function spendTable(
 /** Renders a table of the accuracy by time, for the time buckets with navigations. */
 export function accuracyTable({ data, options: { timeZone } }: ReportContent): Markup {
   return table(
-    [text("from"), ...["accuracy", "95 % interval", "n", "failed"].map(number)],
-    data.buckets.filter(({ accuracy }) => accuracy.totalNav > 0).map(({ startMs, accuracy }) => {
+    [
+      text("from"),
+      ...["accuracy", "95 % interval", "n", "failed"].map(number),
+      text("most frequent failures"),
+    ],
+    data.buckets.filter(({ accuracy }) => accuracy.totalNav > 0).map((bucket) => {
+      const { startMs, accuracy, topFailures } = bucket;
       const { totalNav, validationFailCount, accuracyPct } = accuracy;
       const right = Math.max(0, totalNav - validationFailCount);
       const { low, high } = wilsonInterval(right, totalNav);
@@ -62,6 +68,7 @@ export function accuracyTable({ data, options: { timeZone } }: ReportContent): M
         `${Math.round(100 * low)} to ${Math.round(100 * high)} %`,
         shownCount(totalNav),
         shownCount(validationFailCount),
+        topFailures.length === 0 ? "–" : textElement(topFailures.map(shownFailures).join(", ")),
       ];
     }),
   );

@@ -58,14 +58,18 @@ export class FailureReasons {
   /** The reason of the last failure, with and without its numbers. Many failures in a row have the same reason. */
   #last = { text: "", reason: "" };
 
-  /** Counts a failure, at a time in epoch milliseconds; NaN if the event has no readable time. */
-  add(event: AuditEvent, epochMs: number): void {
+  /**
+   * Counts a failure, at a time in epoch milliseconds; NaN if the event has no readable time. Returns the name of its
+   * group, which is its reason or {@linkcode OTHER_REASONS}.
+   */
+  add(event: AuditEvent, epochMs: number): string {
     const text = reasonOf(event);
     const reason = text === this.#last.text ? this.#last.reason : withoutNumbers(text);
     this.#last = { text, reason };
-    const group = this.#group(reason, () => exampleOf(event, text));
+    const [name, group] = this.#group(reason, () => exampleOf(event, text));
     group.count++;
     group.times.add(epochMs);
+    return name;
   }
 
   /**
@@ -89,18 +93,20 @@ export class FailureReasons {
 
   /**
    * Adds groups that {@linkcode inOrder} has returned. Their failures must be newer than those added before. Because
-   * the groups are in the order of their first failures, the result is the same as if each failure were added.
+   * the groups are in the order of their first failures, the result is the same as if each failure were added. Returns
+   * the name of the group to which each was added.
    */
-  addAll(groups: readonly FailureReason[]): void {
-    for (const { reason, count, firstMs, lastMs, example } of groups) {
-      const group = this.#group(reason, () => example);
+  addAll(groups: readonly FailureReason[]): string[] {
+    return groups.map(({ reason, count, firstMs, lastMs, example }) => {
+      const [name, group] = this.#group(reason, () => example);
       group.count += count;
       for (const ms of [firstMs, lastMs]) group.times.add(ms ?? NaN);
-    }
+      return name;
+    });
   }
 
   /** Returns the group of a reason; the group of all other reasons if there are already too many groups. */
-  #group(reason: string, exampleOf: () => FailureExample): Group {
+  #group(reason: string, exampleOf: () => FailureExample): [name: string, group: Group] {
     const isKnown = this.#groups.has(reason) || this.#groups.size < REASONS_MAX;
     const name = isKnown ? reason : OTHER_REASONS;
     let group = this.#groups.get(name);
@@ -108,7 +114,7 @@ export class FailureReasons {
       group = { count: 0, times: new TimeRange(), example: exampleOf() };
       this.#groups.set(name, group);
     }
-    return group;
+    return [name, group];
   }
 
   /** Returns the groups, the largest first. Groups of the same size are sorted by reason. */

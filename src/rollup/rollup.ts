@@ -68,11 +68,19 @@ export interface RollupTable extends RollupGroups {
 }
 
 /**
+ * The failures with one reason in a quarter of an hour as they are stored: the number of the quarter, the place of the
+ * reason in the list of failures, and the number of failures.
+ */
+export type StoredFailures = readonly [quarter: number, reason: number, count: number];
+
+/**
  * The cells of each table (the costs and tokens of each group in each quarter of an hour), and the quarters of an hour
  * in which the archive has events.
  */
 export interface RollupCells {
   readonly tables: readonly (readonly StoredCell[])[];
+  /** The number of failures with each reason in each quarter of an hour. */
+  readonly failures: readonly StoredFailures[];
   readonly quarters: readonly StoredQuarter[];
 }
 

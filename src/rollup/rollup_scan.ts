@@ -22,6 +22,7 @@ import {
   type RollupTable,
   SESSIONS,
   type StoredCell,
+  type StoredFailures,
   type StoredQuarter,
 } from "./rollup.ts";
 import { spendFacts, SpendTally } from "./spend_tally.ts";
@@ -182,6 +183,8 @@ export class RollupScan {
   /** The tables; null if they have become too large. */
   #tables: Tables | null;
   readonly #failures = new FailureReasons();
+  /** The number of failures in each quarter of an hour, by the name of their reason. */
+  readonly #failuresByQuarter = new Map<number, Map<string, number>>();
   readonly #gate = new GateTally();
   readonly #holds = new HoldTally();
   #budgetStates = 0;
@@ -223,7 +226,7 @@ export class RollupScan {
       cellCount += table.groups.cellCount;
       keysLength += table.groups.keysLength;
     }
-    if (isFailure(event)) this.#failures.add(event, epochMs);
+    if (isFailure(event)) this.#addFailure(event, epochMs, quarter);
     this.#gate.add(event);
     this.#holds.add(event);
     if (isBudgetState(event)) this.#budgetStates++;
@@ -242,11 +245,15 @@ export class RollupScan {
     const [first, agents] = [calls.sumsBy(CALLS), calls.sumsByAgent()];
     const others = fields.map((scan) => scan.sumsBy(scan.groups.by));
     const sessionSums = { sessions: sessions.sessions(), sessionCells: sessions.cells() };
+    const failureCells = this.#failureCells();
     const areTooMany = (tables: readonly TableSums[]) =>
       this.#holds.namesLength +
             keysLengthIn([...tables.map(({ table }) => table), sessionSums.sessions]) >
         KEYS_LENGTH_MAX ||
-      tables.reduce((sum, { cells }) => sum + cells.length, sessionSums.sessionCells.length) >
+      tables.reduce(
+          (sum, { cells }) => sum + cells.length,
+          sessionSums.sessionCells.length + failureCells.length,
+        ) >
         CELLS_MAX;
     const all = [first, agents, ...others];
     // Without the table of agents, the rollup can still answer most questions.
@@ -266,6 +273,7 @@ export class RollupScan {
           this.#quarters,
           ([quarter, range]): StoredQuarter => [quarter, ...range.state()],
         ),
+        failures: failureCells,
       },
       ...sessionSums,
     };
@@ -273,6 +281,21 @@ export class RollupScan {
     // A sum of huge numbers can overflow to Infinity, which JSON cannot store. The archive then has no rollup.
     const figures = [tables.map(({ calls }) => calls), gate, holds, cells.tables, spend];
     return isFinite(figures) ? content : null;
+  }
+
+  #addFailure(event: AuditEvent, epochMs: number, quarter: number): void {
+    const reason = this.#failures.add(event, epochMs);
+    if (Number.isNaN(quarter)) return;
+    let counts = this.#failuresByQuarter.get(quarter);
+    if (counts === undefined) this.#failuresByQuarter.set(quarter, counts = new Map());
+    counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  }
+
+  #failureCells(): StoredFailures[] {
+    const places = new Map(this.#failures.inOrder().map(({ reason }, place) => [reason, place]));
+    return [...this.#failuresByQuarter].flatMap(([quarter, counts]) =>
+      Array.from(counts, ([reason, count]): StoredFailures => [quarter, places.get(reason)!, count])
+    );
   }
 
   #rangeOf(quarter: number): TimeRange {

@@ -171,8 +171,9 @@ const IS_PART: {
   sketches: (part, tables) =>
     Array.isArray(part) && part.length === tables.length &&
     part.every((rows, n) => areRows(rows) && rows.length === tables[n]!.keys.length),
-  cells: ({ tables: cells, quarters }, tables) =>
-    areRows(quarters) && Array.isArray(cells) && cells.length === tables.length &&
+  cells: ({ tables: cells, quarters, failures }, tables) =>
+    areRows(quarters) && areRows(failures) && Array.isArray(cells) &&
+    cells.length === tables.length &&
     cells.every((rows, n) => areCells(rows, tables[n]!)),
   sessions: ({ keys, spend, times }) =>
     [keys, spend, times].every(areRows) && spend.length === keys.length &&

@@ -33,7 +33,7 @@ function randomEvents(seed: number, days: number): AuditEvent[] {
       ...random.below(8) === 0 ? {} : { input_t: random.below(9_000) },
       ...random.below(8) === 0 ? { output_t: null } : { output_t: random.below(900) },
       ...random.below(5) === 0 ? {} : { confidence: random.below(101) },
-      ...random.below(5) === 0 ? { reason: "stale_cascade" } : {},
+      ...random.below(5) === 0 ? { reason: random.pick({ a: 1, b: 2, c: 1, d: 1 }) } : {},
       ...random.below(3) === 0 ? {} : { agent: `agent ${random.below(5)}` },
       ...random.below(4) === 0 ? { status: random.pick({ ok: 3, error: 1 }) } : {},
     };
@@ -148,11 +148,20 @@ function checkSessions(data: ReportData, events: readonly AuditEvent[]): void {
 async function checkBuckets(data: ReportData, timed: readonly AuditEvent[]): Promise<void> {
   const names = data.groups.named.map(({ name }) => name);
   let found = 0;
-  for (const { startMs, endMs, usd, usdByGroup, accuracy } of data.buckets) {
+  for (const { startMs, endMs, usd, usdByGroup, accuracy, topFailures } of data.buckets) {
     const within = timed.filter((event) => msOf(event) >= startMs && msOf(event) < endMs);
     found += within.length;
     assertEquals(usd, usdOf(within));
     const byModel = Map.groupBy(within, ({ model }) => model ?? null);
+    const failed = within.filter(({ status, event }) =>
+      status === "error" || event === "validation_fail"
+    );
+    const reasons = Map.groupBy(failed, ({ reason = "(no reason)" }) => reason);
+    const counts = Array.from(reasons, ([reason, { length }]) => ({ reason, count: length }));
+    assertEquals(
+      topFailures,
+      counts.sort((a, b) => b.count - a.count || (a.reason < b.reason ? -1 : 1)).slice(0, 3),
+    );
     assertEquals(usdByGroup, names.map((name) => usdOf(byModel.get(name) ?? [])));
     assertEquals(accuracy, await accuracyMetrics(ReadableStream.from(within)));
   }

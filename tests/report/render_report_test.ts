@@ -217,6 +217,18 @@ Deno.test("renderReport() lists the reasons of failures with their number, share
   assertStringIncludes(await renderReport(ReadableStream.from(events(1))), "No failures:");
 });
 
+Deno.test("renderReport() shows the most frequent failures of each bar of the accuracy, in its table and under the pointer", async () => {
+  const fails = ["a < b", "a < b", "c", "d", "e"].map((reason, n): AuditEvent => ({
+    ts: new Date(START + 500 * n).toISOString(),
+    event: "validation_fail",
+    reason,
+  }));
+  const page = await renderReport(ReadableStream.from([...events(3), ...fails]));
+  const rows = rowsOf(page, "accuracy-table");
+  assertEquals(rows.map((row) => row.at(-1)), ["2 × a &lt; b, 1 × c, 1 × d", "–", "–"]);
+  assertStringIncludes(page, "\n5 failed validations\n2 × a &lt; b\n1 × c\n1 × d</title>");
+});
+
 /** Returns the texts of the cells in each row of a table of the page. */
 function rowsOf(page: string, id: string): string[][] {
   const [, section = ""] = page.split(`id="${id}"`);
