@@ -35,6 +35,8 @@ import {
 import { NameTally } from "./name_tally.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import { RecentSpend } from "./recent_spend.ts";
+import type { SpanSummary } from "../segments/span_summary.ts";
+import { SpanTally, type UnfinishedFigures } from "./span_tally.ts";
 import { type SessionFigures, type SessionSums, SessionTally } from "./session_tally.ts";
 import { type Bucket, type BucketContent, TimeBuckets } from "./time_buckets.ts";
 
@@ -103,6 +105,8 @@ export interface ReportData {
   readonly types: Named<TypeFigures>;
   /** The failures by reason, the most frequent first. */
   readonly failures: readonly FailureReason[];
+  /** The calls that have begun in the range and not ended in it. */
+  readonly unfinished: UnfinishedFigures;
   readonly sessions: readonly SessionFigures[];
   /** The figures of the budgets at the end of the range. */
   readonly budgets: readonly BudgetFigures[];
@@ -127,6 +131,8 @@ export interface SummedTable {
 export interface ArchiveSums {
   readonly gate: GateTally;
   readonly holds: HoldTally;
+  /** The spans (calls) of which only the beginning or the end is in the archive. */
+  readonly spans: SpanSummary;
   /** The failures by reason, in the order of their first events. */
   readonly failures: readonly FailureReason[];
   /** The number of failures with each reason in each quarter of an hour. */
@@ -220,6 +226,7 @@ export class ReportAggregate {
   readonly #budgets = new BudgetTally();
   readonly #gate = new GateTally();
   readonly #failures = new FailureReasons();
+  readonly #spans = new SpanTally();
   readonly #lastEvents: AuditEvent[] = [];
   #events = 0;
   /** Number of events in the range that were added one by one, and not as the sums of an archive. */
@@ -260,6 +267,7 @@ export class ReportAggregate {
     this.#lastEvents[this.#readEvents++ % LAST_EVENTS] = event;
     const type = this.#types.of(event.event);
     type.events++;
+    this.#spans.add(event);
     const failure = isFailure(event) ? this.#failures.add(event, epochMs) : null;
     const group = this.#main.of(event);
     let usd = 0;
@@ -303,6 +311,11 @@ export class ReportAggregate {
     return this.#groupings.map(({ by }) => by.map(fieldNamed));
   }
 
+  /** Checks whether the summary of the spans (calls) in an archive is enough to find the unfinished calls. */
+  areSpansEnough(spans: SpanSummary | null | undefined): spans is SpanSummary {
+    return this.#spans.isEnough(spans);
+  }
+
   /** Checks whether one bucket contains both instants, which are in epoch milliseconds. */
   isOneBucket(aMs: number, bMs: number): boolean {
     return this.#buckets.isOneBucket(aMs, bMs);
@@ -319,9 +332,11 @@ export class ReportAggregate {
    * {@linkcode addRecent}. A bucket must be at least as wide as a quarter of an hour.
    */
   addArchive(
-    { gate, holds, failures, failureCells, quarters, tables, groupings, sessions }: ArchiveSums,
+    { gate, holds, spans, failures, failureCells, quarters, tables, groupings, sessions }:
+      ArchiveSums,
   ): void {
     this.#gate.addAll(gate);
+    this.#spans.addArchive(spans);
     const reasons = this.#failures.addAll(failures);
     this.#budgets.addArchive(holds);
     for (const { firstMs, lastMs } of quarters.values()) {
@@ -404,6 +419,7 @@ export class ReportAggregate {
       missingFields: this.#events > 0 ? this.#main.namer.missing : [],
       types: this.#typeFigures(),
       failures: this.#failures.list(),
+      unfinished: this.#spans.figures(),
       // If the end of the range is unknown, the figures of the budgets are those at the start of the range.
       budgets: this.#budgets.figures(this.#recent.endMs ?? this.#range.sinceMs),
       sessions: this.#sessions.dearest(TOP_SESSIONS),

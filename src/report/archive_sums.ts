@@ -7,7 +7,8 @@
  * - events after the newest state of the budgets, because each of them may change the amounts of a budget;
  * - only a part of its events, because the time range of the report cuts the archive;
  * - lines that are not events, or events without a time;
- * - failures with too many different reasons for a rollup.
+ * - failures with too many different reasons for a rollup;
+ * - spans (calls with a beginning and an end) that its manifest line does not list.
  *
  * The costs of the last day of the range are summed by minute. If only a part of an archive is of that day, its sums
  * are used, and only the events of that day are read.
@@ -139,6 +140,7 @@ export class ReportArchives implements ArchiveTaker {
     // In some time zones, and in others for early times, an hour can begin within a quarter of an hour. Sums of
     // quarters cannot answer for such an hour, so the archive is decoded.
     if (!hasWholeQuarters(timeZone, range)) return false;
+    if (!this.#aggregate.areSpansEnough(line.spans)) return false;
     const rollup = this.#rollupOf(archive);
     if (rollup === null || rollup.failures === null) return false;
     // The first table of every rollup groups the events by type and model.
@@ -160,6 +162,7 @@ export class ReportArchives implements ArchiveTaker {
     this.#aggregate.addArchive({
       gate: GateTally.from(rollup.gate),
       holds: HoldTally.from(rollup.holds),
+      spans: line.spans,
       failures: rollup.failures,
       quarters: sums.quarters,
       failureCells: sums.failures,

@@ -92,6 +92,7 @@ ${charted("types", "Events by type", sections)}
 ${charted("tokens", `Tokens by ${shownFields(by)}`, sections)}
 ${listed("groups", "Calls, failures and accuracy by group", sections)}
 ${listed("failures", "Failures by reason", sections)}
+${listed("unfinished", "Unfinished calls", sections)}
 ${listed("budgets", "Budgets", sections)}
 ${listed("sessions", "Top 10 sessions by cost", sections)}
 ${listed("events", "Last 50 events", sections)}
@@ -119,7 +120,7 @@ function charted(
 }
 
 function listed(
-  name: "groups" | "failures" | "budgets" | "sessions" | "events" | "damage",
+  name: "groups" | "failures" | "unfinished" | "budgets" | "sessions" | "events" | "damage",
   title: string,
   sections: Sections,
 ): Markup {

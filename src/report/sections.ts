@@ -33,6 +33,7 @@ import {
   spendTable,
   tokensTable,
   typesTable,
+  unfinishedTable,
 } from "./tables.ts";
 
 /** A function that renders a section of the page. */
@@ -53,6 +54,7 @@ export const SECTIONS = {
   "tokens-table": tokensTable,
   "groups": groupTables,
   "failures": failuresTable,
+  "unfinished": unfinishedTable,
   "budgets": budgetsTable,
   "sessions": sessionsTable,
   "events": eventsTable,

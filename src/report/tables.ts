@@ -5,7 +5,7 @@
  */
 import { shownAmount } from "../budget/shown_amount.ts";
 import type { AuditEvent } from "../event.ts";
-import { shownUsd } from "../shown.ts";
+import { shownDuration, shownUsd } from "../shown.ts";
 import { finite } from "../cost/spend.ts";
 import { eventEpochMs } from "../time.ts";
 import { type Breakdown, type GroupFigures, shownFields } from "./groups.ts";
@@ -183,6 +183,31 @@ function namedRows<T extends { readonly name: string | null }>(
 
 function amount(usd: number): Cell {
   return usd === 0 ? "–" : shownUsd(usd);
+}
+
+/** Renders a table of the calls that have begun and not ended in the range of the report. */
+export function unfinishedTable(
+  { data: { unfinished: { count, first }, endMs }, options: { timeZone } }: ReportContent,
+): Markup {
+  if (count === 0) return none("Every call that was logged with its beginning has ended.");
+  if (count === null) return none("More calls than can be counted have begun and not ended.");
+  const rows = first.map(({ type, span, startMs, agent, model, session }) => [
+    startMs === null ? "–" : timeElement(startMs, timeZone, "second"),
+    startMs === null || endMs === null || endMs < startMs ? "–" : shownDuration(endMs - startMs),
+    textElement(type),
+    valueElement(agent),
+    valueElement(model),
+    valueElement(session),
+    textElement(span),
+  ]);
+  const rest = count - first.length;
+  const more = rest <= 0 ? NOTHING : markup`<p class="none">… and ${shownCount(rest)} more.</p>`;
+  const columns = [
+    text("began"),
+    number("until the end of the report"),
+    ...["type", "agent", "model", "session", "span"].map(text),
+  ];
+  return markup`${table(columns, rows)}${more}`;
 }
 
 /** Renders a table of the budgets, as they were at the end of the range. */

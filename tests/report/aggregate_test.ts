@@ -267,6 +267,7 @@ Deno.test("ReportAggregate without events returns empty figures", () => {
     missingFields: [],
     types: { named: [], others: null },
     failures: [],
+    unfinished: { count: 0, first: [] },
     budgets: [],
     sessions: [],
     sessionCount: 0,

@@ -320,7 +320,8 @@ await browserTest("The page shows hostile text of a log as text", async (browser
   }));
   const odd = { ts: HOSTILE[0], event: { toString: HOSTILE[0] }, model: [HOSTILE[1]], cost: "<b>" };
   const path = `${place}/audit.jsonl`;
-  const lines = [...events, odd].map((event) => JSON.stringify(event));
+  const begun = HOSTILE.map((text) => ({ event: "tool_call_begin", span: text, model: text }));
+  const lines = [...begun, ...events, odd].map((event) => JSON.stringify(event));
   Deno.writeTextFileSync(path, `${lines.join("\n")}\n<script>alert(1)</script>\n`);
   const url = await writeReport(dir, path, { title: HOSTILE[0]!, budgetPerHour: 1 });
   await using shown = await openPage(browser, url);
@@ -329,15 +330,22 @@ await browserTest("The page shows hostile text of a log as text", async (browser
   assertEquals([requests, messages], [[], []]);
   assertEquals(await page.title(), HOSTILE[0]);
   assertEquals(await page.locator("script, img, iframe, object").count(), 0);
-  const [sessions, types, models, groups, failures, shownEvents, damage] = await Promise.all(
-    ["#sessions", "#types-table", "#tokens-table", "#groups", "#failures", "#events", "#damage"]
-      .map((table) => cellsOf(page, table)),
-  );
+  const tables = [
+    "#sessions",
+    "#types-table",
+    "#tokens-table",
+    "#groups",
+    "#failures",
+    "#unfinished",
+  ];
+  const [sessions, types, models, groups, failures, unfinished, shownEvents, damage] = await Promise
+    .all([...tables, "#events", "#damage"].map((table) => cellsOf(page, table)));
   for (const text of HOSTILE) {
     const appearing = escaped(text);
     assert(types!.some(([type]) => type === appearing), text);
     assert(models!.some(([model]) => model === appearing), text);
     assertEquals(groups!.filter(([name]) => name === appearing).length, 2, text);
+    assert(unfinished!.some((row) => row[4] === appearing && row[6] === appearing), text);
     assert(failures!.some((row) => row[7] === appearing && row[6] === appearing), text);
     assert(shownEvents!.some((row) => row.at(-1)!.includes(`reason: ${appearing}, `)), text);
   }

@@ -229,6 +229,21 @@ Deno.test("renderReport() shows the most frequent failures of each bar of the ac
   assertStringIncludes(page, "\n5 failed validations\n2 × a &lt; b\n1 × c\n1 × d</title>");
 });
 
+Deno.test("renderReport() lists the calls that have begun and not ended, and for how long", async () => {
+  const begin = { ts: new Date(START).toISOString(), event: "tool_call_begin", span: "<1>" };
+  const calls: AuditEvent[] = [
+    { ...begin, agent: "scout", model: "large", session_id: "s1" },
+    { ...begin, span: "2" },
+    { ts: new Date(START + 1_000).toISOString(), event: "tool_call", span: "2" },
+  ];
+  const page = await renderReport(ReadableStream.from([...calls, ...events(31)]));
+  assertEquals(rowsOf(page, "unfinished"), [
+    ["2026-02-13 14:00:00", "31 min 0 s", "tool_call", "scout", "large", "s1", "&lt;1&gt;"],
+  ]);
+  const ended = await renderReport(ReadableStream.from(calls.slice(1)));
+  assertStringIncludes(ended, "Every call that was logged with its beginning has ended.");
+});
+
 /** Returns the texts of the cells in each row of a table of the page. */
 function rowsOf(page: string, id: string): string[][] {
   const [, section = ""] = page.split(`id="${id}"`);

@@ -41,7 +41,7 @@ import { assertSamePage, withoutSums } from "./same_page.ts";
 const DAY_MS = 24 * HOUR_MS;
 
 /** The groups of a report: in the first table of a rollup, in others, and in none. */
-const BY = ["agent", "event", "session", ["model", "event"], "status", ["agent", "model"]];
+const BY = ["agent", "team", "event", "session", ["model", "event"], "status", ["agent", "model"]];
 
 function randomOptions(random: SeededRandom): ReportOptions {
   const some = <T>(value: T, one: number) => random.below(one) === 0 ? value : {};

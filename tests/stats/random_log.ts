@@ -7,6 +7,7 @@
 import { basename } from "@std/path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { type AuditLog, openLogOn } from "../../src/audit_log.ts";
+import type { AuditSpan } from "../../src/audit_span.ts";
 import { BudgetError } from "../../src/errors.ts";
 import { LogFiles, type Stamp } from "../../src/segments/segment_name.ts";
 import { SimulatedDisk } from "../faults/simulated_disk.ts";
@@ -20,7 +21,7 @@ export const START_MS = Date.UTC(2026, 1, 13, 10);
 export const QUARTER_MS = 15 * 60_000;
 export const HOUR_MS = 4 * QUARTER_MS;
 const DAY_MS = 24 * HOUR_MS;
-const FIELDS = ["agent"];
+const FIELDS = ["team"];
 
 /**
  * Resolves with the disk of a log of random events in several archives and an active file.
@@ -50,6 +51,7 @@ export async function randomLog(
   // archive, so most logs have no budget.
   const budgetFrom = random.below(4 * archives);
   const hasJumps = random.below(4) === 0;
+  const spans: AuditSpan[] = [];
   for (let part = 0; part <= archives; part++) {
     for (let left = random.below(isLong ? 60 : 40); left > 0; left--) {
       // On average, every tenth event sets the clock back by up to five hours.
@@ -58,6 +60,12 @@ export async function randomLog(
       const behindMs = hasJumps && random.below(15) === 0 ? random.below(200) * DAY_MS : 0;
       nowMs -= behindMs;
       await log.log(...randomEvent(random));
+      if (random.below(8) === 0) {
+        spans.push(await log.begin("tool_call", random.below(3) === 0 ? {} : { agent: "a" }));
+      }
+      if (random.below(8) === 0) {
+        await spans.splice(random.below(spans.length + 1), 1)[0]?.end({ cost: random.below(9) });
+      }
       nowMs += behindMs;
       if (part >= budgetFrom && random.below(3) === 0) await spendOnBudget(log, random);
       if (random.below(foreignOneIn) === 0) {
@@ -115,6 +123,7 @@ function randomEvent(random: SeededRandom): [type: string, fields: Record<string
   return [random.pick({ ...types, gate_escalate: 1 }), {
     ...some({ model: random.pick({ large: 1, small: 2 }) }),
     ...some({ agent: random.pick({ a: 2, "b\n": 1 }) }),
+    ...some({ team: random.pick({ x: 1, y: 1 }) }),
     ...some({ session_id: `s${random.below(3)}` }),
     ...some({ cost: random.below(1_000) / 7 }),
     ...some({ input_t: random.below(5_000), output_t: random.below(500) }),

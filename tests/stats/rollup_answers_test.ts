@@ -38,6 +38,7 @@ const BY: readonly (string | string[])[] = [
   ["model", "event"],
   "session",
   "agent",
+  "team",
   "hour",
   "day",
   ["day", "model"],
