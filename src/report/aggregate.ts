@@ -14,7 +14,7 @@ import { isFailure } from "../rollup/call_tally.ts";
 import { type FailureReason, FailureReasons } from "../rollup/failure_reasons.ts";
 import { GateTally } from "../rollup/gate_tally.ts";
 import type { HoldTally } from "../rollup/hold_tally.ts";
-import { SESSIONS, type StoredCell, type StoredFailures } from "../rollup/rollup.ts";
+import { SESSIONS, type StoredCell, type StoredValidations } from "../rollup/rollup.ts";
 import { spendFacts, SpendTally } from "../rollup/spend_tally.ts";
 import { TimeRange } from "../rollup/time_range.ts";
 import { fieldNamed, type GroupKey } from "../stats/group_key.ts";
@@ -41,8 +41,8 @@ import { type SessionFigures, type SessionSums, SessionTally } from "./session_t
 import { type Bucket, type BucketContent, TimeBuckets } from "./time_buckets.ts";
 
 const TOP_SESSIONS = 10;
-/** Number of reasons of failures that are listed for each time bucket. */
-const TOP_FAILURES = 3;
+/** Number of reasons of failed validations that are listed for each time bucket. */
+const TOP_REASONS = 3;
 /** Number of the last events in the log (not the latest by time) that a report lists with all their fields. */
 export const LAST_EVENTS = 50;
 
@@ -69,11 +69,11 @@ export interface BucketFigures {
   /** The spend in USD of each group of {@linkcode ReportData.groups}, in the same order; combined groups come last. */
   readonly usdByGroup: readonly number[];
   readonly accuracy: AccuracyMetrics;
-  /** The most frequent reasons of failures, at most three. */
-  readonly topFailures: readonly ReasonCount[];
+  /** The most frequent reasons of failed validations, at most three. */
+  readonly topReasons: readonly ReasonCount[];
 }
 
-/** The number of failures with a reason. */
+/** A reason of failed validations, and how many have it. */
 export interface ReasonCount {
   readonly reason: string;
   readonly count: number;
@@ -135,8 +135,8 @@ export interface ArchiveSums {
   readonly spans: SpanSummary;
   /** The failures by reason, in the order of their first events. */
   readonly failures: readonly FailureReason[];
-  /** The number of failures with each reason in each quarter of an hour. */
-  readonly failureCells: readonly StoredFailures[];
+  /** The number of failed validations with each reason in each quarter of an hour. */
+  readonly validations: readonly StoredValidations[];
   /**
    * The times of the events in each quarter of an hour, by the number of the quarter. If all events are in one bucket,
    * they may be those of one quarter.
@@ -177,8 +177,8 @@ class Content implements BucketContent {
   events = 0;
   totalNav = 0;
   validationFailCount = 0;
-  /** The number of failures, by the name of their reason. */
-  readonly failures = new Map<string, number>();
+  /** The number of failed validations, by the name of their reason. */
+  readonly validations = new Map<string, number>();
 
   addAll(other: Content): void {
     this.events += other.events;
@@ -186,18 +186,18 @@ class Content implements BucketContent {
     for (const [group, sum] of other.sums) this.sumOf(group).addSum(sum);
     this.totalNav += other.totalNav;
     this.validationFailCount += other.validationFailCount;
-    for (const [reason, count] of other.failures) this.addFailures(reason, count);
+    for (const [reason, count] of other.validations) this.addValidations(reason, count);
   }
 
-  addFailures(reason: string, count: number): void {
-    this.failures.set(reason, (this.failures.get(reason) ?? 0) + count);
+  addValidations(reason: string, count: number): void {
+    this.validations.set(reason, (this.validations.get(reason) ?? 0) + count);
   }
 
-  /** Returns the most frequent reasons of failures. */
-  topFailures(): ReasonCount[] {
-    return Array.from(this.failures, ([reason, count]) => ({ reason, count }))
+  /** Returns the most frequent reasons of failed validations. */
+  topReasons(): ReasonCount[] {
+    return Array.from(this.validations, ([reason, count]) => ({ reason, count }))
       .sort((a, b) => b.count - a.count || (a.reason < b.reason ? -1 : 1))
-      .slice(0, TOP_FAILURES);
+      .slice(0, TOP_REASONS);
   }
 
   add(group: Group, usd: number): void {
@@ -279,7 +279,9 @@ export class ReportAggregate {
       const content = this.#buckets.at(epochMs);
       content.events++;
       content.times.add(epochMs);
-      if (failure !== null) content.addFailures(failure, 1);
+      if (failure !== null && event.event === "validation_fail") {
+        content.addValidations(failure, 1);
+      }
       if (type.mayCount) this.#count(event, content);
       this.#times.add(epochMs);
       this.#recent.add(epochMs, usd);
@@ -332,7 +334,7 @@ export class ReportAggregate {
    * {@linkcode addRecent}. A bucket must be at least as wide as a quarter of an hour.
    */
   addArchive(
-    { gate, holds, spans, failures, failureCells, quarters, tables, groupings, sessions }:
+    { gate, holds, spans, failures, validations, quarters, tables, groupings, sessions }:
       ArchiveSums,
   ): void {
     this.#gate.addAll(gate);
@@ -353,8 +355,8 @@ export class ReportAggregate {
       contents.set(quarter, content);
     }
     for (const table of tables) this.#addTable(table, contents);
-    for (const [quarter, reason, count] of failureCells) {
-      contents.get(quarter)!.addFailures(reasons[reason]!, count);
+    for (const [quarter, reason, count] of validations) {
+      contents.get(quarter)!.addValidations(reasons[reason]!, count);
     }
     for (const [n, { keys, sums }] of groupings.entries()) {
       const grouping = this.#groupings[n]!;
@@ -496,6 +498,6 @@ function bucketFigures(
     usd: total.value,
     usdByGroup: groups.map((group) => content?.sums.get(group)?.value ?? 0),
     accuracy: accuracyOf(content?.totalNav ?? 0, content?.validationFailCount ?? 0),
-    topFailures: content?.topFailures() ?? [],
+    topReasons: content?.topReasons() ?? [],
   };
 }

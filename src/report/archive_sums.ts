@@ -36,7 +36,7 @@ import {
   SESSIONS,
   spendOf,
   type StoredCell,
-  type StoredFailures,
+  type StoredValidations,
   tableBy,
 } from "../rollup/rollup.ts";
 import { QuantileSketch } from "../rollup/quantile_sketch.ts";
@@ -159,13 +159,15 @@ export class ReportArchives implements ArchiveTaker {
       : await quartersOf({ rollup, sessions }, fields);
     const tables = sums === null ? null : tablesOf(sums, fields);
     if (sums === null || tables === null) return false;
+    const { failures } = rollup;
+    if (sums.validations.some(([, reason]) => failures[reason] === undefined)) return false;
     this.#aggregate.addArchive({
       gate: GateTally.from(rollup.gate),
       holds: HoldTally.from(rollup.holds),
       spans: line.spans,
-      failures: rollup.failures,
+      failures,
       quarters: sums.quarters,
-      failureCells: sums.failures,
+      validations: sums.validations,
       tables,
       groupings,
       sessions: sessionsOf(sessions),
@@ -289,7 +291,7 @@ interface CellTable {
 /** The sums of an archive in each quarter of an hour. */
 interface QuarterSums {
   readonly quarters: ReadonlyMap<number, TimeRange>;
-  readonly failures: readonly StoredFailures[];
+  readonly validations: readonly StoredValidations[];
   /** Groups by type and model. */
   readonly calls: CellTable;
   /** The groups of the report, which may be the same table; null if the rollup has no such table. */
@@ -317,7 +319,7 @@ function totalsOf(
   const bySession = { by: SESSIONS, keys: sessions.keys, cells: cellsOf(sessions.spend) };
   return {
     quarters: new Map([[quarter, TimeRange.from([firstMs, lastMs - firstMs])]]),
-    failures: rollup.failures!.map(({ count }, reason) => [quarter, reason, count]),
+    validations: rollup.validations.map(([reason, count]) => [quarter, reason, count]),
     calls,
     grouped: table === undefined
       ? areSessions(fields) ? bySession : null
@@ -334,7 +336,6 @@ async function quartersOf(
 ): Promise<QuarterSums | null> {
   const cells = await rollup.part("cells");
   if (cells === null) return null;
-  if (cells.failures.some(([, reason]) => rollup.failures![reason] === undefined)) return null;
   const table = tableBy(fields, rollup.tables);
   let grouped: CellTable | null = null;
   if (table !== undefined) grouped = { ...table, cells: cells.tables[table.place]! };
@@ -347,7 +348,7 @@ async function quartersOf(
     quarters: new Map(
       cells.quarters.map(([quarter, ...times]) => [quarter, TimeRange.from(times)]),
     ),
-    failures: cells.failures,
+    validations: cells.validations,
     calls: { ...rollup.tables[0]!, cells: cells.tables[0]! },
     grouped,
   };

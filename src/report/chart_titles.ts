@@ -44,8 +44,8 @@ export function accuracyTitles(buckets: readonly BucketFigures[], timeZone: stri
   return buckets.map((bucket) => {
     const { totalNav, validationFailCount, accuracyPct } = bucket.accuracy;
     const range = shownRange(bucket, timeZone);
-    const failures = bucket.topFailures.map(shownFailures);
-    if (totalNav === 0) return [range, "no navigations", ...failures];
+    const reasons = bucket.topReasons.map(shownReason);
+    if (totalNav === 0) return [range, "no navigations", ...reasons];
     const { low, high } = wilsonInterval(Math.max(0, totalNav - validationFailCount), totalNav);
     return [
       range,
@@ -53,13 +53,13 @@ export function accuracyTitles(buckets: readonly BucketFigures[], timeZone: stri
       `95 % interval: ${Math.round(100 * low)} to ${Math.round(100 * high)} %`,
       counted(totalNav, "navigation"),
       counted(validationFailCount, "failed validation"),
-      ...failures,
+      ...reasons,
     ];
   });
 }
 
-/** Returns a text with the number of failures with a reason. */
-export function shownFailures({ reason, count }: ReasonCount): string {
+/** Returns a reason of failed validations and how many have it, as a text. */
+export function shownReason({ reason, count }: ReasonCount): string {
   return `${shownCount(count)} × ${shownShort(reason, REASON_LENGTH_MAX)}`;
 }
 

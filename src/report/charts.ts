@@ -45,10 +45,15 @@ export function spendChart(
   let soFar = 0;
   const cumulative = buckets.map(({ usd }) => soFar += usd);
   const label = `Bar chart of the spend by ${shownFields(by)}, with a line of the cumulative spend`;
+  const rolling = hourly?.lastHourUsd ?? null;
+  const limitUsd = hourly?.limitUsd ?? 0;
+  // If the spend of the hour before is compared with the budget, both are on the right axis: on the axis of the bars,
+  // they would leave no height for the spend of a few minutes.
+  const [leftLimit, rightLimit] = rolling === null ? [limitUsd, 0] : [0, limitUsd];
   const titles = spendTitles(buckets, {
     series,
     cumulative,
-    lastHourUsd: hourly?.lastHourUsd ?? null,
+    lastHourUsd: rolling,
     timeZone,
   });
   return drawing({
@@ -64,9 +69,7 @@ export function spendChart(
           ...AXIS,
           type: "value",
           axisLabel: { ...AXIS.axisLabel, formatter: shownUsdCompact },
-          // The axis includes the budget, so that the budget line is visible even if little was spent.
-          max: ({ max }: { max: number }) =>
-            roundedUp(Math.max(max, hourly?.limitUsd ?? 0, SMALLEST_USD)),
+          max: upTo(leftLimit),
         },
         {
           ...AXIS,
@@ -74,6 +77,7 @@ export function spendChart(
           axisLabel: { ...AXIS.axisLabel, formatter: shownUsdCompact },
           splitLine: { show: false },
           alignTicks: true,
+          max: upTo(rightLimit),
         },
       ],
       series: [
@@ -102,15 +106,22 @@ export function spendChart(
   });
 }
 
+/** Returns the end of an axis that includes a limit, so that its line is visible even if little was spent. */
+function upTo(limitUsd: number) {
+  return ({ max }: { max: number }) => roundedUp(Math.max(max, limitUsd, SMALLEST_USD));
+}
+
 function budgetLines({ lastHourUsd, limitUsd }: HourlyBudget) {
-  const limit = budgetLine(limitUsd);
-  return lastHourUsd === null ? [limit] : [lastHourLine(lastHourUsd), limit];
+  return lastHourUsd === null
+    ? [budgetLine(limitUsd, 0)]
+    : [lastHourLine(lastHourUsd), budgetLine(limitUsd, 1)];
 }
 
 function lastHourLine(data: readonly number[]) {
   return {
     ...QUIET,
     type: "line" as const,
+    yAxisIndex: 1,
     data: [...data],
     symbol: data.length === 1 ? "circle" : "none",
     lineStyle: { color: "var(--hour)", width: 1.5 },
@@ -118,10 +129,11 @@ function lastHourLine(data: readonly number[]) {
   };
 }
 
-function budgetLine(usd: number) {
+function budgetLine(usd: number, yAxisIndex: number) {
   return {
     ...QUIET,
     type: "line" as const,
+    yAxisIndex,
     data: [],
     markLine: {
       silent: true,
@@ -207,6 +219,7 @@ export function accuracyChart(
           type: "line",
           data: accuracies,
           symbol: "circle",
+          showAllSymbol: true,
           symbolSize: buckets.length > 60 ? 4 : 6,
           lineStyle: { color: "var(--s0)", width: 1.5 },
           itemStyle: { color: "var(--s0)" },

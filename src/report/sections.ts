@@ -166,15 +166,17 @@ function notes(content: ReportContent): Markup {
 }
 
 /** Returns a sentence with the number of bars in which the spend exceeded the budget per hour, if there are any. */
-function budgetNote({ data, options: { timeZone }, hourly }: ReportContent): Markup {
+function budgetNote({ data, options: { timeZone, sinceMs }, hourly }: ReportContent): Markup {
   if (hourly === null || hourly.firstMs === null) return NOTHING;
   const { buckets, bucketMs } = data;
   const comma = hasLimitPerBar(hourly) ? "," : "";
+  const isCut = hourly.lastHourUsd !== null && sinceMs !== -Infinity;
+  const cut = isCut ? " What was spent before the range of this report is not counted." : "";
   return markup`<p class="over">The spend exceeded the budget of ${
     budgetShown(hourly)
   }${comma} in ${shownCount(hourly.exceeded)} of ${
     counted(buckets.length, "bar")
-  } of the chart, first at ${shortTimeElement(hourly.firstMs, timeZone, bucketMs)}.</p>`;
+  } of the chart, first at ${shortTimeElement(hourly.firstMs, timeZone, bucketMs)}.${cut}</p>`;
 }
 
 function spend({ data, options, hourly }: ReportContent): Markup {
@@ -199,10 +201,12 @@ function key(style: string, meaning: string | Markup): Markup {
 }
 
 function budgetKeys(hourly: HourlyBudget): Markup[] {
-  const budget = key("budget line", `budget: ${budgetShown(hourly)}`);
-  return hourly.lastHourUsd === null
-    ? [budget]
-    : [key("hour line", "spend of the hour before"), budget];
+  const isRolling = hourly.lastHourUsd !== null;
+  const axis = isRolling ? " (right axis)" : "";
+  return [
+    ...isRolling ? [key("hour line", `spend of the hour before${axis}`)] : [],
+    key("budget line", `budget: ${budgetShown(hourly)}${axis}`),
+  ];
 }
 
 function budgetShown(hourly: HourlyBudget): string {

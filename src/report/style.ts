@@ -73,6 +73,10 @@ th, td { padding: 0.3rem 0.6rem; text-align: right; vertical-align: top; font-we
 th.text, td.text { text-align: left; }
 th, td { white-space: nowrap; }
 .text bdi { display: inline-block; width: max-content; max-width: clamp(14rem, 26vw, 40rem); white-space: normal; overflow-wrap: anywhere; }
+#notes:not(:empty) { margin-top: 0.75rem; }
+.half .text bdi { max-width: clamp(9rem, 12vw, 26rem); }
+#events .text bdi { max-width: 9rem; }
+#events .text:last-child bdi { max-width: clamp(12rem, 20vw, 40rem); }
 #failures .text bdi { max-width: clamp(10rem, 16vw, 26rem); }
 .scroll table + table { margin-top: 1rem; }
 time { white-space: nowrap; }

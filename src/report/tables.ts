@@ -14,7 +14,7 @@ import { type Markup, markup, NOTHING } from "./markup.ts";
 import type { ReportContent } from "./report_content.ts";
 import { byTokens, FURTHER_LABEL, labelOf, spendSeries } from "./series.ts";
 import { shortTimeElement, shownCount, textElement, timeElement } from "./shown_in_report.ts";
-import { shownFailures } from "./chart_titles.ts";
+import { shownReason } from "./chart_titles.ts";
 import { type Cell, none, number, table, text } from "./table.ts";
 import { wilsonInterval } from "../stats/intervals.ts";
 
@@ -55,10 +55,10 @@ export function accuracyTable({ data, options: { timeZone } }: ReportContent): M
     [
       text("from"),
       ...["accuracy", "95 % interval", "n", "failed"].map(number),
-      text("most frequent failures"),
+      text("most frequent reasons"),
     ],
     data.buckets.filter(({ accuracy }) => accuracy.totalNav > 0).map((bucket) => {
-      const { startMs, accuracy, topFailures } = bucket;
+      const { startMs, accuracy, topReasons } = bucket;
       const { totalNav, validationFailCount, accuracyPct } = accuracy;
       const right = Math.max(0, totalNav - validationFailCount);
       const { low, high } = wilsonInterval(right, totalNav);
@@ -68,7 +68,7 @@ export function accuracyTable({ data, options: { timeZone } }: ReportContent): M
         `${Math.round(100 * low)} to ${Math.round(100 * high)} %`,
         shownCount(totalNav),
         shownCount(validationFailCount),
-        topFailures.length === 0 ? "–" : textElement(topFailures.map(shownFailures).join(", ")),
+        topReasons.length === 0 ? "–" : textElement(topReasons.map(shownReason).join(", ")),
       ];
     }),
   );
@@ -115,8 +115,8 @@ function groupTable({ by, groups }: Breakdown, totalUsd: number): Markup {
           "calls",
           "failed",
           "% failed",
-          "input",
-          "output",
+          "input tokens",
+          "output tokens",
           "navigations",
           "accuracy",
         ]
@@ -159,6 +159,7 @@ export function failuresTable(
     shown(lastMs),
     example.text === reason ? "–" : textElement(example.text),
     example.event === null ? "–" : textElement(example.event),
+    example.agent === null ? "–" : textElement(example.agent),
     example.session_id === null ? "–" : textElement(example.session_id),
   ]);
   const rest = failures.length - REASONS_MAX;
@@ -168,7 +169,7 @@ export function failuresTable(
   const columns = [
     text("reason"),
     ...["failures", "share", "first", "last"].map(number),
-    ...["first failure", "type", "session"].map(text),
+    ...["first failure", "its type", "its agent", "its session"].map(text),
   ];
   return markup`${table(columns, rows)}${more}`;
 }
@@ -214,7 +215,9 @@ export function unfinishedTable(
 export function budgetsTable(
   { data: { budgets }, options: { timeZone } }: ReportContent,
 ): Markup {
-  if (budgets.length === 0) return none("The log has no budgets.");
+  if (budgets.length === 0) {
+    return none("The log has no shared budgets, which log.budget() creates.");
+  }
   return table(
     [
       text("budget"),
@@ -254,7 +257,16 @@ export function sessionsTable(
 }
 
 /** The fields of an event that have a separate column. */
-const COLUMNS = new Set(["ts", "event", "session_id", "model", "cost", "input_t", "output_t"]);
+const COLUMNS = new Set([
+  "ts",
+  "event",
+  "session_id",
+  "agent",
+  "model",
+  "cost",
+  "input_t",
+  "output_t",
+]);
 
 /** Renders a table of the last events. */
 export function eventsTable(
@@ -263,13 +275,14 @@ export function eventsTable(
   if (lastEvents.length === 0) return none("No events.");
   return table(
     [
-      ...["time", "type", "model"].map(text),
+      ...["time", "type", "agent", "model"].map(text),
       ...["USD", "tokens"].map(number),
       ...["session", "other fields"].map(text),
     ],
     lastEvents.map((event) => [
       eventTime(event, timeZone),
       valueElement(event.event),
+      valueElement(event.agent),
       valueElement(event.model),
       typeof event.cost === "number" ? shownUsd(event.cost) : "–",
       tokensOf(event),

@@ -32,6 +32,8 @@ export interface FailureExample {
   readonly ts: string | null;
   /** The type of the event. */
   readonly event: string | null;
+  /** The agent of the event. */
+  readonly agent: string | null;
   /** The session of the event. */
   readonly session_id: string | null;
 }
@@ -174,11 +176,12 @@ function isId(word: string): boolean {
   return /[a-z]/i.test(word) && /\d.*\d/.test(word);
 }
 
-function exampleOf({ ts, event, session_id }: AuditEvent, text: string): FailureExample {
+function exampleOf({ ts, event, agent, session_id }: AuditEvent, text: string): FailureExample {
   return {
     text,
     ts: stringOrNull(ts),
     event: stringOrNull(event),
+    agent: stringOrNull(agent),
     session_id: stringOrNull(session_id),
   };
 }

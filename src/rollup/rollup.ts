@@ -68,10 +68,10 @@ export interface RollupTable extends RollupGroups {
 }
 
 /**
- * The failures with one reason in a quarter of an hour as they are stored: the number of the quarter, the place of the
- * reason in the list of failures, and the number of failures.
+ * The failed validations with one reason in a quarter of an hour as they are stored: the number of the quarter, the
+ * place of the reason in the list of failures, and the number of failed validations.
  */
-export type StoredFailures = readonly [quarter: number, reason: number, count: number];
+export type StoredValidations = readonly [quarter: number, reason: number, count: number];
 
 /**
  * The cells of each table (the costs and tokens of each group in each quarter of an hour), and the quarters of an hour
@@ -79,8 +79,8 @@ export type StoredFailures = readonly [quarter: number, reason: number, count: n
  */
 export interface RollupCells {
   readonly tables: readonly (readonly StoredCell[])[];
-  /** The number of failures with each reason in each quarter of an hour. */
-  readonly failures: readonly StoredFailures[];
+  /** The number of failed validations with each reason in each quarter of an hour. */
+  readonly validations: readonly StoredValidations[];
   readonly quarters: readonly StoredQuarter[];
 }
 
@@ -109,6 +109,8 @@ export interface RollupContent extends RollupParts {
   readonly tables: readonly RollupTable[];
   /** The failures in the order of their first events; null if there are too many different reasons. */
   readonly failures: readonly FailureReason[] | null;
+  /** The number of failed validations with each reason: the place of the reason in `failures`, and the number. */
+  readonly validations: readonly (readonly [reason: number, count: number])[];
   readonly gate: GateState;
   readonly holds: HoldState;
   /** Number of lines that state the amounts of all budgets. */

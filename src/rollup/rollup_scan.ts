@@ -22,8 +22,8 @@ import {
   type RollupTable,
   SESSIONS,
   type StoredCell,
-  type StoredFailures,
   type StoredQuarter,
+  type StoredValidations,
 } from "./rollup.ts";
 import { spendFacts, SpendTally } from "./spend_tally.ts";
 import { TimeRange } from "./time_range.ts";
@@ -183,8 +183,8 @@ export class RollupScan {
   /** The tables; null if they have become too large. */
   #tables: Tables | null;
   readonly #failures = new FailureReasons();
-  /** The number of failures in each quarter of an hour, by the name of their reason. */
-  readonly #failuresByQuarter = new Map<number, Map<string, number>>();
+  /** The number of failed validations in each quarter of an hour, by the name of their reason. */
+  readonly #validations = new Map<number, Map<string, number>>();
   readonly #gate = new GateTally();
   readonly #holds = new HoldTally();
   #budgetStates = 0;
@@ -245,14 +245,14 @@ export class RollupScan {
     const [first, agents] = [calls.sumsBy(CALLS), calls.sumsByAgent()];
     const others = fields.map((scan) => scan.sumsBy(scan.groups.by));
     const sessionSums = { sessions: sessions.sessions(), sessionCells: sessions.cells() };
-    const failureCells = this.#failureCells();
+    const validations = this.#validationCounts();
     const areTooMany = (tables: readonly TableSums[]) =>
       this.#holds.namesLength +
             keysLengthIn([...tables.map(({ table }) => table), sessionSums.sessions]) >
         KEYS_LENGTH_MAX ||
       tables.reduce(
           (sum, { cells }) => sum + cells.length,
-          sessionSums.sessionCells.length + failureCells.length,
+          sessionSums.sessionCells.length + validations.cells.length,
         ) >
         CELLS_MAX;
     const all = [first, agents, ...others];
@@ -262,6 +262,7 @@ export class RollupScan {
     const content = {
       tables: sums.map(({ table }) => table),
       failures: this.#failures.isCut ? null : this.#failures.inOrder(),
+      validations: validations.totals,
       gate: this.#gate.state(),
       holds: this.#holds.state(),
       budgetStates: this.#budgetStates,
@@ -273,7 +274,7 @@ export class RollupScan {
           this.#quarters,
           ([quarter, range]): StoredQuarter => [quarter, ...range.state()],
         ),
-        failures: failureCells,
+        validations: validations.cells,
       },
       ...sessionSums,
     };
@@ -285,17 +286,25 @@ export class RollupScan {
 
   #addFailure(event: AuditEvent, epochMs: number, quarter: number): void {
     const reason = this.#failures.add(event, epochMs);
-    if (Number.isNaN(quarter)) return;
-    let counts = this.#failuresByQuarter.get(quarter);
-    if (counts === undefined) this.#failuresByQuarter.set(quarter, counts = new Map());
+    if (event.event !== "validation_fail" || Number.isNaN(quarter)) return;
+    let counts = this.#validations.get(quarter);
+    if (counts === undefined) this.#validations.set(quarter, counts = new Map());
     counts.set(reason, (counts.get(reason) ?? 0) + 1);
   }
 
-  #failureCells(): StoredFailures[] {
+  /** Returns the failed validations by quarter of an hour and reason, and in total by reason. */
+  #validationCounts(): { cells: StoredValidations[]; totals: [reason: number, count: number][] } {
     const places = new Map(this.#failures.inOrder().map(({ reason }, place) => [reason, place]));
-    return [...this.#failuresByQuarter].flatMap(([quarter, counts]) =>
-      Array.from(counts, ([reason, count]): StoredFailures => [quarter, places.get(reason)!, count])
-    );
+    const cells: StoredValidations[] = [];
+    const totals = new Map<number, number>();
+    for (const [quarter, counts] of this.#validations) {
+      for (const [reason, count] of counts) {
+        const place = places.get(reason)!;
+        cells.push([quarter, place, count]);
+        totals.set(place, (totals.get(place) ?? 0) + count);
+      }
+    }
+    return { cells, totals: [...totals] };
   }
 
   #rangeOf(quarter: number): TimeRange {

@@ -128,10 +128,11 @@ function isHead(value: unknown): value is RollupHead {
   const { v, longest, failures, content_sha256, parts_sha256, ...head } = (value ?? {}) as Partial<
     RollupHead
   >;
-  const { fields, tables, gate, holds, budgetStates } = head;
+  const { fields, tables, gate, holds, budgetStates, validations } = head;
   return v === 1 && typeof longest === "number" && typeof budgetStates === "number" &&
     (failures === null || Array.isArray(failures)) &&
-    [fields, tables, gate, holds].every(Array.isArray) && tables!.every(isTable) &&
+    [fields, tables, gate, holds].every(Array.isArray) && areRows(validations) &&
+    tables!.every(isTable) &&
     holds!.every(Array.isArray) && typeof content_sha256 === "string" &&
     typeof parts_sha256 === "object" && parts_sha256 !== null;
 }
@@ -171,8 +172,8 @@ const IS_PART: {
   sketches: (part, tables) =>
     Array.isArray(part) && part.length === tables.length &&
     part.every((rows, n) => areRows(rows) && rows.length === tables[n]!.keys.length),
-  cells: ({ tables: cells, quarters, failures }, tables) =>
-    areRows(quarters) && areRows(failures) && Array.isArray(cells) &&
+  cells: ({ tables: cells, quarters, validations }, tables) =>
+    areRows(quarters) && areRows(validations) && Array.isArray(cells) &&
     cells.length === tables.length &&
     cells.every((rows, n) => areCells(rows, tables[n]!)),
   sessions: ({ keys, spend, times }) =>

@@ -148,18 +148,16 @@ function checkSessions(data: ReportData, events: readonly AuditEvent[]): void {
 async function checkBuckets(data: ReportData, timed: readonly AuditEvent[]): Promise<void> {
   const names = data.groups.named.map(({ name }) => name);
   let found = 0;
-  for (const { startMs, endMs, usd, usdByGroup, accuracy, topFailures } of data.buckets) {
+  for (const { startMs, endMs, usd, usdByGroup, accuracy, topReasons } of data.buckets) {
     const within = timed.filter((event) => msOf(event) >= startMs && msOf(event) < endMs);
     found += within.length;
     assertEquals(usd, usdOf(within));
     const byModel = Map.groupBy(within, ({ model }) => model ?? null);
-    const failed = within.filter(({ status, event }) =>
-      status === "error" || event === "validation_fail"
-    );
+    const failed = within.filter(({ event }) => event === "validation_fail");
     const reasons = Map.groupBy(failed, ({ reason = "(no reason)" }) => reason);
     const counts = Array.from(reasons, ([reason, { length }]) => ({ reason, count: length }));
     assertEquals(
-      topFailures,
+      topReasons,
       counts.sort((a, b) => b.count - a.count || (a.reason < b.reason ? -1 : 1)).slice(0, 3),
     );
     assertEquals(usdByGroup, names.map((name) => usdOf(byModel.get(name) ?? [])));

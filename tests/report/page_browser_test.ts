@@ -157,8 +157,8 @@ await browserTest(
       top.slice(0, 10).map(([id, cost]) => [id, rounded(cost)]),
     );
     assertEquals(
-      (await cellsOf(page, "#events")).map(([, type, model]) => [type, model]),
-      events.slice(-50).reverse().map(({ event, model }) => [event, model]),
+      (await cellsOf(page, "#events")).map(([, type, agent, model]) => [type, agent, model]),
+      events.slice(-50).reverse().map(({ event, agent, model }) => [event, agent, model]),
     );
     assertEquals(
       (await cellsOf(page, "#damage")).map(([file, at, , reason]) => [file, numberIn(at!), reason]),
@@ -346,7 +346,7 @@ await browserTest("The page shows hostile text of a log as text", async (browser
     assert(models!.some(([model]) => model === appearing), text);
     assertEquals(groups!.filter(([name]) => name === appearing).length, 2, text);
     assert(unfinished!.some((row) => row[4] === appearing && row[6] === appearing), text);
-    assert(failures!.some((row) => row[7] === appearing && row[6] === appearing), text);
+    assert(failures!.some((row) => row[7] === appearing && row[8] === appearing), text);
     assert(shownEvents!.some((row) => row.at(-1)!.includes(`reason: ${appearing}, `)), text);
   }
   assert(sessions!.every(([id]) => id !== ""), "each session has a name");

@@ -180,6 +180,7 @@ Deno.test("renderReport() lists the reasons of failures with their number, share
   const calls = failures.map((error, n): AuditEvent => ({
     ts: new Date(START + n * 60_000).toISOString(),
     event: "tool_call",
+    agent: "scout",
     session_id: "s1",
     status: "error",
     error,
@@ -194,6 +195,7 @@ Deno.test("renderReport() lists the reasons of failures with their number, share
       "2026-02-13 14:03:00",
       "timeout after 3 s",
       "tool_call",
+      "scout",
       "s1",
     ],
     [
@@ -204,6 +206,7 @@ Deno.test("renderReport() lists the reasons of failures with their number, share
       "2026-02-13 14:01:00",
       "–",
       "tool_call",
+      "scout",
       "s1",
     ],
   ]);
@@ -217,13 +220,14 @@ Deno.test("renderReport() lists the reasons of failures with their number, share
   assertStringIncludes(await renderReport(ReadableStream.from(events(1))), "No failures:");
 });
 
-Deno.test("renderReport() shows the most frequent failures of each bar of the accuracy, in its table and under the pointer", async () => {
+Deno.test("renderReport() shows the most frequent reasons of failed validations in each bar of the accuracy, in its table and under the pointer", async () => {
   const fails = ["a < b", "a < b", "c", "d", "e"].map((reason, n): AuditEvent => ({
     ts: new Date(START + 500 * n).toISOString(),
     event: "validation_fail",
     reason,
   }));
-  const page = await renderReport(ReadableStream.from([...events(3), ...fails]));
+  const other = { ...fails[0]!, event: "tool_call", status: "error", reason: "other" };
+  const page = await renderReport(ReadableStream.from([...events(3), ...fails, other]));
   const rows = rowsOf(page, "accuracy-table");
   assertEquals(rows.map((row) => row.at(-1)), ["2 × a &lt; b, 1 × c, 1 × d", "–", "–"]);
   assertStringIncludes(page, "\n5 failed validations\n2 × a &lt; b\n1 × c\n1 × d</title>");

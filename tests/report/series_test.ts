@@ -16,7 +16,7 @@ function bucketOf(usdByGroup: readonly number[]): BucketFigures {
     usd: exactSum(usdByGroup),
     usdByGroup,
     accuracy: ACCURACY,
-    topFailures: [],
+    topReasons: [],
   };
 }
 

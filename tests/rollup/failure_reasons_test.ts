@@ -51,7 +51,7 @@ for (const [fields, reason] of EVENTS) {
 Deno.test("FailureReasons lists the most frequent reason first, and for each reason its first failure as an example", () => {
   const reasons = new FailureReasons();
   const add = (ts: string, error: string) =>
-    reasons.add({ ts, event: "tool_call", session_id: "s1", error }, Date.parse(ts));
+    reasons.add({ ts, event: "tool_call", agent: "a", session_id: "s1", error }, Date.parse(ts));
   add("2026-02-13T14:00:00.000Z", "timeout after 3 s");
   add("2026-02-13T14:01:00.000Z", "no file");
   add("2026-02-13T14:02:00.000Z", "timeout after 5 s");
@@ -60,6 +60,7 @@ Deno.test("FailureReasons lists the most frequent reason first, and for each rea
     text,
     ts,
     event: "tool_call",
+    agent: "a",
     session_id: "s1",
   });
   assertEquals(reasons.list(), [
@@ -75,7 +76,7 @@ Deno.test("FailureReasons lists the most frequent reason first, and for each rea
       count: 1,
       firstMs: null,
       lastMs: null,
-      example: { text: "a", ts: null, event: null, session_id: null },
+      example: { text: "a", ts: null, event: null, agent: null, session_id: null },
     },
     {
       reason: "no file",

@@ -94,26 +94,28 @@ Deno.test("RollupScan merges the groups of all agents by type and model, and tho
   }
 });
 
-Deno.test("RollupScan counts the failures with each reason in each quarter of an hour", () => {
+Deno.test("RollupScan counts the failed validations with each reason, in total and in each quarter of an hour", () => {
   const at = Date.UTC(2026, 1, 13, 14);
   const fail = (minute: number | null, reason: string) => ({
     ...minute === null ? {} : { ts: new Date(at + minute * 60_000).toISOString() },
     event: "validation_fail",
     reason,
   });
-  const { failures, cells } = contentOf([
+  const { failures, validations, cells } = contentOf([
     fail(1, "timeout after 3 s"),
     fail(2, "no file"),
     fail(16, "timeout after 5 s"),
     fail(3, "timeout after 7 s"),
     fail(null, "no file"),
+    { ...fail(4, "no file"), event: "tool_call", status: "error" },
   ])!;
   assertEquals(failures!.map(({ reason, count }) => [reason, count]), [
     ["timeout after <n> s", 3],
-    ["no file", 2],
+    ["no file", 3],
   ]);
+  assertEquals(validations, [[0, 3], [1, 1]]);
   const quarter = at / QUARTER_MS;
-  assertEquals(cells.failures, [[quarter, 0, 2], [quarter, 1, 1], [quarter + 1, 0, 1]]);
+  assertEquals(cells.validations, [[quarter, 0, 2], [quarter, 1, 1], [quarter + 1, 0, 1]]);
 });
 
 Deno.test("RollupScan stores no groups by agent if no event has an agent, and no table by agent if there are too many", () => {

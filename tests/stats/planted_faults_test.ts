@@ -138,10 +138,10 @@ const FAULTS: readonly Fault[] = [
     tests: REPORT,
   },
   {
-    name: "a bar of the accuracy lacks the failures in archives that the report does not decode",
+    name: "a bar of the accuracy lacks the reasons in archives that the report does not decode",
     file: "src/report/aggregate.ts",
-    from: "contents.get(quarter)!.addFailures(reasons[reason]!, count);",
-    to: "if (count < 0) contents.get(quarter)!.addFailures(reasons[reason]!, count);",
+    from: "contents.get(quarter)!.addValidations(reasons[reason]!, count);",
+    to: "if (count < 0) contents.get(quarter)!.addValidations(reasons[reason]!, count);",
     tests: REPORT,
   },
   {
