@@ -312,7 +312,7 @@ export class LogCursor {
     return (await newestEvents({ handle, byteLength }, { filter, maxLineBytes })).slice(0, -1);
   }
 
-  /** Passes the events to a taker that it needs of an archive beside the stored sums. */
+  /** Passes some events of an archive to a taker, which needs them in addition to the stored sums of the archive. */
   async #addNeeded(stamp: Stamp, { filter, add }: NeededEvents): Promise<void> {
     for await (const events of this.#eventsOf(stamp)) {
       for (const event of events) if (filter.matches(event)) add(event);

@@ -33,8 +33,8 @@ export interface KnownArchive extends LogFile {
 }
 
 /**
- * The events of a taken archive that the caller needs beside the stored sums, for example the newest events. Only these
- * events are parsed, so the archive is read faster.
+ * Some events of a taken archive, which the caller needs in addition to the stored sums, for example the newest events.
+ * Only these events are parsed, so the archive is read faster.
  */
 export interface NeededEvents {
   readonly filter: EventFilter;
@@ -77,7 +77,7 @@ export interface PartialReading {
 
 /**
  * Reads a snapshot of a log. Each selected event is in an archive that the taker takes, or is passed to `add`, but
- * never both. For some archives that the taker takes, it also receives the events that it needs beside the sums.
+ * never both. A taker can also ask for some events of an archive that it takes.
  */
 export async function readExceptTaken(
   source: QuerySource,

@@ -79,8 +79,8 @@ function drawn(
 }
 
 /**
- * Returns a transparent area for each category, over the whole height or width of the drawing. Its title works without a
- * script, and is easier to reach with the pointer than a small bar or point.
+ * Returns a transparent area for each category, over the whole height or width of the drawing. Its title works without
+ * a script, and is easier to reach with the pointer than a small bar or point.
  */
 function titledAreas(
   chart: ECharts,

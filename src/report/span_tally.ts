@@ -11,7 +11,7 @@ import { eventEpochMs } from "../time.ts";
 
 /** Maximum number of calls that are listed. Further calls are counted, but not listed. */
 const LISTED_MAX = 50;
-/** Maximum number of calls without an end that are stored. Above it, the calls are no longer counted. */
+/** Maximum number of calls without an end that are stored. If there are more, the calls are not counted. */
 const OPEN_MAX = 100_000;
 
 /** A call that has begun and not ended. The fields that its event lacks are undefined. */

@@ -125,8 +125,8 @@ export interface PlacedTable extends RollupTable {
 }
 
 /**
- * Returns the first table that groups by all of the fields; undefined if there is none. If no event of the archive has
- * an agent, returns for the field `agent` the first table, with null as the agent of each group.
+ * Returns the first table that groups by all of the fields; undefined without such a table. If no event of the
+ * archive has an agent, returns for the field `agent` the first table, with null as the agent of each group.
  */
 export function tableBy(
   fields: readonly string[],

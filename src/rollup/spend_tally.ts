@@ -37,7 +37,7 @@ export function spendFacts(event: AuditEvent): SpendFacts {
     : { usd, hasBadCost, input: null, output: null };
 }
 
-/** Checks whether an event without a cost may be a call: it is no line of a budget, and does not begin a span. */
+/** Checks whether an event without a cost may be a call. Lines of budgets and events that begin a span are no calls. */
 export function mayBeCall({ event: type, span }: AuditEvent): boolean {
   if (typeof type !== "string") return true;
   return !isReservedType(type) && (typeof span !== "string" || typeBegunBy(type) === null);
