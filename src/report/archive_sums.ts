@@ -16,6 +16,7 @@
  * @module
  */
 import { type AuditEvent, BUDGET_STATE } from "../event.ts";
+import type { Damage } from "../read/damage.ts";
 import { eventFilter, mayLineHold } from "../read/filter.ts";
 import {
   type ArchiveTaker,
@@ -81,6 +82,8 @@ export class ReportArchives implements ArchiveTaker {
   readonly #onTaken: (events: number) => void;
   /** The paths of the archives that may be added by their stored sums. */
   #planned: ReadonlySet<string> = new Set();
+  /** The paths of the archives that are read, and whose expected events have decided which others are not read. */
+  readonly #expected = new Set<string>();
   /** A time at or before the start of the last day of the range, in epoch milliseconds. */
   #dayStartMs = -Infinity;
 
@@ -100,12 +103,16 @@ export class ReportArchives implements ArchiveTaker {
 
   /**
    * Decides which archives may be added by their stored sums. `files` are all files of the log, oldest content first;
-   * `newest` are some of the newest events of the report.
+   * `newest` are some of the newest events in the active file.
    */
   plan(files: readonly LogFile[], newest: readonly AuditEvent[]): void {
     const archives = this.#wholeIn(files);
-    const newestMs = newest.map(({ ts }) => eventEpochMs(ts))
-      .reduce((a, b) => b > a ? b : a, this.#newestMs(archives));
+    // A live page also follows the events after the range of its report.
+    const inRange = newest.filter((event) => this.#isInRange(event));
+    const newestArchive = this.#newestOf(archives);
+    if (newestArchive !== undefined) this.#expected.add(newestArchive.path);
+    const newestMs = inRange.map(({ ts }) => eventEpochMs(ts))
+      .reduce((a, b) => b > a ? b : a, newestArchive?.maxMs ?? -Infinity);
     if (newestMs !== -Infinity) this.#aggregate.cover(newestMs);
     const { untilMs } = this.#options;
     this.#dayStartMs = (untilMs === Infinity ? newestMs : untilMs) - DAY_MS;
@@ -113,7 +120,7 @@ export class ReportArchives implements ArchiveTaker {
     // decoded.
     const end = this.#newestStateAt(archives, files);
     const planned = new Set<string>();
-    let eventsAfter = newest.length;
+    let eventsAfter = inRange.length;
     for (const archive of archives.toReversed()) {
       const { path, line, place } = archive;
       const isOlder = Date.parse(line.min_ts ?? "") < this.#dayStartMs;
@@ -121,9 +128,18 @@ export class ReportArchives implements ArchiveTaker {
       if (isOlder && isEarlier && isSummed(line)) planned.add(path);
       if (eventsAfter < LAST_EVENTS && this.#rollupOf(archive) !== null) {
         eventsAfter += eventCount(line) ?? 0;
+        this.#expected.add(path);
       }
     }
     this.#planned = planned;
+  }
+
+  /**
+   * Checks whether one of the unreadable regions is in an archive whose events were expected to be among the newest.
+   * The report may then lack older events, of archives that were not read because of these.
+   */
+  isRefutedBy(damage: readonly Damage[]): boolean {
+    return damage.some(({ path }) => this.#expected.has(path));
   }
 
   /**
@@ -194,15 +210,30 @@ export class ReportArchives implements ArchiveTaker {
    * may need every event.
    */
   #newestStateAt(archives: readonly WholeArchive[], files: readonly LogFile[]): number {
+    // A budget that is known from before the range counts every event up to the next state. If the clock was set back
+    // during the range, some of the events before the range come after that state in the log.
+    if (this.#aggregate.hasBudgets && this.#hasEarlierEvents(archives, files)) return 0;
     const newest = archives.findLast((archive) =>
       Object.hasOwn(archive.line.events ?? {}, BUDGET_STATE) &&
       (this.#rollupOf(archive)?.budgetStates ?? 0) > 0
     );
     if (newest !== undefined) return newest.place;
-    // A budget that is known from before the range counts every event up to the next state.
     if (this.#aggregate.hasBudgets) return 0;
     const maybe = files.findIndex(({ line }) => line === undefined || mayLineHold(line, STATES));
     return maybe >= 0 ? maybe : files.length;
+  }
+
+  /** Checks whether an archive after the first one in the range of the report has events from before the range. */
+  #hasEarlierEvents([first]: readonly WholeArchive[], files: readonly LogFile[]): boolean {
+    const { sinceMs } = this.#options;
+    return first !== undefined &&
+      files.slice(first.place).some(({ line }) => Date.parse(line?.min_ts ?? "") < sinceMs);
+  }
+
+  #isInRange({ ts }: AuditEvent): boolean {
+    const { isTimed, sinceMs, untilMs } = this.#options;
+    const epochMs = eventEpochMs(ts);
+    return !isTimed || epochMs >= sinceMs && epochMs < untilMs;
   }
 
   /** Returns the archives that the manifest describes and that are wholly in the range of the report. */
@@ -215,13 +246,13 @@ export class ReportArchives implements ArchiveTaker {
   }
 
   /**
-   * Returns the time of the newest event in the archives that the reader can read, in epoch milliseconds; -Infinity
-   * without such archives. The newest event of the report is not older.
+   * Returns the archive with the newest event among those that the reader can read. The newest event of the report is
+   * not older.
    */
-  #newestMs(archives: readonly WholeArchive[]): number {
+  #newestOf(archives: readonly WholeArchive[]): WholeArchive | undefined {
     const newestFirst = archives.filter(({ maxMs }) => !Number.isNaN(maxMs))
       .sort((a, b) => b.maxMs - a.maxMs);
-    return newestFirst.find((archive) => this.#rollupOf(archive) !== null)?.maxMs ?? -Infinity;
+    return newestFirst.find((archive) => this.#rollupOf(archive) !== null);
   }
 }
 

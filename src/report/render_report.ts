@@ -80,30 +80,40 @@ export async function reportOn(
   const resolved = resolveReportOptions(options);
   const { signal } = options;
   signal?.throwIfAborted();
-  const aggregate = new ReportAggregate(resolved);
+  let aggregate = new ReportAggregate(resolved);
   const add = (event: AuditEvent) => {
     aggregate.add(event);
     onEvents(1);
   };
-  const damage = "query" in source
-    ? await addLog(source, options, { resolved, aggregate, add, onEvents })
-    : await addEvents(source, add, signal);
+  const read = (usesSums: boolean) =>
+    "query" in source
+      ? addLog(source, options, { resolved, aggregate, add, onEvents, usesSums })
+      : addEvents(source, add, signal);
+  let damage = await read(true);
+  if (damage === null) {
+    aggregate = new ReportAggregate(resolved);
+    damage = await read(false) ?? [];
+  }
   const data = aggregate.data();
   const page = pageOf(resolved, sectionsOf({ data, damage, options: resolved }));
   return { page, events: data.events };
 }
 
-/** Adds the events of a log to a report, and resolves with the unreadable regions. */
+/**
+ * Adds the events of a log to a report, and resolves with the unreadable regions. Resolves with null if the report must
+ * be read again without stored sums, because an archive that was expected to be readable is damaged.
+ */
 async function addLog(
   source: AuditLog | AuditReader,
   { since, until, signal }: ReportOptions,
-  { resolved, aggregate, add, onEvents }: {
+  { resolved, aggregate, add, onEvents, usesSums }: {
     readonly resolved: ResolvedReportOptions;
     readonly aggregate: ReportAggregate;
     readonly add: (event: AuditEvent) => void;
     readonly onEvents: (events: number) => void;
+    readonly usesSums: boolean;
   },
-): Promise<readonly Damage[]> {
+): Promise<readonly Damage[] | null> {
   aggregate.beginBudgets(await budgetsBefore(since, { source, signal }));
   const range = {
     ...since === undefined ? {} : { since },
@@ -112,12 +122,12 @@ async function addLog(
   const log = sumsSourceOf(source);
   // The source may be an object that wraps a log or a reader. The stored sums of its archives are not accessible, so
   // the events are read with its method query().
-  if (log === undefined) return await addEvents(source.query(range), add, signal);
+  if (log === undefined || !usesSums) return await addEvents(source.query(range), add, signal);
   const filter = eventFilter(range);
   const damage = new DamageReport(log.logger);
   const taker = new ReportArchives(log, { options: resolved, aggregate, onTaken: onEvents });
   await readExceptTaken(log, { filter, order: "asc", damage, signal }, { taker, add });
-  return damage.regions;
+  return taker.isRefutedBy(damage.regions) ? null : damage.regions;
 }
 
 /**

@@ -56,6 +56,7 @@ interface Group {
 /** Counts failures by reason. */
 export class FailureReasons {
   readonly #groups = new Map<string, Group>();
+  #isCut = false;
 
   /** The reason of the last failure, with and without its numbers. Many failures in a row have the same reason. */
   #last = { text: "", reason: "" };
@@ -79,7 +80,7 @@ export class FailureReasons {
    * reasons.
    */
   get isCut(): boolean {
-    return this.#groups.size > REASONS_MAX;
+    return this.#isCut;
   }
 
   /** Returns the groups in the order of their first failures. */
@@ -110,6 +111,7 @@ export class FailureReasons {
   /** Returns the group of a reason; the group of all other reasons if there are already too many groups. */
   #group(reason: string, exampleOf: () => FailureExample): [name: string, group: Group] {
     const isKnown = this.#groups.has(reason) || this.#groups.size < REASONS_MAX;
+    if (!isKnown) this.#isCut = true;
     const name = isKnown ? reason : OTHER_REASONS;
     let group = this.#groups.get(name);
     if (group === undefined) {

@@ -47,10 +47,12 @@ export class GroupScan {
   readonly #tree = new GroupNode();
   cellCount = 0;
   keysLength = 0;
-  readonly #otherTypes = new Set<string>();
+  readonly #otherTypes: Set<string>;
 
-  constructor(by: readonly string[]) {
+  /** Starts without groups. `otherTypes` are fields that are known to have values that are not strings. */
+  constructor(by: readonly string[], otherTypes: ReadonlySet<string> = new Set()) {
     this.by = by;
+    this.#otherTypes = new Set(otherTypes);
   }
 
   /** Adds an event to the cell of its group, and returns the number of the group. */
@@ -64,11 +66,25 @@ export class GroupScan {
     return group;
   }
 
+  /** Adds the cells of a group with these values, and returns the number of its group here. */
+  addCells(key: RollupKey, cells: ReadonlyMap<number, SpendTally>): number {
+    const group = this.#groupAt(
+      key.reduce((node, text) => node.child(text), this.#tree),
+      () => key,
+    );
+    for (const [quarter, cell] of cells) this.#cellOf(group, quarter).addAll(cell);
+    return group;
+  }
+
   #groupOf(event: AuditEvent): number {
     let node = this.#tree;
     for (const name of this.by) node = node.child(this.#textOf(event, name));
+    return this.#groupAt(node, () => this.by.map((name) => groupText(event, name)));
+  }
+
+  #groupAt(node: GroupNode, keyOf: () => RollupKey): number {
     if (node.group >= 0) return node.group;
-    const key = this.by.map((name) => groupText(event, name));
+    const key = keyOf();
     this.keysLength += key.reduce((sum, text) => sum + (text?.length ?? 0), 0);
     this.#cells.push(new Map());
     node.group = this.#keys.push(key) - 1;
@@ -93,9 +109,19 @@ export class GroupScan {
     return text;
   }
 
-  /** Whether events have values in some of these fields that are not strings. */
-  hasOtherTypes(fields: readonly string[]): boolean {
-    return fields.some((field) => this.#otherTypes.has(field));
+  /** Number of groups. */
+  get size(): number {
+    return this.#keys.length;
+  }
+
+  /** The fields in which some events have values that are not strings. */
+  get otherTypes(): ReadonlySet<string> {
+    return this.#otherTypes;
+  }
+
+  /** Whether some of the fields have values that are not strings. */
+  get hasOtherTypes(): boolean {
+    return this.by.some((field) => this.#otherTypes.has(field));
   }
 
   /** The groups in the order of their first events: their values, and their cells by the number of the quarter. */

@@ -17,7 +17,6 @@ import {
   AGENTS,
   CALLS,
   type RollupContent,
-  type RollupKey,
   type RollupSessions,
   type RollupTable,
   SESSIONS,
@@ -39,10 +38,11 @@ const CELLS_MAX = 10_000;
  */
 const KEYS_LENGTH_MAX = 128 * 1024;
 /**
- * How many times these maximums may be exceeded while a rollup is gathered, before groups are merged. Limits the
- * memory.
+ * Maximum numbers of groups and cells by type, model and agent while a rollup is gathered. Above one of them, the
+ * agents are forgotten, so that neither the memory nor the time for merging the groups grows with the number of agents.
  */
-const GATHERED_MAX = 10;
+const AGENT_CELLS_MAX = 40_000;
+const AGENT_GROUPS_MAX = 4_000;
 
 /** A table of a rollup with its sketches and its cells. */
 interface TableSums {
@@ -56,8 +56,8 @@ class TableScan {
   readonly groups: GroupScan;
   readonly #calls: CallTally[] = [];
 
-  constructor(by: readonly string[]) {
-    this.groups = new GroupScan(by);
+  constructor(by: readonly string[], otherTypes?: ReadonlySet<string>) {
+    this.groups = new GroupScan(by, otherTypes);
   }
 
   add(event: AuditEvent, facts: EventFacts): void {
@@ -65,71 +65,38 @@ class TableScan {
     (this.#calls[group] ??= new CallTally()).add(event, facts.spend);
   }
 
-  /** Returns the sums grouped by `by`, which are some of the fields by which the groups were gathered. */
-  sumsBy(by: readonly string[]): TableSums {
-    const merged = new MergedGroups(by, this.groups.by);
+  /** Returns the same sums grouped by `by`, which are some of the fields of this table. */
+  mergedBy(by: readonly string[]): TableScan {
+    const merged = new TableScan(by, this.groups.otherTypes);
+    const places = by.map((name) => this.groups.by.indexOf(name));
     for (const [group, { key, cells }] of this.groups.entries()) {
-      merged.add(key, { calls: this.#calls[group]!, cells });
+      const into = merged.groups.addCells(places.map((place) => key[place]!), cells);
+      (merged.#calls[into] ??= new CallTally()).addAll(this.#calls[group]!);
     }
-    return merged.sums(this.groups.hasOtherTypes(by));
+    return merged;
   }
 
-  /** Returns the sums by agent, which have no groups if no event has an agent. */
-  sumsByAgent(): TableSums {
-    const sums = this.sumsBy(AGENTS);
-    return sums.table.keys.every(([agent]) => agent === null)
-      ? { table: { ...sums.table, keys: [], calls: [] }, sketches: [], cells: [] }
-      : sums;
-  }
-}
-
-/** The sums of a group of events. */
-interface GroupSums {
-  readonly calls: CallTally;
-  /** The costs and tokens, by the number of the quarter of an hour; NaN without a readable time. */
-  readonly cells: Map<number, SpendTally>;
-}
-
-/** Groups that are merged because they have the same values in some of their fields. */
-class MergedGroups {
-  readonly #by: readonly string[];
-  readonly #places: readonly number[];
-  readonly #groups = new Map<string, GroupSums & { readonly key: RollupKey }>();
-
-  /** Merges groups by `fields` into groups by `by`. */
-  constructor(by: readonly string[], fields: readonly string[]) {
-    this.#by = by;
-    this.#places = by.map((name) => fields.indexOf(name));
-  }
-
-  add(key: RollupKey, { calls, cells }: GroupSums): void {
-    const some = this.#places.map((place) => key[place]!);
-    const id = JSON.stringify(some);
-    let group = this.#groups.get(id);
-    if (group === undefined) {
-      this.#groups.set(id, group = { key: some, calls: new CallTally(), cells: new Map() });
-    }
-    group.calls.addAll(calls);
-    for (const [quarter, cell] of cells) {
-      let sums = group.cells.get(quarter);
-      if (sums === undefined) group.cells.set(quarter, sums = new SpendTally());
-      sums.addAll(cell);
-    }
-  }
-
-  sums(hasOtherTypes: boolean): TableSums {
-    const groups = [...this.#groups.values()];
+  /** Returns the content of the table. */
+  sums(): TableSums {
+    const groups = this.groups.entries();
     return {
       table: {
-        by: this.#by,
-        keys: groups.map(({ key }) => key),
-        hasOtherTypes,
-        calls: groups.map(({ calls }) => calls.state()),
+        by: this.groups.by,
+        keys: groups.map(([, { key }]) => key),
+        hasOtherTypes: this.groups.hasOtherTypes,
+        calls: this.#calls.map((tally) => tally.state()),
       },
-      sketches: groups.map(({ calls }) => calls.sketch.state()),
-      cells: groups.flatMap(({ cells }, group) => storedCells(cells, group)),
+      sketches: this.#calls.map(({ sketch }) => sketch.state()),
+      cells: groups.flatMap(([group, { cells }]) => storedCells(cells, group)),
     };
   }
+}
+
+/** Returns the sums by agent, which have no groups if no event has an agent. */
+function withoutNobody(sums: TableSums): TableSums {
+  return sums.table.keys.every(([agent]) => agent === null)
+    ? { table: { ...sums.table, keys: [], calls: [] }, sketches: [], cells: [] }
+    : sums;
 }
 
 /** Gathers the table of sessions of a rollup: the costs, tokens and times of each session. */
@@ -146,7 +113,7 @@ class SessionScan {
     const groups = [...this.groups.entries()];
     return {
       keys: groups.map(([, { key }]) => key),
-      hasOtherTypes: this.groups.hasOtherTypes(SESSIONS),
+      hasOtherTypes: this.groups.hasOtherTypes,
       spend: groups.map(([, { cells }]) => {
         const total = new SpendTally();
         for (const cell of cells.values()) total.addAll(cell);
@@ -171,11 +138,24 @@ function storedCells(cells: ReadonlyMap<number, SpendTally>, group: number): Sto
 
 /** The tables of a rollup while it is gathered. */
 interface Tables {
-  /** The groups by type, model and agent. */
-  readonly calls: TableScan;
+  /** The groups by type, model and agent; only by type and model if there are too many agents. */
+  calls: TableScan;
   /** The groups by each field in the option `rollupFields`. */
   readonly fields: readonly TableScan[];
   readonly sessions: SessionScan;
+}
+
+function hasAgents({ by }: GroupScan): boolean {
+  return by.length > CALLS.length;
+}
+
+/** Merges the groups of all agents if there are too many. Returns the groups of the calls. */
+function forgetAgents(tables: Tables): GroupScan {
+  const { groups } = tables.calls;
+  const areTooMany = groups.cellCount > AGENT_CELLS_MAX || groups.size > AGENT_GROUPS_MAX ||
+    groups.keysLength > KEYS_LENGTH_MAX;
+  if (areTooMany && hasAgents(groups)) tables.calls = tables.calls.mergedBy(CALLS);
+  return tables.calls.groups;
 }
 
 /** Gathers the rollup of an archive, the file with its sums, one event at a time. */
@@ -219,8 +199,13 @@ export class RollupScan {
     const { calls, fields, sessions } = this.#tables;
     sessions.add(event, facts);
     calls.add(event, facts);
-    let cellCount = sessions.groups.cellCount + calls.groups.cellCount;
-    let keysLength = sessions.groups.keysLength + calls.groups.keysLength;
+    const groups = forgetAgents(this.#tables);
+    // The groups with agents are merged at the end, so only then their number is known.
+    let [cellCount, keysLength] = hasAgents(groups)
+      ? [0, 0]
+      : [groups.cellCount, groups.keysLength];
+    cellCount += sessions.groups.cellCount;
+    keysLength += sessions.groups.keysLength;
     for (const table of fields) {
       table.add(event, facts);
       cellCount += table.groups.cellCount;
@@ -233,17 +218,16 @@ export class RollupScan {
     if (!Number.isNaN(epochMs)) this.#rangeOf(quarter).add(epochMs);
     if (lineBytes > this.#longest) this.#longest = lineBytes;
     keysLength += this.#holds.namesLength;
-    if (cellCount > GATHERED_MAX * CELLS_MAX || keysLength > GATHERED_MAX * KEYS_LENGTH_MAX) {
-      this.#tables = null;
-    }
+    if (cellCount > CELLS_MAX || keysLength > KEYS_LENGTH_MAX) this.#tables = null;
   }
 
   /** Returns the content of the rollup, or null if the archive has too many groups or a sum is not finite. */
   finish(): RollupContent | null {
     if (this.#tables === null) return null;
     const { calls, fields, sessions } = this.#tables;
-    const [first, agents] = [calls.sumsBy(CALLS), calls.sumsByAgent()];
-    const others = fields.map((scan) => scan.sumsBy(scan.groups.by));
+    const first = calls.mergedBy(CALLS).sums();
+    const agents = hasAgents(calls.groups) ? [withoutNobody(calls.mergedBy(AGENTS).sums())] : [];
+    const others = fields.map((scan) => scan.sums());
     const sessionSums = { sessions: sessions.sessions(), sessionCells: sessions.cells() };
     const validations = this.#validationCounts();
     const areTooMany = (tables: readonly TableSums[]) =>
@@ -255,8 +239,8 @@ export class RollupScan {
           sessionSums.sessionCells.length + validations.cells.length,
         ) >
         CELLS_MAX;
-    const all = [first, agents, ...others];
-    // Without the table of agents, the rollup can still answer most questions.
+    const all = [first, ...agents, ...others];
+    // Without the table of agents, the rollup still answers spend() and stats() by other fields.
     const sums = areTooMany(all) ? [first, ...others] : all;
     if (areTooMany(sums)) return null;
     const content = {

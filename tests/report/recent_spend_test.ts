@@ -117,3 +117,9 @@ Deno.test("RecentSpend accepts times before 1970", () => {
   assertEquals(recent.endMs, MINUTE_MS);
   assertEquals(recent.usdOf(3), spendOf(costs, 3, MINUTE_MS));
 });
+
+Deno.test("RecentSpend ends at the latest time that calendar functions can handle", () => {
+  const recent = new RecentSpend(Infinity);
+  recent.add(8.64e15, 1);
+  assertEquals([recent.endMs, recent.usdOf(1)], [8.64e15, 1]);
+});

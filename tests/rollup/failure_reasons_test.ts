@@ -118,3 +118,13 @@ Deno.test("FailureReasons.addAll() yields the same list as adding each failure, 
     if (parts[1]!.length <= 1_000) assertEquals(merged.list(), whole.list());
   }
 });
+
+Deno.test("FailureReasons.isCut is also true if a failure has the reason that names all others", () => {
+  const word = (n: number) => n.toString(26).replaceAll(/\d/g, (digit) => "QRSTUVWXYZ"[+digit]!);
+  const reasons = new FailureReasons();
+  reasons.add({ error: OTHER_REASONS }, NaN);
+  for (let n = 0; n < 999; n++) reasons.add({ error: word(n) }, NaN);
+  assertEquals(reasons.isCut, false);
+  reasons.add({ error: "one more" }, NaN);
+  assertEquals([reasons.isCut, reasons.list()[0]?.count], [true, 2]);
+});

@@ -123,14 +123,21 @@ Deno.test("RollupScan stores no groups by agent if no event has an agent, and no
   assertEquals(none.tables[1], { by: ["agent"], keys: [], hasOtherTypes: false, calls: [] });
   const { keys, place, by } = tableBy(["agent"], none.tables)!;
   assertEquals({ keys, place, by }, { keys: [[null], [null]], place: 0, by: ["agent"] });
-  const agents = (count: number) =>
-    contentOf(Array.from({ length: count }, (_, n) => ({ event: "nav", agent: `${n}` })));
-  assertEquals(agents(9_998)!.tables.map(({ keys }) => keys.length), [1, 9_998]);
-  const many = agents(10_002)!;
-  assertEquals(many.tables.map(({ by }) => by), [["event", "model"]]);
-  assertEquals([many.sketches.length, many.cells.tables.length], [1, 1]);
-  assertEquals(tableBy(["agent"], many.tables), undefined);
-  assertEquals(agents(100_001), null);
+  const agents = (count: number, quarters = 1) =>
+    contentOf(Array.from({ length: count * quarters }, (_, n) => ({
+      ts: new Date(QUARTER_MS * Math.floor(n / count)).toISOString(),
+      event: "nav",
+      agent: `${n % count}`,
+    })))!;
+  assertEquals(agents(4_000).tables.map(({ keys }) => keys.length), [1, 4_000]);
+  // The first has too many groups, the second too many cells to store, the third too many cells to gather.
+  for (const [count, quarters] of [[4_001, 1], [4_000, 3], [3_900, 11]] as const) {
+    const many = agents(count, quarters);
+    assertEquals(many.tables.map(({ by }) => by), [["event", "model"]], `${count}`);
+    assertEquals(spendOf(many.tables[0]!, 0).events, count * quarters);
+    assertEquals([many.sketches.length, many.cells.tables.length], [1, 1]);
+    assertEquals(tableBy(["agent"], many.tables), undefined);
+  }
 });
 
 Deno.test("RollupScan distinguishes groups whose values, such as a, bc and ab, c, are the same text if joined", () => {
