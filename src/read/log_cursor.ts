@@ -312,7 +312,10 @@ export class LogCursor {
     return (await newestEvents({ handle, byteLength }, { filter, maxLineBytes })).slice(0, -1);
   }
 
-  /** Passes some events of an archive to a taker, which needs them in addition to the stored sums of the archive. */
+  /**
+   * Reads an archive whose stored sums the caller has already added, and passes on the events that the caller needs in
+   * addition to the sums.
+   */
   async #addNeeded(stamp: Stamp, { filter, add }: NeededEvents): Promise<void> {
     for await (const events of this.#eventsOf(stamp)) {
       for (const event of events) if (filter.matches(event)) add(event);

@@ -366,8 +366,8 @@ export class ReportAggregate {
   }
 
   /**
-   * Adds an event of the last day of the range to the spend of that day. Its other figures are in the sums of an
-   * archive.
+   * Adds an event of the last day of the range to the spend of that day only. The sums of its archive, which were added
+   * already, contain the other figures of the event.
    */
   addRecent({ ts, cost }: AuditEvent): void {
     this.#recent.add(eventEpochMs(ts), finite(cost) ?? 0);

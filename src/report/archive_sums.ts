@@ -325,7 +325,7 @@ interface QuarterSums {
   readonly validations: readonly StoredValidations[];
   /** Groups by type and model. */
   readonly calls: CellTable;
-  /** The groups of the report, which may be the same table; null if the rollup has no such table. */
+  /** The table with the groups of the report, which may be that of `calls`; null if the rollup has no such table. */
   readonly grouped: CellTable | null;
 }
 

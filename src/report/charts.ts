@@ -48,7 +48,7 @@ export function spendChart(
   const rolling = hourly?.lastHourUsd ?? null;
   const limitUsd = hourly?.limitUsd ?? 0;
   // If the spend of the hour before is compared with the budget, both are on the right axis: on the axis of the bars,
-  // they would leave no height for the spend of a few minutes.
+  // they would make the bars of a few minutes too low to see.
   const [leftLimit, rightLimit] = rolling === null ? [limitUsd, 0] : [0, limitUsd];
   const titles = spendTitles(buckets, {
     series,

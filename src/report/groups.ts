@@ -41,8 +41,7 @@ export interface Named<T> {
   /** The figures of each name in descending order: groups by cost, types by number of events. */
   readonly named: readonly T[];
   /**
-   * The combined figures of the names above the maximum number, which have no separate figures; null if the maximum was
-   * not exceeded.
+   * The combined figures of all names above the maximum number of names; null if there are not more names than that.
    */
   readonly others: T | null;
 }

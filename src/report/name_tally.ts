@@ -54,8 +54,7 @@ export class NameTally<T> {
   }
 
   /**
-   * The combined figures of the names above the maximum number, which have no separate figures; null if the maximum was
-   * not exceeded.
+   * The combined figures of all names above the maximum number of names; null if there are not more names than that.
    */
   get others(): T | null {
     return this.#others;

@@ -12,7 +12,7 @@ import { eventEpochMs } from "../time.ts";
 /** Maximum number of calls that are listed. Further calls are counted, but not listed. */
 const LISTED_MAX = 50;
 /** Maximum number of calls without an end that are stored. If there are more, the calls are not counted. */
-const OPEN_MAX = 100_000;
+export const OPEN_MAX = 100_000;
 
 /** A call that has begun and not ended. The fields that its event lacks are undefined. */
 export interface UnfinishedCall {

@@ -15,6 +15,7 @@ import type { ReportContent } from "./report_content.ts";
 import { byTokens, FURTHER_LABEL, labelOf, spendSeries } from "./series.ts";
 import { shortTimeElement, shownCount, textElement, timeElement } from "./shown_in_report.ts";
 import { shownReason } from "./chart_titles.ts";
+import { OPEN_MAX } from "./span_tally.ts";
 import { type Cell, none, number, table, text } from "./table.ts";
 import { wilsonInterval } from "../stats/intervals.ts";
 
@@ -191,7 +192,9 @@ export function unfinishedTable(
   { data: { unfinished: { count, first }, endMs }, options: { timeZone } }: ReportContent,
 ): Markup {
   if (count === 0) return none("Every call that was logged with its beginning has ended.");
-  if (count === null) return none("More calls than can be counted have begun and not ended.");
+  if (count === null) {
+    return none(`More than ${shownCount(OPEN_MAX)} calls have begun and not ended.`);
+  }
   const rows = first.map(({ type, span, startMs, agent, model, session }) => [
     startMs === null ? "–" : timeElement(startMs, timeZone, "second"),
     startMs === null || endMs === null || endMs < startMs ? "–" : shownDuration(endMs - startMs),

@@ -137,7 +137,7 @@ Deno.test("renderReport() groups spend and tokens by the fields in the option by
   }
 });
 
-Deno.test("renderReport() by two fields shows groups separately whose values have commas, quotes or dashes", async () => {
+Deno.test("renderReport() by two fields keeps groups separate if their values have commas, quotes or dashes", async () => {
   const keys = [
     { agent: "x, y", model: "z" },
     { agent: "x", model: "y, z" },

@@ -41,7 +41,7 @@ Deno.test("SpanTally returns the calls that have begun and not ended, in the ord
   });
 });
 
-Deno.test("SpanTally lists the first 50 calls, and stops to count above 100,000", () => {
+Deno.test("SpanTally lists the first 50 open calls, and does not count more than 100,000", () => {
   const many = (count: number) =>
     tallyOf(Array.from({ length: count }, (_, n) => begin(`${n}`))).figures();
   const { count, first } = many(60);

@@ -119,7 +119,7 @@ Deno.test("FailureReasons.addAll() yields the same list as adding each failure, 
   }
 });
 
-Deno.test("FailureReasons.isCut is also true if a failure has the reason that names all others", () => {
+Deno.test('FailureReasons.isCut is also true if a failure has the reason "(other reasons)", which stands for all further reasons', () => {
   const word = (n: number) => n.toString(26).replaceAll(/\d/g, (digit) => "QRSTUVWXYZ"[+digit]!);
   const reasons = new FailureReasons();
   reasons.add({ error: OTHER_REASONS }, NaN);

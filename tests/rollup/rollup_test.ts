@@ -118,7 +118,7 @@ Deno.test("RollupScan counts the failed validations with each reason, in total a
   assertEquals(cells.validations, [[quarter, 0, 2], [quarter, 1, 1], [quarter + 1, 0, 1]]);
 });
 
-Deno.test("RollupScan stores no groups by agent if no event has an agent, and no table by agent if there are too many", () => {
+Deno.test("RollupScan stores no groups by agent if no event has an agent, and no table by agent if there are too many agents", () => {
   const none = contentOf([{ event: "nav", cost: 1 }, { event: "nav", model: "m", cost: 2 }])!;
   assertEquals(none.tables[1], { by: ["agent"], keys: [], hasOtherTypes: false, calls: [] });
   const { keys, place, by } = tableBy(["agent"], none.tables)!;
