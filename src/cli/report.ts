@@ -88,7 +88,7 @@ export const reportCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Writes a self-contained HTML report`,
     description:
-      message`Shows spend, accuracy and damage of all events, or of the events that match. With a filter, the heading names the filter, budgets are left out, and archives that may hold matching events are decoded. The page needs neither network nor scripts. Needs --allow-read and --allow-write for the file.`,
+      message`Shows spend, accuracy, the reasons of failures, calls by model and agent, unfinished calls, and unreadable data; of all events, or of the events that match. With a filter, the heading names the filter, budgets are left out, and archives that may hold matching events are decoded. The page needs neither network nor scripts. Needs --allow-read and --allow-write for the file.`,
     footer: message`Example: scout report logs --since yesterday --budget 5 --tz Europe/Berlin`,
   },
 );
