@@ -21,6 +21,7 @@ import {
   textElement,
   timeElement,
 } from "./shown_in_report.ts";
+import { OPEN_MAX } from "./span_tally.ts";
 import { type Cell, none } from "./table.ts";
 import {
   accuracyTable,
@@ -92,6 +93,7 @@ function figures(content: ReportContent): Markup {
       `${gate.passRatePct} %`,
       `n = ${shownCount(gate.total)} decisions`,
     ),
+    unfinishedCount(data),
     figure(
       "damage-count",
       "Damage",
@@ -100,6 +102,12 @@ function figures(content: ReportContent): Markup {
       damage.length === 0 ? "" : "bad",
     ),
   ]}`;
+}
+
+function unfinishedCount({ unfinished: { count } }: ReportData): Markup {
+  const shown = count === null ? `over ${shownCount(OPEN_MAX)}` : shownCount(count);
+  const about = count === 0 ? "every call has ended" : "begun and not ended";
+  return figure("unfinished-count", "Unfinished calls", shown, about);
 }
 
 /** Returns the spend of the last hour, which is red if it exceeds the budget. */

@@ -244,7 +244,9 @@ Deno.test("renderReport() lists the calls that have begun and not ended, and for
   assertEquals(rowsOf(page, "unfinished"), [
     ["2026-02-13 14:00:00", "31 min 0 s", "tool_call", "scout", "large", "s1", "&lt;1&gt;"],
   ]);
+  assertStringIncludes(page, '<b id="unfinished-count">1</b><span>begun and not ended</span>');
   const ended = await renderReport(ReadableStream.from(calls.slice(1)));
+  assertStringIncludes(ended, '<b id="unfinished-count">0</b><span>every call has ended</span>');
   assertStringIncludes(ended, "Every call that was logged with its beginning has ended.");
 });
 
