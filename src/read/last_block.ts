@@ -8,7 +8,6 @@ import type { AuditEvent } from "../event.ts";
 import { type Block, tailBlocksOf, UnreadableRestError } from "./blocks.ts";
 import type { DamageReport } from "./damage.ts";
 import type { FileHandle } from "../platform/file_system.ts";
-import type { EventFilter } from "./filter.ts";
 import { LineTest } from "./line_test.ts";
 import { eventsIn, type ParseOptions } from "./parse_block.ts";
 import type { ReadOptions } from "./read_file.ts";
@@ -40,18 +39,17 @@ export async function lastBlockEvents(options: LastBlockOptions): Promise<AuditE
 }
 
 /**
- * Resolves with the selected events in the last block of the active file, oldest first, before the file is read as a
- * whole. Damage is not reported, because the reading of the whole file reports it.
+ * Resolves with the events in the last block of the active file, oldest first, before the file is read as a whole.
+ * Damage is not reported, because the reading of the whole file reports it.
  *
  * @param active The active file, and its length up to which it is read as a whole.
  */
-export async function newestEvents(
+export function newestEvents(
   { handle, byteLength }: { readonly handle: FileHandle; readonly byteLength: number },
-  { filter, maxLineBytes }: { readonly filter: EventFilter; readonly maxLineBytes: number },
+  maxLineBytes: number,
 ): Promise<AuditEvent[]> {
-  const lineTest = new LineTest(filter);
-  const events = await eventsAtEnd(handle, byteLength, { maxLineBytes, lineTest, onDamage() {} });
-  return events.filter((event) => filter.matches(event));
+  const lineTest = new LineTest({});
+  return eventsAtEnd(handle, byteLength, { maxLineBytes, lineTest, onDamage() {} });
 }
 
 /**

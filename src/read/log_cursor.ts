@@ -301,15 +301,13 @@ export class LogCursor {
     return takeable;
   }
 
-  /** Resolves with some of the newest selected events in the active file, which the cursor reads later. */
+  /** Resolves with some of the newest events in the active file, which the cursor reads later. */
   async #newestEvents(): Promise<AuditEvent[]> {
     const handle = this.#cursor?.handle;
     if (handle === undefined) return [];
-    const { filter } = this.#options;
-    const { maxLineBytes } = this.#source;
     const { byteLength } = handle.status();
     // The last line may be unfinished, and its bytes may change. So its event does not count.
-    return (await newestEvents({ handle, byteLength }, { filter, maxLineBytes })).slice(0, -1);
+    return (await newestEvents({ handle, byteLength }, this.#source.maxLineBytes)).slice(0, -1);
   }
 
   /**

@@ -51,8 +51,8 @@ export interface ArchiveTaker {
    * Called once, before the first file is read.
    *
    * @param files The files of the log, in the order in which they are read.
-   * @param newest Some of the newest selected events, which are read later. They show, before any file is read, how new
-   *   the newest event is at least. Empty if the active file is empty or cannot be read.
+   * @param newest Some of the newest events in the active file, which are read later; the filter may not select all of
+   *   them. Empty if the active file is empty or cannot be read.
    */
   plan?(files: readonly LogFile[], newest: readonly AuditEvent[]): void;
   /**
@@ -98,9 +98,7 @@ export async function readExceptTaken(
   }
   if (taker.plan !== undefined) {
     const { handle = null, byteLength = 0 } = snapshot.files.at(-1) ?? {};
-    const newest = handle === null
-      ? []
-      : await newestEvents({ handle, byteLength }, { filter, maxLineBytes });
+    const newest = handle === null ? [] : await newestEvents({ handle, byteLength }, maxLineBytes);
     taker.plan(files, newest);
   }
   for (const { file, path, line } of files) {

@@ -107,7 +107,7 @@ export class ReportArchives implements ArchiveTaker {
    */
   plan(files: readonly LogFile[], newest: readonly AuditEvent[]): void {
     const archives = this.#wholeIn(files);
-    // A live page also follows the events after the range of its report.
+    // The events may be outside of the range of the report: a live page also follows those after its range.
     const inRange = newest.filter((event) => this.#isInRange(event));
     const newestArchive = this.#newestOf(archives);
     if (newestArchive !== undefined) this.#expected.add(newestArchive.path);

@@ -67,16 +67,16 @@ const FAULTS: readonly Fault[] = [
   },
   {
     name: "a report takes every event at the end of the active file as one in its time range",
-    file: "src/read/last_block.ts",
-    from: "return events.filter((event) => filter.matches(event));",
-    to: "return events;",
+    file: "src/report/archive_sums.ts",
+    from: "const inRange = newest.filter((event) => this.#isInRange(event));",
+    to: "const inRange = newest;",
     tests: REPORT,
   },
   {
     name: "a report that follows the log takes the event of an unfinished line as the newest",
     file: "src/read/log_cursor.ts",
-    from: "{ filter, maxLineBytes })).slice(0, -1);",
-    to: "{ filter, maxLineBytes }));",
+    from: "this.#source.maxLineBytes)).slice(0, -1);",
+    to: "this.#source.maxLineBytes));",
     tests: REPORT,
   },
   {
