@@ -76,6 +76,12 @@ export function shownSince(since: Temporal.Instant, timeZone: string): string {
   return `${shownTime(since, timeZone, { smallestUnit: "minute" })} (${timeZone})`;
 }
 
+/** Formats a part of a whole in percent; null if the whole is 0. */
+export function shownShare(part: number, whole: number): string | null {
+  const pct = 100 * part / whole;
+  return Number.isFinite(pct) ? `${pct.toFixed(1)} %` : null;
+}
+
 /** Formats a number with a noun, which is in the plural if the number is not 1. */
 export function counted(count: number, what: string): string {
   return `${numbers.format(count)} ${what}${count === 1 ? "" : "s"}`;

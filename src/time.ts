@@ -95,7 +95,7 @@ function durationMs(hours: string, minutes: string, seconds: string): number {
 }
 
 /** Maximum distance of an instant from 1970-01-01T00:00Z in milliseconds, the limit of `Date`. */
-const EPOCH_MS_MAX = 8.64e15;
+export const EPOCH_MS_MAX = 8.64e15;
 
 /**
  * Converts the `ts` of an event to epoch milliseconds, or NaN if `ts` is not a time. A time without an offset is read

@@ -6,6 +6,7 @@
 import type { BudgetTerms } from "./account.ts";
 import { fromAmount } from "./amount.ts";
 import type { BudgetLedger } from "./ledger.ts";
+import { EPOCH_MS_MAX } from "../time.ts";
 
 /** The amounts that a budget has spent and holds, in its unit. */
 export interface BudgetStatus {
@@ -30,12 +31,9 @@ export interface BudgetStatus {
   readonly resetsAt: Date | null;
 }
 
-/** The latest time that a `Date` can have, epoch milliseconds. */
-export const TIME_MAX_MS = 8.64e15;
-
 /** Returns a time as a `Date`; null if the time is unknown or later than a `Date` can be. */
 export function dateAt(ms: number | undefined): Date | null {
-  return ms === undefined || ms > TIME_MAX_MS ? null : new Date(ms);
+  return ms === undefined || ms > EPOCH_MS_MAX ? null : new Date(ms);
 }
 
 /** Returns the amounts that a budget has spent and holds at the time `nowMs`, in epoch milliseconds. */

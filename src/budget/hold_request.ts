@@ -8,13 +8,13 @@ import type { BudgetTerms } from "./account.ts";
 import { asBudgetError, checkRoom, checkThere, refusalError } from "./budget_errors.ts";
 import type { BudgetLog } from "./budget_log.ts";
 import { BUDGET_LINE, type Hold, holdFields } from "./budget_lines.ts";
-import { TIME_MAX_MS } from "./budget_status.ts";
 import type { CheckedHold } from "./budget_options.ts";
 import { type BudgetHold, GrantedHold } from "./granted_hold.ts";
 import type { DecidedLine } from "./keeper.ts";
 import type { BudgetLedger, Refusal } from "./ledger.ts";
 import { TICKET_VALID_MS } from "./tickets.ts";
 import type { Turn, WaitingHold } from "./waiting_holds.ts";
+import { EPOCH_MS_MAX } from "../time.ts";
 
 /** Milliseconds after which a waiting hold writes a ticket: a `budget_wait` line that keeps its amount free for it. */
 const TICKET_AFTER_MS = 1_000;
@@ -143,7 +143,7 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
     if (turn !== null && !turn.isFirst()) return ["waits", null];
     if (refusal === null) {
       turn?.leave();
-      return ["granted", this.#line(BUDGET_LINE.hold, ms, Math.min(ms + maxMs, TIME_MAX_MS))];
+      return ["granted", this.#line(BUDGET_LINE.hold, ms, Math.min(ms + maxMs, EPOCH_MS_MAX))];
     }
     if (!this.#isTicketDue(turn!)) return ["waits", null];
     if (ledger.ticketCount(nowMs) >= TICKETS_MAX) return ["waits", null];

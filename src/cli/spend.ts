@@ -28,7 +28,7 @@ import { barTable } from "./bar_table.ts";
 import { alignedUsd, byOption, OTHERS_LABEL, tellMissingFields, TOTAL_LABEL } from "./groups.ts";
 import { wrapped } from "./fit.ts";
 import { tellNothingFound } from "./nothing_found.ts";
-import { counted, shownNumber, shownSince, shownUsd } from "../shown.ts";
+import { counted, shownNumber, shownShare, shownSince, shownUsd } from "../shown.ts";
 import { columns, type Output } from "./terminal.ts";
 import { DAY_AGO } from "./when.ts";
 
@@ -133,18 +133,13 @@ export function spendTable(
       value: row === total ? 0 : row.usd,
       cells: [
         row.costs === 0 ? "-" : amounts[n]!,
-        row.costs === 0 ? "-" : share(row.usd, total.usd),
+        row.costs === 0 ? "-" : shownShare(row.usd, total.usd) ?? "-",
         shownNumber(row.calls),
         row.tokens === 0 ? "-" : shownNumber(row.tokens),
       ],
     })),
     { header: [by.join(", "), "USD", "share", "calls", "tokens"], columns },
   );
-}
-
-function share(usd: number, total: number): string {
-  const pct = 100 * usd / total;
-  return Number.isFinite(pct) ? `${pct.toFixed(1)} %` : "-";
 }
 
 /**

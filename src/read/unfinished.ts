@@ -5,13 +5,12 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import { parseLine } from "../line/parse_line.ts";
 import { abortSignal, checkOptions, type OptionChecks } from "../options/option_checks.ts";
 import { Turns } from "../platform/turns.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
 import { signOfLife, SpanLedger, spanOf } from "../segments/span_ledger.ts";
 import { typeBegunBy } from "../event.ts";
-import type { SpanSummary } from "../segments/span_summary.ts";
+import { begunIn, type SpanSummary } from "../segments/span_summary.ts";
 import { DamageReport } from "./damage.ts";
 import { LineTest } from "./line_test.ts";
 import { type LogPart, takeParts } from "./log_parts.ts";
@@ -30,8 +29,6 @@ export interface UnfinishedOptions {
    */
   signal?: AbortSignal;
 }
-
-const encoder = new TextEncoder();
 
 const OPTION_CHECKS: OptionChecks<UnfinishedOptions> = { signal: abortSignal };
 
@@ -95,7 +92,7 @@ async function openBeginnings(reading: Reading, turns: Turns): Promise<AuditEven
     if (spans !== null && (file === null || !isUncertain(spans, ledger))) {
       for (const end of spans.ended) ledger.end(end);
       const cutIn = spans.cut ? part : null;
-      for (const event of spans.begun.map(eventOf)) add(ledger, { event, cutIn });
+      for (const event of begunIn(spans)) add(ledger, { event, cutIn });
     } else if (file !== null && (line === undefined || mayChange(ledger, line))) {
       for await (const event of spanEventsIn(file, reading)) add(ledger, { event, cutIn: null });
     }
@@ -119,7 +116,7 @@ function add(ledger: SpanLedger<Begun>, begun: Begun): void {
  * not list this event.
  */
 function isUncertain({ unlisted }: SpanSummary, ledger: SpanLedger<Begun>): boolean {
-  return unlisted.length > 0 && !ledger.awaitedTypes.isDisjointFrom(new Set(unlisted));
+  return ledger.isAwaiting(unlisted);
 }
 
 /**
@@ -146,12 +143,6 @@ async function* spanEventsIn(file: SnapshotFile, reading: Reading): AsyncGenerat
   // Every event of a span has a member named "span", so lines without this name are not parsed.
   const lineTest = new LineTest({ strings: [["span"]] });
   for await (const events of eventsIn(file, reading, { lineTest, order: "asc" })) yield* events;
-}
-
-/** Parses the text of an event in a manifest line. If the text is not an event, returns an event without fields. */
-function eventOf(text: string): AuditEvent {
-  const parsed = parseLine(encoder.encode(text));
-  return parsed !== null && "event" in parsed ? parsed.event : {};
 }
 
 /**

@@ -11,13 +11,13 @@ import { type GateMetrics, gateMetricsOf } from "../metrics/gate.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
 import { finite } from "../cost/spend.ts";
 import { isFailure } from "../rollup/call_tally.ts";
-import { type FailureReason, FailureReasons } from "../rollup/failure_reasons.ts";
+import { byCount, type FailureReason, FailureReasons } from "../rollup/failure_reasons.ts";
 import { GateTally } from "../rollup/gate_tally.ts";
 import type { HoldTally } from "../rollup/hold_tally.ts";
 import { SESSIONS, type StoredCell, type StoredValidations } from "../rollup/rollup.ts";
 import { spendFacts, SpendTally } from "../rollup/spend_tally.ts";
 import { TimeRange } from "../rollup/time_range.ts";
-import { fieldNamed, type GroupKey } from "../stats/group_key.ts";
+import type { GroupKey } from "../stats/group_key.ts";
 import { eventEpochMs } from "../time.ts";
 import { type BudgetFigures, BudgetTally } from "./budget_tally.ts";
 import {
@@ -33,7 +33,7 @@ import {
   type SummedGrouping,
 } from "./groups.ts";
 import { NameTally } from "./name_tally.ts";
-import type { ResolvedReportOptions } from "./options.ts";
+import { isInReport, type ResolvedReportOptions } from "./options.ts";
 import { RecentSpend } from "./recent_spend.ts";
 import type { SpanSummary } from "../segments/span_summary.ts";
 import { SpanTally, type UnfinishedFigures } from "./span_tally.ts";
@@ -74,10 +74,7 @@ export interface BucketFigures {
 }
 
 /** A reason of failed validations, and how many have it. */
-export interface ReasonCount {
-  readonly reason: string;
-  readonly count: number;
-}
+export type ReasonCount = Pick<FailureReason, "reason" | "count">;
 
 /** The figures that a report shows. */
 export interface ReportData {
@@ -196,7 +193,7 @@ class Content implements BucketContent {
   /** Returns the most frequent reasons of failed validations. */
   topReasons(): ReasonCount[] {
     return Array.from(this.validations, ([reason, count]) => ({ reason, count }))
-      .sort((a, b) => b.count - a.count || (a.reason < b.reason ? -1 : 1))
+      .sort(byCount)
       .slice(0, TOP_REASONS);
   }
 
@@ -242,9 +239,7 @@ export class ReportAggregate {
   ) {
     this.#range = options;
     this.#main = new Grouping(options.by);
-    const further = [[MODEL], [AGENT]].filter(([field]) =>
-      options.by.length > 1 || fieldNamed(options.by[0]!) !== field
-    );
+    const further = [[MODEL], [AGENT]].filter(([field]) => !this.#main.isBy(field!));
     this.#groupings = [this.#main, ...further.map((by) => new Grouping(by))];
     this.#buckets = new TimeBuckets(options.timeZone, () => new Content());
     this.#recent = new RecentSpend(options.untilMs);
@@ -257,11 +252,9 @@ export class ReportAggregate {
 
   /** Adds an event to the figures if the event is in the time range. Budgets also include events before the range. */
   add(event: AuditEvent): void {
-    const { isTimed, sinceMs, untilMs } = this.#range;
     const epochMs = eventEpochMs(event.ts);
-    // An unreadable time is NaN. Every comparison with NaN is false, so a report with a time range omits the event.
-    const isInRange = !isTimed || (epochMs >= sinceMs && epochMs < untilMs);
-    if (!(epochMs >= untilMs)) this.#budgets.add(event, isInRange);
+    const isInRange = isInReport(epochMs, this.#range);
+    if (!(epochMs >= this.#range.untilMs)) this.#budgets.add(event, isInRange);
     if (!isInRange) return;
     this.#events++;
     this.#lastEvents[this.#readEvents++ % LAST_EVENTS] = event;
@@ -310,7 +303,7 @@ export class ReportAggregate {
 
   /** The fields of each grouping of the report; the first is the option `by`. */
   get groupings(): readonly (readonly string[])[] {
-    return this.#groupings.map(({ by }) => by.map(fieldNamed));
+    return this.#groupings.map(({ fields }) => fields);
   }
 
   /** Checks whether the summary of the spans (calls) in an archive is enough to find the unfinished calls. */
@@ -435,9 +428,7 @@ export class ReportAggregate {
    * its sessions; so is one for which no event has a value.
    */
   #breakdowns(): Breakdown[] {
-    return this.#groupings.filter(({ by }) =>
-      !by.map(fieldNamed).some((name) => SESSIONS.includes(name))
-    )
+    return this.#groupings.filter(({ fields }) => !fields.some((name) => SESSIONS.includes(name)))
       .map((grouping) => ({
         by: grouping.by,
         groups: mapGroups(grouping.calling, (group) => group.callFigures()),

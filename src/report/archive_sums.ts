@@ -56,7 +56,7 @@ import {
 } from "./aggregate.ts";
 import { fieldNamed } from "../stats/group_key.ts";
 import type { GroupSums, SummedGrouping } from "./groups.ts";
-import type { ResolvedReportOptions } from "./options.ts";
+import { isInReport, type ResolvedReportOptions } from "./options.ts";
 
 const DAY_MS = 24 * 3_600_000;
 /** Selects the lines that have the state of all budgets. */
@@ -108,11 +108,11 @@ export class ReportArchives implements ArchiveTaker {
   plan(files: readonly LogFile[], newest: readonly AuditEvent[]): void {
     const archives = this.#wholeIn(files);
     // The events may be outside of the range of the report: a live page also follows those after its range.
-    const inRange = newest.filter((event) => this.#isInRange(event));
+    const inRange = newest.map(({ ts }) => eventEpochMs(ts))
+      .filter((epochMs) => isInReport(epochMs, this.#options));
     const newestArchive = this.#newestOf(archives);
     if (newestArchive !== undefined) this.#expected.add(newestArchive.path);
-    const newestMs = inRange.map(({ ts }) => eventEpochMs(ts))
-      .reduce((a, b) => b > a ? b : a, newestArchive?.maxMs ?? -Infinity);
+    const newestMs = inRange.reduce((a, b) => b > a ? b : a, newestArchive?.maxMs ?? -Infinity);
     if (newestMs !== -Infinity) this.#aggregate.cover(newestMs);
     const { untilMs } = this.#options;
     this.#dayStartMs = (untilMs === Infinity ? newestMs : untilMs) - DAY_MS;
@@ -230,12 +230,6 @@ export class ReportArchives implements ArchiveTaker {
       files.slice(first.place).some(({ line }) => Date.parse(line?.min_ts ?? "") < sinceMs);
   }
 
-  #isInRange({ ts }: AuditEvent): boolean {
-    const { isTimed, sinceMs, untilMs } = this.#options;
-    const epochMs = eventEpochMs(ts);
-    return !isTimed || epochMs >= sinceMs && epochMs < untilMs;
-  }
-
   /** Returns the archives that the manifest describes and that are wholly in the range of the report. */
   #wholeIn(files: readonly LogFile[]): WholeArchive[] {
     return files.flatMap(({ path, line }, place) =>
@@ -246,8 +240,8 @@ export class ReportArchives implements ArchiveTaker {
   }
 
   /**
-   * Returns the archive with the newest event among those that the reader can read. The newest event of the report is
-   * not older.
+   * Returns the archive with the newest event; archives that the reader cannot read are left out. The newest event of
+   * the report is not older than that event.
    */
   #newestOf(archives: readonly WholeArchive[]): WholeArchive | undefined {
     const newestFirst = archives.filter(({ maxMs }) => !Number.isNaN(maxMs))
@@ -346,17 +340,18 @@ function totalsOf(
     cells: cellsOf(table.keys.map((_, group) => spendOf(table, group).state())),
   });
   const calls = ofTable(rollup.tables[0]!);
-  const table = tableBy(fields, rollup.tables);
-  const bySession = { by: SESSIONS, keys: sessions.keys, cells: cellsOf(sessions.spend) };
+  const grouped = (): CellTable | null => {
+    const table = tableBy(fields, rollup.tables);
+    if (table?.place === 0) return { ...calls, by: table.by, keys: table.keys };
+    if (table !== undefined) return ofTable(table);
+    if (!areSessions(fields)) return null;
+    return { by: SESSIONS, keys: sessions.keys, cells: cellsOf(sessions.spend) };
+  };
   return {
     quarters: new Map([[quarter, TimeRange.from([firstMs, lastMs - firstMs])]]),
     validations: rollup.validations.map(([reason, count]) => [quarter, reason, count]),
     calls,
-    grouped: table === undefined
-      ? areSessions(fields) ? bySession : null
-      : table.place === 0
-      ? { ...calls, by: table.by, keys: table.keys }
-      : ofTable(table),
+    grouped: grouped(),
   };
 }
 

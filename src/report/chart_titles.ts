@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { AccuracyMetrics } from "../metrics/accuracy.ts";
 import { counted, shownTime, shownUsd } from "../shown.ts";
 import { wilsonInterval } from "../stats/intervals.ts";
 import type { BucketFigures, ReasonCount } from "./aggregate.ts";
@@ -46,16 +47,29 @@ export function accuracyTitles(buckets: readonly BucketFigures[], timeZone: stri
     const range = shownRange(bucket, timeZone);
     const reasons = bucket.topReasons.map(shownReason);
     if (totalNav === 0) return [range, "no navigations", ...reasons];
-    const { low, high } = wilsonInterval(Math.max(0, totalNav - validationFailCount), totalNav);
     return [
       range,
       `accuracy: ${accuracyPct} %`,
-      `95 % interval: ${Math.round(100 * low)} to ${Math.round(100 * high)} %`,
+      `95 % interval: ${shownInterval(bucket.accuracy)}`,
       counted(totalNav, "navigation"),
       counted(validationFailCount, "failed validation"),
       ...reasons,
     ];
   });
+}
+
+/** Returns the 95 % confidence interval of an accuracy, in percent. */
+export function accuracyInterval(
+  { totalNav, validationFailCount }: AccuracyMetrics,
+): { readonly low: number; readonly high: number } {
+  const { low, high } = wilsonInterval(Math.max(0, totalNav - validationFailCount), totalNav);
+  return { low: 100 * low, high: 100 * high };
+}
+
+/** Returns the 95 % confidence interval of an accuracy as a text. */
+export function shownInterval(accuracy: AccuracyMetrics): string {
+  const { low, high } = accuracyInterval(accuracy);
+  return `${Math.round(low)} to ${Math.round(high)} %`;
 }
 
 /** Returns a reason of failed validations and how many have it, as a text. */

@@ -3,8 +3,14 @@
  *
  * @module
  */
-import { accuracyTitles, spendTitles, tokenTitles, typeTitles } from "./chart_titles.ts";
-import { type Chart, type ChartSize, drawing } from "./drawing.ts";
+import {
+  accuracyInterval,
+  accuracyTitles,
+  spendTitles,
+  tokenTitles,
+  typeTitles,
+} from "./chart_titles.ts";
+import { type Chart, type ChartSize, drawing, type EChartsOption } from "./drawing.ts";
 import type { BucketFigures, ReportData } from "./aggregate.ts";
 import { shownFields } from "./groups.ts";
 import type { HourlyBudget } from "./hourly_budget.ts";
@@ -13,7 +19,6 @@ import type { ResolvedReportOptions } from "./options.ts";
 import { type Bar, bars, byTokens, spendSeries } from "./series.ts";
 import { shownBrief, shownCompact, shownShort, shownUsdCompact } from "./shown_in_report.ts";
 import { timeTicks } from "./time_ticks.ts";
-import { wilsonInterval } from "../stats/intervals.ts";
 
 const BAR_HEIGHT = 26;
 const FONT_SIZE = 12;
@@ -56,52 +61,61 @@ export function spendChart(
     lastHourUsd: rolling,
     timeZone,
   });
+  return timeChart({ name: "spend", label, titles }, { buckets, timeZone }, {
+    yAxis: [
+      {
+        ...AXIS,
+        type: "value",
+        axisLabel: { ...AXIS.axisLabel, formatter: shownUsdCompact },
+        max: upTo(leftLimit),
+      },
+      {
+        ...AXIS,
+        type: "value",
+        axisLabel: { ...AXIS.axisLabel, formatter: shownUsdCompact },
+        splitLine: { show: false },
+        alignTicks: true,
+        max: upTo(rightLimit),
+      },
+    ],
+    series: [
+      ...series.map(({ color, values }) => ({
+        ...QUIET,
+        type: "bar" as const,
+        stack: "usd",
+        barMaxWidth: 40,
+        barCategoryGap: "15%",
+        itemStyle: { color: `var(--${color})` },
+        // Null replaces 0, because ECharts draws no bar for null.
+        data: values.map((usd) => usd === 0 ? null : usd),
+      })),
+      {
+        ...QUIET,
+        type: "line" as const,
+        yAxisIndex: 1,
+        data: cumulative,
+        symbol: buckets.length === 1 ? "circle" : "none",
+        lineStyle: { color: "var(--ink)", width: 1.5 },
+        itemStyle: { color: "var(--ink)" },
+      },
+      ...hourly === null ? [] : budgetLines(hourly),
+    ],
+  });
+}
+
+/** Draws a chart over time, with the buckets side by side. */
+function timeChart(
+  chart: Pick<Chart, "name" | "label" | "titles">,
+  { buckets, timeZone }: { readonly buckets: readonly BucketFigures[]; readonly timeZone: string },
+  option: Pick<EChartsOption, "yAxis" | "series">,
+): Markup {
   return drawing({
-    name: "spend",
-    label,
+    ...chart,
     categories: "x",
-    titles,
     option: (size) => ({
       grid: { ...MARGIN, outerBounds: { ...MARGIN } },
       xAxis: timeAxis(buckets, { size, timeZone }),
-      yAxis: [
-        {
-          ...AXIS,
-          type: "value",
-          axisLabel: { ...AXIS.axisLabel, formatter: shownUsdCompact },
-          max: upTo(leftLimit),
-        },
-        {
-          ...AXIS,
-          type: "value",
-          axisLabel: { ...AXIS.axisLabel, formatter: shownUsdCompact },
-          splitLine: { show: false },
-          alignTicks: true,
-          max: upTo(rightLimit),
-        },
-      ],
-      series: [
-        ...series.map(({ color, values }) => ({
-          ...QUIET,
-          type: "bar" as const,
-          stack: "usd",
-          barMaxWidth: 40,
-          barCategoryGap: "15%",
-          itemStyle: { color: `var(--${color})` },
-          // Null replaces 0, because ECharts draws no bar for null.
-          data: values.map((usd) => usd === 0 ? null : usd),
-        })),
-        {
-          ...QUIET,
-          type: "line" as const,
-          yAxisIndex: 1,
-          data: cumulative,
-          symbol: buckets.length === 1 ? "circle" : "none",
-          lineStyle: { color: "var(--ink)", width: 1.5 },
-          itemStyle: { color: "var(--ink)" },
-        },
-        ...hourly === null ? [] : budgetLines(hourly),
-      ],
+      ...option,
     }),
   });
 }
@@ -159,73 +173,64 @@ export function accuracyChart(
   const label =
     "Line chart of the accuracy with 95 % confidence intervals, over bars of the number of navigations";
   const titles = accuracyTitles(buckets, timeZone);
-  return drawing({
-    name: "accuracy",
-    label,
-    categories: "x",
-    titles,
-    option: (size) => ({
-      grid: { ...MARGIN, outerBounds: { ...MARGIN } },
-      xAxis: timeAxis(buckets, { size, timeZone }),
-      yAxis: [
-        {
-          ...AXIS,
-          type: "value",
-          min: 0,
-          max: 100,
-          axisLabel: { ...AXIS.axisLabel, formatter: (value: number) => `${value} %` },
+  return timeChart({ name: "accuracy", label, titles }, { buckets, timeZone }, {
+    yAxis: [
+      {
+        ...AXIS,
+        type: "value",
+        min: 0,
+        max: 100,
+        axisLabel: { ...AXIS.axisLabel, formatter: (value: number) => `${value} %` },
+      },
+      {
+        ...AXIS,
+        type: "value",
+        minInterval: 1,
+        // The bars stay in the lower half of the chart, so that they rarely overlap the line of the accuracy.
+        max: ({ max }: { max: number }) => roundedUp(2 * max),
+        axisLabel: { ...AXIS.axisLabel, formatter: shownCompact },
+        splitLine: { show: false },
+      },
+    ],
+    series: [
+      {
+        ...QUIET,
+        type: "bar",
+        yAxisIndex: 1,
+        barMaxWidth: 40,
+        barCategoryGap: "15%",
+        itemStyle: { color: "var(--count)" },
+        data: counts,
+      },
+      {
+        type: "custom",
+        silent: true,
+        clip: true,
+        data: counted.map(({ index, ...accuracy }) => {
+          const { low, high } = accuracyInterval(accuracy);
+          return [index, low, high];
+        }),
+        renderItem: (_params, api) => {
+          const [x = 0, top = 0] = api.coord([api.value(0), api.value(2)]);
+          const [, bottom = 0] = api.coord([api.value(0), api.value(1)]);
+          return {
+            type: "line",
+            shape: { x1: x, x2: x, y1: top, y2: bottom },
+            style: { stroke: "var(--interval)", lineWidth: 2 },
+          };
         },
-        {
-          ...AXIS,
-          type: "value",
-          minInterval: 1,
-          // The bars stay in the lower half of the chart, so that they rarely overlap the line of the accuracy.
-          max: ({ max }: { max: number }) => roundedUp(2 * max),
-          axisLabel: { ...AXIS.axisLabel, formatter: shownCompact },
-          splitLine: { show: false },
-        },
-      ],
-      series: [
-        {
-          ...QUIET,
-          type: "bar",
-          yAxisIndex: 1,
-          barMaxWidth: 40,
-          barCategoryGap: "15%",
-          itemStyle: { color: "var(--count)" },
-          data: counts,
-        },
-        {
-          type: "custom",
-          silent: true,
-          clip: true,
-          data: counted.map(({ index, totalNav, validationFailCount }) => {
-            const right = Math.max(0, totalNav - validationFailCount);
-            const { low, high } = wilsonInterval(right, totalNav);
-            return [index, 100 * low, 100 * high];
-          }),
-          renderItem: (_params, api) => {
-            const [x = 0, top = 0] = api.coord([api.value(0), api.value(2)]);
-            const [, bottom = 0] = api.coord([api.value(0), api.value(1)]);
-            return {
-              type: "line",
-              shape: { x1: x, x2: x, y1: top, y2: bottom },
-              style: { stroke: "var(--interval)", lineWidth: 2 },
-            };
-          },
-        },
-        {
-          ...QUIET,
-          type: "line",
-          data: accuracies,
-          symbol: "circle",
-          showAllSymbol: true,
-          symbolSize: buckets.length > 60 ? 4 : 6,
-          lineStyle: { color: "var(--s0)", width: 1.5 },
-          itemStyle: { color: "var(--s0)" },
-        },
-      ],
-    }),
+      },
+      {
+        ...QUIET,
+        type: "line",
+        data: accuracies,
+        symbol: "circle",
+        showAllSymbol: true,
+        symbolSize: buckets.length > 60 ? 4 : 6,
+        lineStyle: { color: "var(--s0)", width: 1.5 },
+        itemStyle: { color: "var(--s0)" },
+      },
+    ],
   });
 }
 

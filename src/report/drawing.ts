@@ -11,6 +11,8 @@ import { type ECharts, type EChartsOption, init } from "echarts/dist/echarts.esm
 import { Markup, markup } from "./markup.ts";
 import { plainSvg } from "./plain_svg.ts";
 
+export type { EChartsOption };
+
 /** The size in pixels at which a chart is drawn. The page scales the drawing to the available width. */
 export interface ChartSize {
   readonly width: number;

@@ -127,12 +127,20 @@ export class Group implements GroupSums {
 /** The groups of events by the values of some fields. */
 export class Grouping {
   readonly by: readonly string[];
+  /** The names of the fields for which the names in `by` stand. */
+  readonly fields: readonly string[];
   readonly namer: GroupNamer;
   readonly #groups = new NameTally((name) => new Group(name));
 
   constructor(by: readonly string[]) {
     this.by = by;
+    this.fields = by.map(fieldNamed);
     this.namer = new GroupNamer(by);
+  }
+
+  /** Checks whether the events are grouped by this field alone. */
+  isBy(field: string): boolean {
+    return this.fields.length === 1 && this.fields[0] === field;
   }
 
   /** The costs of all groups in USD. */

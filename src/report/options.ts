@@ -106,6 +106,17 @@ export interface ResolvedReportOptions {
 }
 
 /**
+ * Checks whether a time in epoch milliseconds is in the time range of a report. An unreadable time is NaN. Every
+ * comparison with NaN is false, so a report with a time range leaves such an event out.
+ */
+export function isInReport(
+  epochMs: number,
+  { isTimed, sinceMs, untilMs }: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs">,
+): boolean {
+  return !isTimed || (epochMs >= sinceMs && epochMs < untilMs);
+}
+
+/**
  * Checks the name and the value of every option, and fills in the defaults.
  *
  * @param options The options as the caller passed them.

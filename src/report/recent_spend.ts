@@ -4,13 +4,11 @@
  * @module
  */
 import { PreciseSum } from "../cost/precise_sum.ts";
+import { EPOCH_MS_MAX } from "../time.ts";
 
 const MINUTE_MS = 60_000;
 /** Number of minutes whose costs are stored: one day. Costs of earlier minutes are dropped. */
 const MINUTES_MAX = 24 * 60;
-
-/** The latest time that calendar functions can handle, in epoch milliseconds. */
-const LATEST_MS = 8.64e15;
 
 /** The costs of the events in one minute. */
 interface Minute {
@@ -42,7 +40,7 @@ export class RecentSpend {
   /** The end of the range in epoch milliseconds; null if the end is unknown. */
   get endMs(): number | null {
     if (this.#newest === -Infinity) return null;
-    return Math.min(this.#anchorMs + (this.#newest + 1) * MINUTE_MS, LATEST_MS);
+    return Math.min(this.#anchorMs + (this.#newest + 1) * MINUTE_MS, EPOCH_MS_MAX);
   }
 
   /** Adds the time of an event in epoch milliseconds, and its cost in USD, which may be 0. */

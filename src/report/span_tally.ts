@@ -4,9 +4,8 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
-import { parseLine } from "../line/parse_line.ts";
 import { SpanLedger, spanOf } from "../segments/span_ledger.ts";
-import type { SpanSummary } from "../segments/span_summary.ts";
+import { begunIn, type SpanSummary } from "../segments/span_summary.ts";
 import { eventEpochMs } from "../time.ts";
 
 /** Maximum number of calls that are listed. Further calls are counted, but not listed. */
@@ -34,8 +33,6 @@ export interface UnfinishedFigures {
   readonly first: readonly UnfinishedCall[];
 }
 
-const encoder = new TextEncoder();
-
 /** The calls that have begun and not ended among the events that were added, in the order of the log. */
 export class SpanTally {
   /** The calls that have not ended; null if there were too many. */
@@ -57,17 +54,13 @@ export class SpanTally {
    */
   isEnough(spans: SpanSummary | null | undefined): spans is SpanSummary {
     if (spans === null || spans === undefined || spans.cut) return false;
-    return spans.unlisted.length === 0 || this.#open === null ||
-      this.#open.awaitedTypes.isDisjointFrom(new Set(spans.unlisted));
+    return this.#open === null || !this.#open.isAwaiting(spans.unlisted);
   }
 
   /** Adds the summary of the spans in an archive in place of its events. */
-  addArchive({ ended, begun }: SpanSummary): void {
-    for (const end of ended) this.#open?.end(end);
-    for (const line of begun) {
-      const parsed = parseLine(encoder.encode(line));
-      if (parsed !== null && "event" in parsed) this.add(parsed.event);
-    }
+  addArchive(spans: SpanSummary): void {
+    for (const end of spans.ended) this.#open?.end(end);
+    for (const event of begunIn(spans)) this.add(event);
   }
 
   /** Returns the calls that have not ended. */

@@ -5,7 +5,7 @@
  */
 import { shownAmount } from "../budget/shown_amount.ts";
 import type { AuditEvent } from "../event.ts";
-import { shownDuration, shownUsd } from "../shown.ts";
+import { shownDuration, shownShare, shownUsd } from "../shown.ts";
 import { finite } from "../cost/spend.ts";
 import { eventEpochMs } from "../time.ts";
 import { type Breakdown, type GroupFigures, shownFields } from "./groups.ts";
@@ -14,10 +14,9 @@ import { type Markup, markup, NOTHING } from "./markup.ts";
 import type { ReportContent } from "./report_content.ts";
 import { byTokens, FURTHER_LABEL, labelOf, spendSeries } from "./series.ts";
 import { shortTimeElement, shownCount, textElement, timeElement } from "./shown_in_report.ts";
-import { shownReason } from "./chart_titles.ts";
+import { shownInterval, shownReason } from "./chart_titles.ts";
 import { OPEN_MAX } from "./span_tally.ts";
 import { type Cell, none, number, table, text } from "./table.ts";
-import { wilsonInterval } from "../stats/intervals.ts";
 
 /** Maximum number of unreadable regions that are listed. Further regions are counted, but not listed. */
 const DAMAGE_MAX = 5_000;
@@ -61,12 +60,10 @@ export function accuracyTable({ data, options: { timeZone } }: ReportContent): M
     data.buckets.filter(({ accuracy }) => accuracy.totalNav > 0).map((bucket) => {
       const { startMs, accuracy, topReasons } = bucket;
       const { totalNav, validationFailCount, accuracyPct } = accuracy;
-      const right = Math.max(0, totalNav - validationFailCount);
-      const { low, high } = wilsonInterval(right, totalNav);
       return [
         shortTimeElement(startMs, timeZone, data.bucketMs),
         `${accuracyPct} %`,
-        `${Math.round(100 * low)} to ${Math.round(100 * high)} %`,
+        shownInterval(accuracy),
         shownCount(totalNav),
         shownCount(validationFailCount),
         topReasons.length === 0 ? "–" : textElement(topReasons.map(shownReason).join(", ")),
@@ -125,10 +122,10 @@ function groupTable({ by, groups }: Breakdown, totalUsd: number): Markup {
       ],
       namedRows(shown, ({ usd, calls, errors, accuracy, inputTokens, outputTokens }) => [
         amount(usd),
-        shownShare(usd, totalUsd),
+        shownShare(usd, totalUsd) ?? "–",
         shownCount(calls),
         shownCount(errors),
-        shownShare(errors, calls),
+        shownShare(errors, calls) ?? "–",
         shownCount(inputTokens),
         shownCount(outputTokens),
         shownCount(accuracy.totalNav),
@@ -136,11 +133,6 @@ function groupTable({ by, groups }: Breakdown, totalUsd: number): Markup {
       ]),
     )
   }${more}`;
-}
-
-function shownShare(part: number, whole: number): string {
-  const pct = 100 * part / whole;
-  return Number.isFinite(pct) ? `${pct.toFixed(1)} %` : "–";
 }
 
 /** Renders a table of the most frequent reasons of failures, each with its first failure as an example. */
@@ -155,7 +147,7 @@ export function failuresTable(
   const rows = failures.slice(0, REASONS_MAX).map(({ reason, count, firstMs, lastMs, example }) => [
     textElement(reason),
     shownCount(count),
-    shownShare(count, total),
+    shownShare(count, total) ?? "–",
     shown(firstMs),
     shown(lastMs),
     example.text === reason ? "–" : textElement(example.text),

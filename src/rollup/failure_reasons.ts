@@ -123,9 +123,18 @@ export class FailureReasons {
 
   /** Returns the groups, the largest first. Groups of the same size are sorted by reason. */
   list(): FailureReason[] {
-    return this.inOrder()
-      .sort((a, b) => b.count - a.count || (a.reason < b.reason ? -1 : 1));
+    return this.inOrder().sort(byCount);
   }
+}
+
+/**
+ * Compares reasons by their number of failures in descending order. Reasons with the same number are sorted by name.
+ */
+export function byCount(
+  a: Pick<FailureReason, "reason" | "count">,
+  b: Pick<FailureReason, "reason" | "count">,
+): number {
+  return b.count - a.count || (a.reason < b.reason ? -1 : 1);
 }
 
 /**

@@ -92,11 +92,11 @@ class TableScan {
   }
 }
 
-/** Returns the sums by agent, which have no groups if no event has an agent. */
-function withoutNobody(sums: TableSums): TableSums {
-  return sums.table.keys.every(([agent]) => agent === null)
-    ? { table: { ...sums.table, keys: [], calls: [] }, sketches: [], cells: [] }
-    : sums;
+/** Returns the calls grouped by agent, without groups if no event has an agent. */
+function byAgent(calls: TableScan): TableScan {
+  const agents = calls.mergedBy(AGENTS);
+  const isNobody = agents.groups.entries().every(([, { key: [agent] }]) => agent === null);
+  return isNobody ? new TableScan(AGENTS) : agents;
 }
 
 /** Gathers the table of sessions of a rollup: the costs, tokens and times of each session. */
@@ -110,7 +110,7 @@ class SessionScan {
   }
 
   sessions(): RollupSessions {
-    const groups = [...this.groups.entries()];
+    const groups = this.groups.entries();
     return {
       keys: groups.map(([, { key }]) => key),
       hasOtherTypes: this.groups.hasOtherTypes,
@@ -124,7 +124,7 @@ class SessionScan {
   }
 
   cells(): StoredCell[] {
-    return [...this.groups.entries()].flatMap(([group, { cells }]) => storedCells(cells, group));
+    return this.groups.entries().flatMap(([group, { cells }]) => storedCells(cells, group));
   }
 }
 
@@ -225,24 +225,26 @@ export class RollupScan {
   finish(): RollupContent | null {
     if (this.#tables === null) return null;
     const { calls, fields, sessions } = this.#tables;
-    const first = calls.mergedBy(CALLS).sums();
-    const agents = hasAgents(calls.groups) ? [withoutNobody(calls.mergedBy(AGENTS).sums())] : [];
-    const others = fields.map((scan) => scan.sums());
-    const sessionSums = { sessions: sessions.sessions(), sessionCells: sessions.cells() };
+    const first = calls.mergedBy(CALLS);
+    const agents = hasAgents(calls.groups) ? [byAgent(calls)] : [];
     const validations = this.#validationCounts();
-    const areTooMany = (tables: readonly TableSums[]) =>
-      this.#holds.namesLength +
-            keysLengthIn([...tables.map(({ table }) => table), sessionSums.sessions]) >
-        KEYS_LENGTH_MAX ||
-      tables.reduce(
-          (sum, { cells }) => sum + cells.length,
-          sessionSums.sessionCells.length + validations.cells.length,
-        ) >
-        CELLS_MAX;
-    const all = [first, ...agents, ...others];
+    const areTooMany = (tables: readonly { readonly groups: GroupScan }[]) => {
+      const groups = [sessions, ...tables].map(({ groups }) => groups);
+      const cellCount = groups.reduce(
+        (sum, each) => sum + each.cellCount,
+        validations.cells.length,
+      );
+      const keysLength = groups.reduce(
+        (sum, each) => sum + each.keysLength,
+        this.#holds.namesLength,
+      );
+      return cellCount > CELLS_MAX || keysLength > KEYS_LENGTH_MAX;
+    };
+    const all = [first, ...agents, ...fields];
     // Without the table of agents, the rollup still answers spend() and stats() by other fields.
-    const sums = areTooMany(all) ? [first, ...others] : all;
-    if (areTooMany(sums)) return null;
+    const kept = areTooMany(all) ? [first, ...fields] : all;
+    if (areTooMany(kept)) return null;
+    const sums = kept.map((scan) => scan.sums());
     const content = {
       tables: sums.map(({ table }) => table),
       failures: this.#failures.isCut ? null : this.#failures.inOrder(),
@@ -260,7 +262,8 @@ export class RollupScan {
         ),
         validations: validations.cells,
       },
-      ...sessionSums,
+      sessions: sessions.sessions(),
+      sessionCells: sessions.cells(),
     };
     const { tables, gate, holds, cells, sessions: { spend } } = content;
     // A sum of huge numbers can overflow to Infinity, which JSON cannot store. The archive then has no rollup.
@@ -311,10 +314,4 @@ function isBudgetState({ event, accounts, holds }: AuditEvent): boolean {
 function isFinite(value: unknown): boolean {
   if (typeof value === "number") return Number.isFinite(value);
   return !Array.isArray(value) || value.every(isFinite);
-}
-
-/** Returns the total length of the values by which tables group events, in UTF-16 code units. */
-function keysLengthIn(tables: readonly Pick<RollupTable, "keys">[]): number {
-  return tables.flatMap(({ keys }) => keys.flat())
-    .reduce((sum, text) => sum + (text?.length ?? 0), 0);
 }

@@ -37,7 +37,7 @@ export function spendFacts(event: AuditEvent): SpendFacts {
     : { usd, hasBadCost, input: null, output: null };
 }
 
-/** Checks whether an event without a cost may be a call. Lines of budgets and events that begin a span are no calls. */
+/** Checks whether an event without a cost may be a call: not if it is a line of a budget or begins a span. */
 export function mayBeCall({ event: type, span }: AuditEvent): boolean {
   if (typeof type !== "string") return true;
   return !isReservedType(type) && (typeof span !== "string" || typeBegunBy(type) === null);

@@ -38,6 +38,11 @@ export class SpanLedger<Line> {
     return new Set(this.#open.values().map(({ type }) => type));
   }
 
+  /** Checks whether an event of one of these types can end an open span. */
+  isAwaiting(types: readonly string[]): boolean {
+    return types.length > 0 && !this.awaitedTypes.isDisjointFrom(new Set(types));
+  }
+
   /** Adds the beginning of a span. `line` is the data that is stored for it. */
   begin([type, span]: SpanEnd, line: Line): void {
     const beginning = { type, line };

@@ -57,6 +57,15 @@ const SESSIONS_MAX = 100;
 const SESSION_LENGTH_MAX = 256;
 
 const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+/** Returns the events that begin the spans in a summary. A line that is not an event is left out. */
+export function begunIn({ begun }: SpanSummary): AuditEvent[] {
+  return begun.flatMap((line) => {
+    const parsed = parseLine(encoder.encode(line));
+    return parsed !== null && "event" in parsed ? [parsed.event] : [];
+  });
+}
 
 /** Computes the summary of the spans of one segment, in bounded memory. */
 export class SpanScan {

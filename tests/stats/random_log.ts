@@ -92,8 +92,8 @@ async function spendOnBudget(log: AuditLog, random: SeededRandom): Promise<void>
 }
 
 /**
- * Lines that other programs may append: an event without a time, events with values of other types, events with tokens
- * that are no calls, and a line that is not an event.
+ * Lines that other programs may append: an event without a time, events with values of other types, events that state
+ * tokens but are not calls, and a line that is not an event.
  */
 const FOREIGN_LINES = [
   { event: "llm_call", model: "large", cost: 2, session_id: "s1" },
