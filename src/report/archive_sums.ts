@@ -10,8 +10,8 @@
  * - failures with too many different reasons for a rollup;
  * - spans (calls with a beginning and an end) that its manifest line does not list.
  *
- * The costs of the last day of the range are summed by minute. If only a part of an archive is of that day, its sums
- * are used, and only the events of that day are read.
+ * The costs of the last day of the range are summed by minute. So of an archive with events of that day, the sums are
+ * added, and the events of that day are read only for their times and costs.
  *
  * @module
  */
@@ -123,9 +123,8 @@ export class ReportArchives implements ArchiveTaker {
     let eventsAfter = inRange.length;
     for (const archive of archives.toReversed()) {
       const { path, line, place } = archive;
-      const isOlder = Date.parse(line.min_ts ?? "") < this.#dayStartMs;
       const isEarlier = place < end && eventsAfter >= LAST_EVENTS;
-      if (isOlder && isEarlier && isSummed(line)) planned.add(path);
+      if (isEarlier && isSummed(line)) planned.add(path);
       if (eventsAfter < LAST_EVENTS && this.#rollupOf(archive) !== null) {
         eventsAfter += eventCount(line) ?? 0;
         this.#expected.add(path);
