@@ -46,7 +46,6 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "segments",
     "rollup",
     "leaf",
-    "package",
   ],
   "report": [
     "report",
@@ -70,7 +69,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "segments": ["segments", "rollup", "leaf"],
   "rollup": ["rollup", "leaf"],
   "metrics": ["metrics", "rollup", "leaf"],
-  "leaf": ["leaf"],
+  "leaf": ["leaf", "package"],
 };
 
 /** Returns the source files that a file imports, including imports of types. */

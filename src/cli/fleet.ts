@@ -199,10 +199,12 @@ async function runSpend(options: FleetOptions & SpendOptions, output: Output): P
 }
 
 function runReport(options: FleetOptions & ReportFileOptions, output: Output): Promise<number> {
+  const { fleet, log } = options;
+  const name = log === undefined ? `fleet ${fleet}` : `${log} of the fleet ${fleet}`;
   return writeReport(
     options,
     output,
-    (render, query) => withFleet(options, query, (events) => render(events)),
+    (render, query) => withFleet(options, query, (events) => render(events, { name })),
   );
 }
 

@@ -25,8 +25,8 @@ import { or } from "@optique/core/constructs";
 import { runParser } from "@optique/core/facade";
 import { message } from "@optique/core/message";
 import type { Parser } from "@optique/core/parser";
-import config from "../../deno.json" with { type: "json" };
 import type { Run } from "./command.ts";
+import { VERSION } from "../platform/version.ts";
 import { tell } from "./messages.ts";
 import { asCommandError } from "./command_error.ts";
 import { budgetCommand } from "./budget.ts";
@@ -97,7 +97,7 @@ function parse(args: readonly string[]): Run {
     footer:
       message`LOG is the active file of a log, or the directory that holds it. Show the help of a command: scout COMMAND -h`,
     help: { command: true, option: { names: ["--help", "-h"] }, onShow: exit },
-    version: { option: { names: ["--version", "-V"] }, value: config.version, onShow: exit },
+    version: { option: { names: ["--version", "-V"] }, value: VERSION, onShow: exit },
     completion: { command: { names: ["completions"] }, onShow: exit },
     commandList: "top-level",
     aboveError: "none",

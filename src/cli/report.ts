@@ -88,7 +88,7 @@ export const reportCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Writes a self-contained HTML report`,
     description:
-      message`Shows spend, accuracy, the reasons of failures, calls by model and agent, unfinished calls, and unreadable data; of all events, or of the events that match. With a filter, the heading names the filter, budgets are left out, and archives that may hold matching events are decoded. The page needs neither network nor scripts. Needs --allow-read and --allow-write for the file.`,
+      message`Shows spend, accuracy, a timeline of the calls, their durations, the reasons of failures, calls by model and agent, unfinished calls, and unreadable data; of all events, or of the events that match. With a filter, the heading names the filter, budgets are left out, and archives that may hold matching events are decoded. The page needs neither network nor scripts. Needs --allow-read and --allow-write for the file.`,
     footer: message`Example: scout report logs --since yesterday --budget 5 --tz Europe/Berlin`,
   },
 );
@@ -99,15 +99,18 @@ function runReport(options: ReportCommandOptions, output: Output): Promise<numbe
       // Without a filter, there is no `where`, and the report gets the reader, so that it can use the stored sums of the
       // archives. With a filter, these sums do not help, so the report gets only the events that match.
       const source = query.where === undefined ? reader : reader.query(query);
-      return render(source, expectedEvents(reader, query));
+      return render(source, { name: reader.path, expectedEvents: expectedEvents(reader, query) });
     }, statusLogger);
   });
 }
 
-/** A function that renders a report on events. `expectedEvents` is an estimated total for the progress bar. */
+/**
+ * A function that renders a report on events. `name` is the name of their source on the page, and `expectedEvents` an
+ * estimated total for the progress bar.
+ */
 type Render = (
   source: AuditReader | AsyncIterable<AuditEvent>,
-  expectedEvents?: number,
+  about: { readonly name: string; readonly expectedEvents?: number },
 ) => Promise<Report>;
 
 /**
@@ -131,16 +134,17 @@ export async function writeReport(
   using file = isPrinted ? null : await opened(() => new ReportFile(out));
   const { reportOn } = await import("../report/render_report.ts");
   const reportOptions = optionsToReport(options);
-  const { events, page } = await read(async (source, expectedEvents) => {
-    if (expectedEvents === undefined) return await reportOn(source, reportOptions);
+  const { events, page } = await read(async (source, { name, expectedEvents }) => {
+    if (expectedEvents === undefined) return await reportOn(source, reportOptions, { name });
     using bar = new ProgressBar("Reading", expectedEvents);
     let waiting = 0;
-    return await reportOn(source, reportOptions, (events) => {
+    const onEvents = (events: number) => {
       waiting += events;
       if (waiting < EVENTS_PER_ADVANCE) return;
       bar.advance(waiting);
       waiting = 0;
-    });
+    };
+    return await reportOn(source, reportOptions, { name, onEvents });
   }, { ...rangeOf(reportOptions), ...filterOf(options) });
   if (file === null) {
     output.line(page.trimEnd());

@@ -10,21 +10,27 @@ import { type AccuracyMetrics, accuracyOf } from "../metrics/accuracy.ts";
 import { type GateMetrics, gateMetricsOf } from "../metrics/gate.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
 import { finite } from "../cost/spend.ts";
-import { isFailure } from "../rollup/call_tally.ts";
-import { byCount, type FailureReason, FailureReasons } from "../rollup/failure_reasons.ts";
+import { callFacts, isFailure } from "../rollup/call_tally.ts";
+import { type FailureReason, FailureReasons } from "../rollup/failure_reasons.ts";
 import { GateTally } from "../rollup/gate_tally.ts";
 import type { HoldTally } from "../rollup/hold_tally.ts";
-import { SESSIONS, type StoredCell, type StoredValidations } from "../rollup/rollup.ts";
-import { spendFacts, SpendTally } from "../rollup/spend_tally.ts";
+import type { QuantileSketch } from "../rollup/quantile_sketch.ts";
+import {
+  SESSIONS,
+  type StoredCalls,
+  type StoredCell,
+  type StoredValidations,
+} from "../rollup/rollup.ts";
+import { SpendTally } from "../rollup/spend_tally.ts";
 import { TimeRange } from "../rollup/time_range.ts";
 import type { GroupKey } from "../stats/group_key.ts";
 import { eventEpochMs } from "../time.ts";
+import { type BucketFigures, bucketFigures, Content } from "./bucket_content.ts";
 import { type BudgetFigures, BudgetTally } from "./budget_tally.ts";
 import {
   AGENT,
   type Breakdown,
   byCost,
-  type Group,
   type GroupFigures,
   Grouping,
   mapGroups,
@@ -38,11 +44,10 @@ import { RecentSpend } from "./recent_spend.ts";
 import type { SpanSummary } from "../segments/span_summary.ts";
 import { SpanTally, type UnfinishedFigures } from "./span_tally.ts";
 import { type SessionFigures, type SessionSums, SessionTally } from "./session_tally.ts";
-import { type Bucket, type BucketContent, TimeBuckets } from "./time_buckets.ts";
+import { TimeBuckets } from "./time_buckets.ts";
+import { type TimelineFigures, TimelineTally } from "./timeline_tally.ts";
 
 const TOP_SESSIONS = 10;
-/** Number of reasons of failed validations that are listed for each time bucket. */
-const TOP_REASONS = 3;
 /** Number of the last events in the log (not the latest by time) that a report lists with all their fields. */
 export const LAST_EVENTS = 50;
 
@@ -55,26 +60,6 @@ export interface TypeFigures {
   readonly usd: number;
   readonly events: number;
 }
-
-/** The figures of a time bucket, the period that one bar of a chart over time shows. */
-export interface BucketFigures {
-  /** The start (inclusive) and the end (exclusive) of the bucket in epoch milliseconds. */
-  readonly startMs: number;
-  readonly endMs: number;
-  readonly events: number;
-  /** The times of the first and the last event in epoch milliseconds; Infinity and -Infinity without events. */
-  readonly firstMs: number;
-  readonly lastMs: number;
-  readonly usd: number;
-  /** The spend in USD of each group of {@linkcode ReportData.groups}, in the same order; combined groups come last. */
-  readonly usdByGroup: readonly number[];
-  readonly accuracy: AccuracyMetrics;
-  /** The most frequent reasons of failed validations, at most three. */
-  readonly topReasons: readonly ReasonCount[];
-}
-
-/** A reason of failed validations, and how many have it. */
-export type ReasonCount = Pick<FailureReason, "reason" | "count">;
 
 /** The figures that a report shows. */
 export interface ReportData {
@@ -104,6 +89,7 @@ export interface ReportData {
   readonly failures: readonly FailureReason[];
   /** The calls that have begun in the range and not ended in it. */
   readonly unfinished: UnfinishedFigures;
+  readonly timeline: TimelineFigures;
   readonly sessions: readonly SessionFigures[];
   /** The figures of the budgets at the end of the range. */
   readonly budgets: readonly BudgetFigures[];
@@ -124,6 +110,15 @@ export interface SummedTable {
   readonly groups: readonly GroupKey[] | null;
 }
 
+/** The calls of an archive in each quarter of an hour. */
+export interface SummedCalls {
+  /** The agents of the archive, each as the values by which a table groups events. */
+  readonly agents: readonly GroupKey[];
+  readonly cells: readonly StoredCalls[];
+  /** The durations, by the number of the quarter. */
+  readonly durations: ReadonlyMap<number, QuantileSketch>;
+}
+
 /** The sums of the events of an archive. */
 export interface ArchiveSums {
   readonly gate: GateTally;
@@ -134,6 +129,7 @@ export interface ArchiveSums {
   readonly failures: readonly FailureReason[];
   /** The number of failed validations with each reason in each quarter of an hour. */
   readonly validations: readonly StoredValidations[];
+  readonly calls: SummedCalls;
   /**
    * The times of the events in each quarter of an hour, by the number of the quarter. If all events are in one bucket,
    * they may be those of one quarter.
@@ -168,47 +164,6 @@ class Type {
   }
 }
 
-class Content implements BucketContent {
-  readonly sums = new Map<Group, PreciseSum>();
-  readonly times = new TimeRange();
-  events = 0;
-  totalNav = 0;
-  validationFailCount = 0;
-  /** The number of failed validations, by the name of their reason. */
-  readonly validations = new Map<string, number>();
-
-  addAll(other: Content): void {
-    this.events += other.events;
-    this.times.addAll(other.times);
-    for (const [group, sum] of other.sums) this.sumOf(group).addSum(sum);
-    this.totalNav += other.totalNav;
-    this.validationFailCount += other.validationFailCount;
-    for (const [reason, count] of other.validations) this.addValidations(reason, count);
-  }
-
-  addValidations(reason: string, count: number): void {
-    this.validations.set(reason, (this.validations.get(reason) ?? 0) + count);
-  }
-
-  /** Returns the most frequent reasons of failed validations. */
-  topReasons(): ReasonCount[] {
-    return Array.from(this.validations, ([reason, count]) => ({ reason, count }))
-      .sort(byCount)
-      .slice(0, TOP_REASONS);
-  }
-
-  add(group: Group, usd: number): void {
-    if (group.last?.content !== this) group.last = { content: this, sum: this.sumOf(group) };
-    group.last.sum.add(usd);
-  }
-
-  sumOf(group: Group): PreciseSum {
-    let sum = this.sums.get(group);
-    if (sum === undefined) this.sums.set(group, sum = new PreciseSum());
-    return sum;
-  }
-}
-
 /** Adds up the figures of a report, one event at a time. */
 export class ReportAggregate {
   readonly #range: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs">;
@@ -216,6 +171,9 @@ export class ReportAggregate {
   readonly #main: Grouping;
   /** The main groups, and those by model and by agent. */
   readonly #groupings: readonly Grouping[];
+  /** The groups by agent, which are the lanes of the timeline. */
+  readonly #agents: Grouping;
+  readonly #timeline = new TimelineTally();
   readonly #buckets: TimeBuckets<Content>;
   readonly #recent: RecentSpend;
   readonly #types = new NameTally((name) => new Type(name));
@@ -241,6 +199,7 @@ export class ReportAggregate {
     this.#main = new Grouping(options.by);
     const further = [[MODEL], [AGENT]].filter(([field]) => !this.#main.isBy(field!));
     this.#groupings = [this.#main, ...further.map((by) => new Grouping(by))];
+    this.#agents = this.#groupings.find((grouping) => grouping.isBy(AGENT))!;
     this.#buckets = new TimeBuckets(options.timeZone, () => new Content());
     this.#recent = new RecentSpend(options.untilMs);
   }
@@ -262,7 +221,9 @@ export class ReportAggregate {
     type.events++;
     this.#spans.add(event);
     const failure = isFailure(event) ? this.#failures.add(event, epochMs) : null;
+    const facts = callFacts(event);
     const group = this.#main.of(event);
+    const agent = this.#main === this.#agents ? group : this.#agents.of(event);
     let usd = 0;
     if (Number.isNaN(epochMs)) {
       this.#untimed++;
@@ -276,6 +237,8 @@ export class ReportAggregate {
         content.addValidations(failure, 1);
       }
       if (type.mayCount) this.#count(event, content);
+      content.addCall(agent, facts);
+      this.#timeline.add(event, { epochMs, agent, ...facts });
       this.#times.add(epochMs);
       this.#recent.add(epochMs, usd);
       if (usd !== 0) {
@@ -283,9 +246,11 @@ export class ReportAggregate {
         content.add(group, usd);
       }
     }
-    const spend = spendFacts(event);
+    group.add(event, facts, usd);
+    if (agent !== group) agent.add(event, facts, usd);
     for (const grouping of this.#groupings) {
-      (grouping === this.#main ? group : grouping.of(event)).add(event, spend, usd);
+      if (grouping === this.#main || grouping === this.#agents) continue;
+      grouping.of(event).add(event, facts, usd);
     }
     if (typeof event.session_id === "string") {
       this.#sessions.add(event.session_id, usd, epochMs);
@@ -327,7 +292,7 @@ export class ReportAggregate {
    * {@linkcode addRecent}. A bucket must be at least as wide as a quarter of an hour.
    */
   addArchive(
-    { gate, holds, spans, failures, validations, quarters, tables, groupings, sessions }:
+    { gate, holds, spans, failures, validations, calls, quarters, tables, groupings, sessions }:
       ArchiveSums,
   ): void {
     this.#gate.addAll(gate);
@@ -351,6 +316,7 @@ export class ReportAggregate {
     for (const [quarter, reason, count] of validations) {
       contents.get(quarter)!.addValidations(reasons[reason]!, count);
     }
+    this.#addCalls(calls, contents);
     for (const [n, { keys, sums }] of groupings.entries()) {
       const grouping = this.#groupings[n]!;
       for (const [group, key] of keys.entries()) grouping.at(key).addAll(sums[group]!);
@@ -364,6 +330,18 @@ export class ReportAggregate {
    */
   addRecent({ ts, cost }: AuditEvent): void {
     this.#recent.add(eventEpochMs(ts), finite(cost) ?? 0);
+  }
+
+  /** Adds the calls of an archive to the buckets. */
+  #addCalls(
+    { agents, cells, durations }: SummedCalls,
+    contents: ReadonlyMap<number, Content>,
+  ): void {
+    const groups = agents.map((key) => this.#agents.at(key));
+    for (const [quarter, agent, calls, errors] of cells) {
+      contents.get(quarter)!.addCalls(groups[agent]!, { calls, errors });
+    }
+    for (const [quarter, sketch] of durations) contents.get(quarter)!.durations.addAll(sketch);
   }
 
   /** Adds the cells of an archive to the types, to the groups, or to both. */
@@ -396,6 +374,7 @@ export class ReportAggregate {
     const { firstMs, lastMs } = this.#times;
     const groups = this.#main.spending;
     const inOrder = [...groups.named, ...groups.others === null ? [] : [groups.others]];
+    const unfinished = this.#spans.figures();
     return {
       events: this.#events,
       untimed: this.#untimed,
@@ -414,7 +393,13 @@ export class ReportAggregate {
       missingFields: this.#events > 0 ? this.#main.namer.missing : [],
       types: this.#typeFigures(),
       failures: this.#failures.list(),
-      unfinished: this.#spans.figures(),
+      unfinished,
+      timeline: this.#timeline.figures({
+        buckets,
+        bucketMs: this.#buckets.widthMs,
+        agents: this.#agents,
+        unfinished: unfinished.first,
+      }),
       // If the end of the range is unknown, the figures of the budgets are those at the start of the range.
       budgets: this.#budgets.figures(this.#recent.endMs ?? this.#range.sinceMs),
       sessions: this.#sessions.dearest(TOP_SESSIONS),
@@ -472,23 +457,4 @@ export class ReportAggregate {
       (_, age) => this.#lastEvents[(this.#readEvents - 1 - age) % LAST_EVENTS]!,
     );
   }
-}
-
-function bucketFigures(
-  { startMs, endMs, content }: Bucket<Content>,
-  groups: readonly Group[],
-): BucketFigures {
-  const total = new PreciseSum();
-  for (const sum of content?.sums.values() ?? []) total.addSum(sum);
-  return {
-    startMs,
-    endMs,
-    events: content?.events ?? 0,
-    firstMs: content?.times.firstMs ?? Infinity,
-    lastMs: content?.times.lastMs ?? -Infinity,
-    usd: total.value,
-    usdByGroup: groups.map((group) => content?.sums.get(group)?.value ?? 0),
-    accuracy: accuracyOf(content?.totalNav ?? 0, content?.validationFailCount ?? 0),
-    topReasons: content?.topReasons() ?? [],
-  };
 }

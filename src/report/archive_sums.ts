@@ -31,11 +31,15 @@ import { CallTally } from "../rollup/call_tally.ts";
 import { GateTally } from "../rollup/gate_tally.ts";
 import { HoldTally } from "../rollup/hold_tally.ts";
 import {
+  AGENTS,
+  agentsOf,
+  type RollupActivity,
   type RollupKey,
   type RollupSessions,
   type RollupTable,
   SESSIONS,
   spendOf,
+  type StoredCalls,
   type StoredCell,
   type StoredValidations,
   tableBy,
@@ -52,6 +56,7 @@ import {
   type ArchiveSums,
   LAST_EVENTS,
   type ReportAggregate,
+  type SummedCalls,
   type SummedTable,
 } from "./aggregate.ts";
 import { fieldNamed } from "../stats/group_key.ts";
@@ -159,10 +164,10 @@ export class ReportArchives implements ArchiveTaker {
     const rollup = this.#rollupOf(archive);
     if (rollup === null || rollup.failures === null) return false;
     // The first table of every rollup groups the events by type and model.
-    const [calls] = rollup.tables;
+    const [byType] = rollup.tables;
     // For a report, a type or model that is not a string is missing. But a rollup stores such a value as text, so the
     // archive is decoded.
-    if (calls === undefined || calls.hasOtherTypes) return false;
+    if (byType === undefined || byType.hasOtherTypes) return false;
     const sessions = await rollup.part("sessions");
     if (sessions === null || sessions.hasOtherTypes) return false;
     const groupings = groupingsOf(this.#aggregate.groupings, { rollup, sessions });
@@ -174,6 +179,8 @@ export class ReportArchives implements ArchiveTaker {
       : await quartersOf({ rollup, sessions }, fields);
     const tables = sums === null ? null : tablesOf(sums, fields);
     if (sums === null || tables === null) return false;
+    const calls = await callsOf(rollup, isOneBucket ? range.firstMs : null);
+    if (calls === null) return false;
     const { failures } = rollup;
     if (sums.validations.some(([, reason]) => failures[reason] === undefined)) return false;
     this.#aggregate.addArchive({
@@ -183,6 +190,7 @@ export class ReportArchives implements ArchiveTaker {
       failures,
       quarters: sums.quarters,
       validations: sums.validations,
+      calls,
       tables,
       groupings,
       sessions: sessionsOf(sessions),
@@ -291,6 +299,7 @@ function groupingsOf(
   return groupings;
 }
 
+const NO_ACTIVITY: RollupActivity = { calls: [], durations: [] };
 const NO_SKETCH = new QuantileSketch();
 const NO_CALLS = { calls: 0, errors: 0, navs: 0, validationFails: 0 };
 
@@ -377,6 +386,34 @@ async function quartersOf(
     calls: { ...rollup.tables[0]!, cells: cells.tables[0]! },
     grouped,
   };
+}
+
+/**
+ * Resolves with the calls of an archive in each quarter of an hour; null if the rollup does not have them. If all events
+ * are in one bar of the chart, `firstMs` is the time of the first: the calls are then those of one quarter, and are
+ * mostly known from the first line of the rollup.
+ */
+async function callsOf(rollup: ReadRollup, firstMs: number | null): Promise<SummedCalls | null> {
+  const { tables } = rollup;
+  const agents = agentsOf(tables);
+  const tallies = tables[0]!.calls.map((state) => CallTally.from(state, NO_SKETCH));
+  const areTimed = tallies.some(({ durations }) => durations.n > 0);
+  const needsActivity = areTimed || firstMs === null;
+  const activity = needsActivity ? await rollup.part("activity") : NO_ACTIVITY;
+  if (activity === null || activity.durations === null) return null;
+  const sketches = activity.durations.map(([quarter, ...sketch]) =>
+    [quarter, QuantileSketch.from(sketch)] as const
+  );
+  if (firstMs === null) return { agents, cells: activity.calls, durations: new Map(sketches) };
+  const quarter = Math.floor(firstMs / QUARTER_MS);
+  const durations = new QuantileSketch();
+  for (const [, sketch] of sketches) durations.addAll(sketch);
+  const table = tableBy(AGENTS, tables)!;
+  const cells = table.calls.map((state, group): StoredCalls => {
+    const { calls, errors } = CallTally.from(state, NO_SKETCH);
+    return [quarter, agents.length === 1 ? 0 : group, calls, errors];
+  });
+  return { agents, cells, durations: new Map([[quarter, durations]]) };
 }
 
 /** Returns the tables with the types of the events and with the groups of the report; null without such groups. */

@@ -4,9 +4,9 @@
  * @module
  */
 import type { AccuracyMetrics } from "../metrics/accuracy.ts";
-import { counted, shownTime, shownUsd } from "../shown.ts";
+import { counted, shownDuration, shownTime, shownUsd } from "../shown.ts";
 import { wilsonInterval } from "../stats/intervals.ts";
-import type { BucketFigures, ReasonCount } from "./aggregate.ts";
+import type { BucketFigures, CallCounts, ReasonCount } from "./bucket_content.ts";
 import type { Title } from "./drawing.ts";
 import type { Bar, SpendSeries } from "./series.ts";
 import { shownCount, shownShort } from "./shown_in_report.ts";
@@ -15,6 +15,8 @@ import { shownCount, shownShort } from "./shown_in_report.ts";
 const NAME_LENGTH_MAX = 40;
 /** Maximum number of characters of the reason of a failure. Longer reasons are cut. */
 const REASON_LENGTH_MAX = 60;
+/** Maximum number of lanes in a title. */
+const TITLE_LANES_MAX = 8;
 const MINUTE_MS = 60_000;
 
 /** Returns the spend of each bucket in total and by group. */
@@ -54,6 +56,46 @@ export function accuracyTitles(buckets: readonly BucketFigures[], timeZone: stri
       counted(totalNav, "navigation"),
       counted(validationFailCount, "failed validation"),
       ...reasons,
+    ];
+  });
+}
+
+/** Returns the durations of the calls of each bucket. */
+export function latencyTitles(buckets: readonly BucketFigures[], timeZone: string): Title[] {
+  return buckets.map((bucket) => {
+    const range = shownRange(bucket, timeZone);
+    const { n, p50, p95 } = bucket.latency;
+    if (p50 === null) return [range, "no durations"];
+    return [
+      range,
+      `median: ${shownDuration(p50)}`,
+      `95th percentile: ${p95 === null ? "too few calls" : shownDuration(p95)}`,
+      counted(n, "call"),
+    ];
+  });
+}
+
+/** Returns the calls of each lane in each bucket, and the cumulative spend. */
+export function timelineTitles(
+  buckets: readonly BucketFigures[],
+  { lanes, cumulative, timeZone }: {
+    readonly lanes: readonly { readonly label: string; readonly cells: readonly CallCounts[] }[];
+    readonly cumulative: readonly number[];
+    readonly timeZone: string;
+  },
+): Title[] {
+  return buckets.map((bucket, index) => {
+    const calling = lanes.map(({ label, cells }) => ({ label, ...cells[index]! }))
+      .filter(({ calls }) => calls > 0);
+    const rest = calling.length - TITLE_LANES_MAX;
+    return [
+      shownRange(bucket, timeZone),
+      ...calling.slice(0, TITLE_LANES_MAX).map(({ label, calls, errors }) =>
+        `${named(label)}: ${counted(calls, "call")}${errors === 0 ? "" : `, ${errors} failed`}`
+      ),
+      ...calling.length === 0 ? ["no calls"] : [],
+      ...rest <= 0 ? [] : [`… and ${counted(rest, "more lane")}`],
+      `since the start: ${shownUsd(cumulative[index]!)}`,
     ];
   });
 }

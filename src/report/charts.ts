@@ -3,42 +3,28 @@
  *
  * @module
  */
+import { AXIS, FONT_SIZE, MARGIN, nameLabels, QUIET, roundedUp, timeChart } from "./chart_frame.ts";
 import {
   accuracyInterval,
   accuracyTitles,
+  latencyTitles,
   spendTitles,
   tokenTitles,
   typeTitles,
 } from "./chart_titles.ts";
-import { type Chart, type ChartSize, drawing, type EChartsOption } from "./drawing.ts";
-import type { BucketFigures, ReportData } from "./aggregate.ts";
+import { type Chart, type ChartSize, drawing } from "./drawing.ts";
+import type { ReportData } from "./aggregate.ts";
 import { shownFields } from "./groups.ts";
 import type { HourlyBudget } from "./hourly_budget.ts";
 import type { Markup } from "./markup.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import { type Bar, bars, byTokens, spendSeries } from "./series.ts";
-import { shownBrief, shownCompact, shownShort, shownUsdCompact } from "./shown_in_report.ts";
-import { timeTicks } from "./time_ticks.ts";
+import { shownDuration } from "../shown.ts";
+import { shownBrief, shownCompact, shownUsdCompact } from "./shown_in_report.ts";
 
 const BAR_HEIGHT = 26;
-const FONT_SIZE = 12;
-/** Maximum number of characters in the label of a bar. Longer labels are cut. */
-const LABEL_LENGTHS = { wide: 26, middle: 20, narrow: 14 } as const;
-/** Estimated maximum width of a character in pixels, because no font is available for measuring. */
-const CHARACTER_WIDTH = 7;
-/** Maximum number of labels on a time axis. */
-const TICKS_MAX = { wide: 10, middle: 7, narrow: 5 } as const;
-const MARGIN = { left: 8, right: 8, top: 14, bottom: 8 } as const;
 /** Minimum upper end of a cost axis in USD. Without this minimum, the axis of a chart without costs would end at 0. */
 const SMALLEST_USD = 1e-6;
-
-const QUIET = { silent: true, emphasis: { disabled: true } } as const;
-const AXIS = {
-  axisLabel: { color: "var(--dim)", fontSize: FONT_SIZE },
-  axisLine: { lineStyle: { color: "var(--line)" } },
-  axisTick: { lineStyle: { color: "var(--line)" } },
-  splitLine: { lineStyle: { color: "var(--grid)" } },
-} as const;
 
 /** Draws a chart of the spend over time, stacked by group, with the budget and the cumulative spend. */
 export function spendChart(
@@ -100,23 +86,6 @@ export function spendChart(
       },
       ...hourly === null ? [] : budgetLines(hourly),
     ],
-  });
-}
-
-/** Draws a chart over time, with the buckets side by side. */
-function timeChart(
-  chart: Pick<Chart, "name" | "label" | "titles">,
-  { buckets, timeZone }: { readonly buckets: readonly BucketFigures[]; readonly timeZone: string },
-  option: Pick<EChartsOption, "yAxis" | "series">,
-): Markup {
-  return drawing({
-    ...chart,
-    categories: "x",
-    option: (size) => ({
-      grid: { ...MARGIN, outerBounds: { ...MARGIN } },
-      xAxis: timeAxis(buckets, { size, timeZone }),
-      ...option,
-    }),
   });
 }
 
@@ -234,6 +203,37 @@ export function accuracyChart(
   });
 }
 
+/** Draws a chart of the median and the 95th percentile of the durations over time. */
+export function latencyChart(
+  { buckets }: ReportData,
+  { timeZone }: { timeZone: string },
+): Markup {
+  const label = "Line chart of the median and the 95th percentile of the durations of calls";
+  const titles = latencyTitles(buckets, timeZone);
+  const line = (color: string, data: readonly (number | null)[]) => ({
+    ...QUIET,
+    type: "line" as const,
+    data: [...data],
+    symbol: "circle",
+    showAllSymbol: true,
+    symbolSize: buckets.length > 60 ? 4 : 6,
+    lineStyle: { color: `var(--${color})`, width: 1.5 },
+    itemStyle: { color: `var(--${color})` },
+  });
+  return timeChart({ name: "latency", label, titles }, { buckets, timeZone }, {
+    yAxis: {
+      ...AXIS,
+      type: "value",
+      axisLabel: { ...AXIS.axisLabel, formatter: (ms: number) => shownDuration(ms) },
+      max: ({ max }: { max: number }) => roundedUp(Math.max(max, 1)),
+    },
+    series: [
+      line("s1", buckets.map(({ latency }) => latency.p95)),
+      line("s0", buckets.map(({ latency }) => latency.p50)),
+    ],
+  });
+}
+
 /** Draws a chart of the number of events of each type. */
 export function typesChart({ types }: ReportData): Markup {
   const label = "Bar chart of the number of events by type";
@@ -254,14 +254,6 @@ export function tokensChart(
   return barsChart({ name: "tokens", label, titles: tokenTitles(tokens) }, tokens, ["s0", "s1"]);
 }
 
-/**
- * Returns a text that ECharts can measure. ECharts keeps the widths of texts in an object with the members of
- * `Object.prototype`. So if a text were "constructor", it would write into the built-in class `Object`.
- */
-function chartText(text: string): string {
-  return text in {} ? `${text}\u200a` : text;
-}
-
 /** Draws horizontal bars, one below another. Each bar consists of one part per color. */
 function barsChart(
   chart: Pick<Chart, "name" | "label" | "titles">,
@@ -269,24 +261,21 @@ function barsChart(
   colors: readonly string[],
 ): Markup {
   const totals = bars.map(({ values }) => values.reduce((sum, value) => sum + value));
-  const labelsOf = (size: ChartSize) =>
-    bars.map(({ label }) => chartText(shownShort(label, LABEL_LENGTHS[size.name])));
-  const leftOf = (size: ChartSize) =>
-    CHARACTER_WIDTH * Math.max(...labelsOf(size).map(({ length }) => length)) + 2 * MARGIN.left;
+  const labelsOf = (size: ChartSize) => nameLabels(bars.map(({ label }) => label), size);
   const height = BAR_HEIGHT * bars.length + 2 * BAR_HEIGHT / 3;
   return drawing({
     ...chart,
     categories: "y",
     height,
     option: (size) => ({
-      grid: { ...MARGIN, left: leftOf(size), right: 64, outerBoundsMode: "none" },
+      grid: { ...MARGIN, left: labelsOf(size).width, right: 64, outerBoundsMode: "none" },
       xAxis: { type: "value", show: false },
       yAxis: {
         ...AXIS,
         type: "category",
         inverse: true,
         axisTick: { show: false },
-        data: labelsOf(size),
+        data: [...labelsOf(size).labels],
       },
       series: colors.map((color, part) => ({
         ...QUIET,
@@ -305,31 +294,4 @@ function barsChart(
       })),
     }),
   });
-}
-
-function timeAxis(
-  buckets: readonly BucketFigures[],
-  { size, timeZone }: { size: ChartSize; timeZone: string },
-) {
-  const startsMs = buckets.map(({ startMs }) => startMs);
-  const ticks = timeTicks(startsMs, { timeZone, ticksMax: TICKS_MAX[size.name] });
-  const labels = new Map(ticks.map(({ index, label }) => [index, label]));
-  const interval = (index: number) => labels.has(index);
-  return {
-    ...AXIS,
-    type: "category" as const,
-    data: startsMs.map(String),
-    axisTick: { ...AXIS.axisTick, interval, alignWithLabel: true },
-    axisLabel: {
-      ...AXIS.axisLabel,
-      interval,
-      formatter: (_value: string, index: number) => labels.get(index) ?? "",
-    },
-  };
-}
-
-/** Returns the smallest round number, such as 200 or 500, that is at least as large as the value. */
-function roundedUp(value: number): number {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return power * [1, 2, 4, 5, 8, 10].find((step) => step * power >= value)!;
 }

@@ -8,7 +8,7 @@
 // imported.
 // @ts-types="echarts"
 import { type ECharts, type EChartsOption, init } from "echarts/dist/echarts.esm.min.mjs";
-import { Markup, markup } from "./markup.ts";
+import { Markup, markup, NOTHING } from "./markup.ts";
 import { plainSvg } from "./plain_svg.ts";
 
 export type { EChartsOption };
@@ -35,7 +35,7 @@ export type Title = readonly string[];
 /** What a chart shows, and the texts that describe it. */
 export interface Chart {
   /** The name of the chart, which is part of the identifiers in its SVG. */
-  readonly name: "spend" | "accuracy" | "types" | "tokens";
+  readonly name: "spend" | "accuracy" | "timeline" | "latency" | "types" | "tokens";
   /** The description of the chart for screen readers. */
   readonly label: string;
   /** The axis with the categories: the bars stand side by side on the x axis, or one below another on the y axis. */
@@ -45,17 +45,21 @@ export interface Chart {
   readonly option: (size: ChartSize) => EChartsOption;
   /** The height of the drawing in pixels, if it depends on what the chart shows. */
   readonly height?: number;
+  /** Returns further shapes of the SVG, which are drawn over the chart. */
+  readonly shapes?: (size: ChartSize) => Markup;
 }
 
 /** Draws a chart once for each size. The style sheet shows the drawing that fits the page. */
 export function drawing(chart: Chart): Markup {
-  const { name, label, height } = chart;
+  const { name, label, height, shapes } = chart;
   const drawings = SIZES.map((size) => height === undefined ? size : { ...size, height })
     .map((size) => {
       const { svg, areas } = drawn(chart, size);
       const plain = new Markup(plainSvg(svg, `${name}-${size.name}`).replace(/<\/svg>$/, ""));
       const described = `${label}. The table below lists the figures.`;
-      return markup`<div class="${size.name}" role="img" aria-label="${described}">${plain}<g fill="transparent">${areas}</g></svg></div>`;
+      return markup`<div class="${size.name}" role="img" aria-label="${described}">${plain}${
+        shapes?.(size) ?? NOTHING
+      }<g fill="transparent">${areas}</g></svg></div>`;
     });
   return markup`${drawings}`;
 }
@@ -108,6 +112,7 @@ function titledAreas(
 
 const LINE_BREAK = new Markup("\n");
 
-function rounded(pixels: number): number {
+/** Rounds pixels to tenths. */
+export function rounded(pixels: number): number {
   return Math.round(10 * pixels) / 10;
 }

@@ -6,8 +6,7 @@
 import { PreciseSum } from "../cost/precise_sum.ts";
 import { type AuditEvent, groupText } from "../event.ts";
 import { type AccuracyMetrics, accuracyOf } from "../metrics/accuracy.ts";
-import { isCall, isFailure } from "../rollup/call_tally.ts";
-import type { SpendFacts } from "../rollup/spend_tally.ts";
+import type { CallFacts } from "../rollup/call_tally.ts";
 import { fieldNamed, type GroupKey, groupLabel } from "../stats/group_key.ts";
 import { NameTally } from "./name_tally.ts";
 
@@ -87,12 +86,10 @@ export class Group implements GroupSums {
   constructor(readonly name: string | null) {}
 
   /** Adds an event; `usd` is its cost, or 0 if it has no time. */
-  add(event: AuditEvent, spend: SpendFacts, usd: number): void {
+  add(event: AuditEvent, { spend, isCall, hasFailed }: CallFacts, usd: number): void {
     this.events++;
-    if (isCall(event, spend)) {
-      this.calls++;
-      if (isFailure(event)) this.errors++;
-    }
+    if (isCall) this.calls++;
+    if (hasFailed) this.errors++;
     if (event.event === "nav") this.navs++;
     else if (event.event === "validation_fail") this.validationFails++;
     this.inputTokens += spend.input ?? 0;

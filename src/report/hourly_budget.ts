@@ -6,7 +6,8 @@
  *
  * @module
  */
-import type { BucketFigures, ReportData } from "./aggregate.ts";
+import type { ReportData } from "./aggregate.ts";
+import type { BucketFigures } from "./bucket_content.ts";
 
 const HOUR_MS = 3_600_000;
 

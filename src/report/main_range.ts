@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { BucketFigures } from "./aggregate.ts";
+import type { BucketFigures } from "./bucket_content.ts";
 
 /** The times of the first and the last event in the main range, and the number of events outside of this range. */
 export interface MainRange {

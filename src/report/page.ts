@@ -5,16 +5,26 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { VERSION } from "../platform/version.ts";
 import { shownFields } from "./groups.ts";
 import { hourlyBudget } from "./hourly_budget.ts";
 import { Markup, markup, NOTHING } from "./markup.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import type { ReportContent } from "./report_content.ts";
 import { type SectionId, SECTIONS } from "./sections.ts";
+import { timeElement } from "./shown_in_report.ts";
 import { STYLE } from "./style.ts";
 
 /** The markup of each section of the page. The keys are the identifiers of the sections. */
 export type Sections = Readonly<Record<SectionId, Markup>>;
+
+/** Where the page is from. */
+export interface Origin {
+  /** The path of the log, or another name of the source; null if it is unknown. */
+  readonly log: string | null;
+  /** The time at which the page was made in epoch milliseconds. */
+  readonly madeMs: number;
+}
 
 /** The parts that a live page has in addition to the page of a stored report. */
 export interface LiveParts {
@@ -54,14 +64,15 @@ function digestOf(text: string): string {
 
 /** Renders the HTML document of a page; `live` adds the script of a live page. */
 export function page(
-  { title, by }: Pick<ResolvedReportOptions, "title" | "by">,
+  { title, by, timeZone }: Pick<ResolvedReportOptions, "title" | "by" | "timeZone">,
   sections: Sections,
-  live?: LiveParts,
+  { origin: { log, madeMs }, live }: { readonly origin: Origin; readonly live?: LiveParts },
 ): string {
   const version = live === undefined ? NOTHING : markup` data-version="${live.version}"`;
   const status = live === undefined
     ? NOTHING
     : markup`<p id="live" role="status">not connected yet</p>`;
+  const source = log === null ? NOTHING : markup`Log: <bdi>${log}</bdi>. `;
   const script = live === undefined ? NOTHING : new Markup(`<script>${live.script}</script>\n`);
   return markup`<!DOCTYPE html>
 <html lang="en"${version}>
@@ -79,6 +90,7 @@ export function page(
 <header>
 <h1>${title}</h1>
 <p id="range">${sections.range}</p>
+<p id="about">${source}Made ${timeElement(madeMs, timeZone)} by @vivarium/scout ${VERSION}.</p>
 ${status}
 </header>
 <main>
@@ -88,6 +100,8 @@ ${status}
 </section>
 ${charted("spend", "Spend over time", sections)}
 ${charted("accuracy", "Accuracy over time", sections)}
+${charted("timeline", "Timeline of calls", sections)}
+${charted("latency", "Duration of calls over time", sections)}
 ${charted("types", "Events by type", sections)}
 ${charted("tokens", `Tokens by ${shownFields(by)}`, sections)}
 ${listed("groups", "Calls, failures and accuracy by group", sections)}
@@ -105,7 +119,7 @@ ${script}</body>
 
 /** Renders a chart, and a table of the same figures, which also serves screen readers. */
 function charted(
-  name: "spend" | "accuracy" | "types" | "tokens",
+  name: "spend" | "accuracy" | "timeline" | "latency" | "types" | "tokens",
   title: string,
   sections: Sections,
 ): Markup {

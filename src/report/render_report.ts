@@ -67,12 +67,16 @@ export interface Report {
 /**
  * Renders a report like {@linkcode renderReport}.
  *
- * @param onEvents Called with the number of events that were added to the report since the last call.
+ * @param more.onEvents Called with the number of events that were added to the report since the last call.
+ * @param more.name The name of the source on the page, for a source that is not a log or a reader.
  */
 export async function reportOn(
   source: AuditLog | AuditReader | AsyncIterable<AuditEvent>,
   options: ReportOptions = {},
-  onEvents: (events: number) => void = () => {},
+  { onEvents = () => {}, name = null }: {
+    readonly onEvents?: (events: number) => void;
+    readonly name?: string | null;
+  } = {},
 ): Promise<Report> {
   // A log or a reader is not iterable; its query() method returns the events.
   const isReader = typeof (source as { query?: unknown } | null)?.query === "function";
@@ -95,7 +99,9 @@ export async function reportOn(
     damage = await read(false) ?? [];
   }
   const data = aggregate.data();
-  const page = pageOf(resolved, sectionsOf({ data, damage, options: resolved }));
+  const log = "query" in source ? sumsSourceOf(source)?.log.files.active : undefined;
+  const origin = { log: log ?? name, madeMs: Date.now() };
+  const page = pageOf(resolved, sectionsOf({ data, damage, options: resolved }), { origin });
   return { page, events: data.events };
 }
 

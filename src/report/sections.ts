@@ -6,8 +6,9 @@
  * @module
  */
 import { counted, shownUsd } from "../shown.ts";
-import type { BucketFigures, ReportData } from "./aggregate.ts";
-import { accuracyChart, spendChart, tokensChart, typesChart } from "./charts.ts";
+import type { ReportData } from "./aggregate.ts";
+import type { BucketFigures } from "./bucket_content.ts";
+import { accuracyChart, latencyChart, spendChart, tokensChart, typesChart } from "./charts.ts";
 import { shownFields } from "./groups.ts";
 import { type HourlyBudget, isAbove } from "./hourly_budget.ts";
 import { type Markup, markup, NOTHING } from "./markup.ts";
@@ -21,6 +22,7 @@ import {
   textElement,
   timeElement,
 } from "./shown_in_report.ts";
+import { timelineChart } from "./timeline_chart.ts";
 import { OPEN_MAX } from "./span_tally.ts";
 import { type Cell, none } from "./table.ts";
 import {
@@ -30,8 +32,10 @@ import {
   eventsTable,
   failuresTable,
   groupTables,
+  latencyTable,
   sessionsTable,
   spendTable,
+  timelineTable,
   tokensTable,
   typesTable,
   unfinishedTable,
@@ -49,6 +53,10 @@ export const SECTIONS = {
   "spend-table": spendTable,
   "accuracy-chart": accuracy,
   "accuracy-table": accuracyTable,
+  "timeline-chart": timeline,
+  "timeline-table": timelineTable,
+  "latency-chart": latency,
+  "latency-table": latencyTable,
   "types-chart": types,
   "types-table": typesTable,
   "tokens-chart": tokens,
@@ -242,6 +250,38 @@ function accuracy({ data, options }: ReportContent): Markup {
 
 function hasAccuracy({ accuracy }: BucketFigures): boolean {
   return accuracy.totalNav > 0;
+}
+
+function timeline({ data, options }: ReportContent): Markup {
+  const { by, lanes, bars, areCounted } = data.timeline;
+  if (lanes.length === 0 || data.buckets.length === 0) return none("No calls.");
+  const width = shownWidth(data.bucketMs);
+  const lanesShown = by === null ? "All calls" : `The calls of each ${by}`;
+  const shown = areCounted
+    ? `${lanesShown}, counted per ${width} by their end. The heights grow with the square root of the number.`
+    : `${lanesShown}, each from its beginning to its end.`;
+  const statuses = new Set(bars.map(({ status }) => status));
+  const legend = markup`<ul class="legend">${[
+    key("s0", areCounted ? "calls that did not fail" : "call"),
+    key("failed", "failed"),
+    ...statuses.has("aborted") ? [key("others", "aborted")] : [],
+    ...statuses.has("unfinished") ? [key("hatched", "not ended")] : [],
+    key("total line", "cumulative spend"),
+  ]}</ul>`;
+  return markup`<p>${shown}</p>${legend}${timelineChart(data, options)}`;
+}
+
+function latency({ data, options }: ReportContent): Markup {
+  if (!data.buckets.some(({ latency }) => latency.n > 0)) {
+    return none("No call states its duration (duration_ms).");
+  }
+  const legend = markup`<ul class="legend">${[
+    key("s0 line", "median"),
+    key("s1 line", "95th percentile, of 20 calls or more"),
+  ]}</ul>`;
+  return markup`<p>The durations of the calls that ended, per ${
+    shownWidth(data.bucketMs)
+  }.</p>${legend}${latencyChart(data, options)}`;
 }
 
 function types({ data }: ReportContent): Markup {

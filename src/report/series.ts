@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { BucketFigures, TypeFigures } from "./aggregate.ts";
+import type { TypeFigures } from "./aggregate.ts";
+import type { BucketFigures } from "./bucket_content.ts";
 import type { GroupFigures, Named } from "./groups.ts";
 
 /** Maximum number of groups with a separate series. The page has this number of colors. Other groups are combined. */

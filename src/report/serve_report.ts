@@ -167,8 +167,9 @@ export function serveReportBy(
     const { pathname, searchParams } = new URL(request.url);
     if (pathname === "/") {
       const { version, sections } = await live.current();
-      const shown = { script: LIVE_SCRIPT, version: versionText(version, serverId) };
-      const body = page(resolved, sections, shown);
+      const parts = { script: LIVE_SCRIPT, version: versionText(version, serverId) };
+      const origin = { log: log.log.files.active, madeMs: Date.now() };
+      const body = page(resolved, sections, { origin, live: parts });
       return new Response(body, { headers: { "content-type": "text/html; charset=utf-8" } });
     }
     if (pathname !== "/events") return new Response("Not found.", { status: 404 });

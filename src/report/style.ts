@@ -32,6 +32,7 @@ body {
 h1 { margin: 0; font-size: 1.75rem; line-height: 1.2; overflow-wrap: anywhere; }
 h2 { margin: 0 0 0.5rem; font-size: 1.2rem; }
 p { margin: 0 0 0.5rem; }
+#about { font-size: 0.85rem; overflow-wrap: anywhere; }
 header { margin-bottom: 1.25rem; }
 header p, section > div > p, .none, .more, dd span, footer { color: var(--dim); }
 main { display: grid; gap: 1.25rem; grid-template-columns: minmax(0, 1fr); }
@@ -63,6 +64,8 @@ dd span { font-size: 0.85rem; }
 .s0 { background: var(--s0); } .s1 { background: var(--s1); } .s2 { background: var(--s2); }
 .s3 { background: var(--s3); } .s4 { background: var(--s4); } .s5 { background: var(--s5); }
 .s6 { background: var(--s6); } .s7 { background: var(--s7); } .others { background: var(--others); }
+.failed { background: var(--bad); }
+.hatched { background: repeating-linear-gradient(135deg, var(--hour) 0 1.5px, transparent 1.5px 4px); border: 1px solid var(--hour); }
 .count { background: var(--count); } .total { background: var(--ink); } .hour { background: var(--hour); }
 details { margin-top: 0.5rem; }
 summary { cursor: pointer; color: var(--dim); width: fit-content; }

@@ -16,6 +16,7 @@ import { byTokens, FURTHER_LABEL, labelOf, spendSeries } from "./series.ts";
 import { shortTimeElement, shownCount, textElement, timeElement } from "./shown_in_report.ts";
 import { shownInterval, shownReason } from "./chart_titles.ts";
 import { OPEN_MAX } from "./span_tally.ts";
+import { laneLabel } from "./timeline_chart.ts";
 import { type Cell, none, number, table, text } from "./table.ts";
 
 /** Maximum number of unreadable regions that are listed. Further regions are counted, but not listed. */
@@ -69,6 +70,33 @@ export function accuracyTable({ data, options: { timeZone } }: ReportContent): M
         topReasons.length === 0 ? "–" : textElement(topReasons.map(shownReason).join(", ")),
       ];
     }),
+  );
+}
+
+/** Renders a table of the lanes of the timeline. */
+export function timelineTable({ data: { timeline: { by, lanes } } }: ReportContent): Markup {
+  return table(
+    [text(by ?? "calls"), ...["calls", "failed", "% failed", "not ended"].map(number)],
+    lanes.map((lane) => [
+      textElement(laneLabel(lane, by)),
+      shownCount(lane.calls),
+      shownCount(lane.errors),
+      shownShare(lane.errors, lane.calls) ?? "–",
+      shownCount(lane.unfinished),
+    ]),
+  );
+}
+
+/** Renders a table of the durations of calls by time, for the time buckets with durations. */
+export function latencyTable({ data, options: { timeZone } }: ReportContent): Markup {
+  return table(
+    [text("from"), ...["calls", "median", "95th percentile"].map(number)],
+    data.buckets.filter(({ latency }) => latency.n > 0).map(({ startMs, latency }) => [
+      shortTimeElement(startMs, timeZone, data.bucketMs),
+      shownCount(latency.n),
+      latency.p50 === null ? "–" : shownDuration(latency.p50),
+      latency.p95 === null ? "too few" : shownDuration(latency.p95),
+    ]),
   );
 }
 

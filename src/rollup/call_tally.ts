@@ -44,6 +44,25 @@ export type CallState = readonly [
   durations: MomentsState | 0,
 ];
 
+/** What tallies count of an event. It is computed once, because one event is added to several tallies. */
+export interface CallFacts {
+  readonly spend: SpendFacts;
+  /** Whether the event is a call, see {@linkcode isCall}. */
+  readonly isCall: boolean;
+  /** Whether the event is a call that failed. */
+  readonly hasFailed: boolean;
+  /** The duration in milliseconds; null if the event is not a call, or does not state its duration. */
+  readonly durationMs: number | null;
+}
+
+/** Returns what tallies count of an event. */
+export function callFacts(event: AuditEvent): CallFacts {
+  const spend = spendFacts(event);
+  if (!isCall(event, spend)) return { spend, isCall: false, hasFailed: false, durationMs: null };
+  const durationMs = amountIn(event.duration_ms);
+  return { spend, isCall: true, hasFailed: isFailure(event), durationMs };
+}
+
 /** The counts, sums and durations of the calls in a group of events. */
 export class CallTally {
   events = 0;
@@ -75,18 +94,17 @@ export class CallTally {
   durations: Moments = new Moments();
   sketch: QuantileSketch = new QuantileSketch();
 
-  /** Adds an event, whose cost and tokens are `spend`. */
-  add(event: AuditEvent, spend: SpendFacts = spendFacts(event)): void {
+  /** Adds an event. `facts` are those of {@linkcode callFacts} for the event. */
+  add(event: AuditEvent, facts: CallFacts = callFacts(event)): void {
     this.events++;
     if (event.event === "nav") this.navs++;
     else if (event.event === "validation_fail") this.validationFails++;
-    const { usd, hasBadCost, input, output } = spend;
+    const { spend: { usd, hasBadCost, input, output }, durationMs } = facts;
     if (hasBadCost) this.badCosts++;
-    if (!isCall(event, spend)) return;
+    if (!facts.isCall) return;
     this.calls++;
-    if (isFailure(event)) this.errors++;
+    if (facts.hasFailed) this.errors++;
     else if (event.status === "aborted") this.aborted++;
-    const durationMs = amountIn(event.duration_ms);
     if (durationMs !== null) {
       this.sketch.add(durationMs);
       this.durations.add(durationMs);

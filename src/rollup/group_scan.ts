@@ -6,7 +6,8 @@
  */
 import { type AuditEvent, groupText } from "../event.ts";
 import type { RollupKey } from "./rollup.ts";
-import { type SpendFacts, SpendTally } from "./spend_tally.ts";
+import type { CallFacts } from "./call_tally.ts";
+import { SpendTally } from "./spend_tally.ts";
 
 /** A tree with a level for each field of a table. The nodes of the last level have the numbers of the groups. */
 class GroupNode {
@@ -27,11 +28,31 @@ class GroupNode {
 }
 
 /** What every table needs of an event, so that it is computed only once. */
-export interface EventFacts {
+export interface EventFacts extends CallFacts {
   /** The time in epoch milliseconds, and the number of its quarter of an hour; NaN without a readable time. */
   readonly epochMs: number;
   readonly quarter: number;
-  readonly spend: SpendFacts;
+}
+
+/** The costs and tokens of a group of events in a quarter of an hour, and the number of its calls. */
+export class Cell extends SpendTally {
+  /** Number of calls, and of calls that failed. */
+  calls = 0;
+  errors = 0;
+
+  /** Adds an event. */
+  addEvent({ spend, isCall, hasFailed }: CallFacts): void {
+    this.addFacts(spend);
+    if (isCall) this.calls++;
+    if (hasFailed) this.errors++;
+  }
+
+  /** Adds the events of another cell. */
+  override addAll(other: Cell): void {
+    super.addAll(other);
+    this.calls += other.calls;
+    this.errors += other.errors;
+  }
 }
 
 /**
@@ -41,9 +62,9 @@ export class GroupScan {
   readonly by: readonly string[];
   readonly #keys: RollupKey[] = [];
   /** The cells of each group, by the number of the quarter. The quarter of events without a readable time is NaN. */
-  readonly #cells: Map<number, SpendTally>[] = [];
+  readonly #cells: Map<number, Cell>[] = [];
   /** The cell of the last event of each group. The next event of the group mostly has the same cell. */
-  readonly #lastCells: { readonly quarter: number; readonly cell: SpendTally }[] = [];
+  readonly #lastCells: { readonly quarter: number; readonly cell: Cell }[] = [];
   readonly #tree = new GroupNode();
   cellCount = 0;
   keysLength = 0;
@@ -56,18 +77,19 @@ export class GroupScan {
   }
 
   /** Adds an event to the cell of its group, and returns the number of the group. */
-  add(event: AuditEvent, { spend, quarter }: EventFacts): number {
+  add(event: AuditEvent, facts: EventFacts): number {
+    const { quarter } = facts;
     const group = this.#groupOf(event);
     let last = this.#lastCells[group];
     if (last === undefined || !Object.is(last.quarter, quarter)) {
       last = this.#lastCells[group] = { quarter, cell: this.#cellOf(group, quarter) };
     }
-    last.cell.addFacts(spend);
+    last.cell.addEvent(facts);
     return group;
   }
 
   /** Adds the cells of a group with these values, and returns the number of its group here. */
-  addCells(key: RollupKey, cells: ReadonlyMap<number, SpendTally>): number {
+  addCells(key: RollupKey, cells: ReadonlyMap<number, Cell>): number {
     const group = this.#groupAt(
       key.reduce((node, text) => node.child(text), this.#tree),
       () => key,
@@ -91,11 +113,11 @@ export class GroupScan {
     return node.group;
   }
 
-  #cellOf(group: number, quarter: number): SpendTally {
+  #cellOf(group: number, quarter: number): Cell {
     const cells = this.#cells[group]!;
     let cell = cells.get(quarter);
     if (cell === undefined) {
-      cells.set(quarter, cell = new SpendTally());
+      cells.set(quarter, cell = new Cell());
       this.cellCount++;
     }
     return cell;
@@ -104,6 +126,8 @@ export class GroupScan {
   #textOf(event: AuditEvent, name: string): string | null {
     const value = event[name];
     if (typeof value === "string") return value;
+    // Most events lack the field `agent`, so this case is checked before the slower look-up by a path.
+    if (value === undefined && !name.includes(".")) return null;
     const text = groupText(event, name);
     if (text !== null) this.#otherTypes.add(name);
     return text;
@@ -127,7 +151,7 @@ export class GroupScan {
   /** The groups in the order of their first events: their values, and their cells by the number of the quarter. */
   entries(): [
     group: number,
-    { readonly key: RollupKey; readonly cells: Map<number, SpendTally> },
+    { readonly key: RollupKey; readonly cells: Map<number, Cell> },
   ][] {
     return this.#keys.map((key, group) => [group, { key, cells: this.#cells[group]! }]);
   }

@@ -10,6 +10,9 @@
  * - cells: the costs and tokens of a group in a quarter of an hour. The hours and days of every time zone consist of
  *   whole quarters.
  *
+ * For the timeline of a report, a rollup also has the activity: the calls of each agent and the durations of all calls
+ * in each quarter of an hour.
+ *
  * The first table groups by type and model, the second by agent. The table of sessions has only costs and tokens. Its
  * totals and its cells are separate parts, because an archive can have hundreds of sessions. Next to its tables, a
  * rollup has the reasons of failures, the decisions of the gate, and the holds of budgets.
@@ -92,6 +95,23 @@ export interface RollupSessions extends RollupGroups {
   readonly times: readonly TimeRangeState[];
 }
 
+/**
+ * The calls of an agent in a quarter of an hour as they are stored: the number of the quarter, the place of the agent in
+ * the table by agent, the number of calls, and the number of calls that failed.
+ */
+export type StoredCalls = readonly [quarter: number, agent: number, calls: number, errors: number];
+
+/** The durations of all calls in a quarter of an hour as they are stored: its number, and the numbers of a sketch. */
+export type StoredDurations = readonly [quarter: number, ...sketch: readonly number[]];
+
+/** The calls in each quarter of an hour. */
+export interface RollupActivity {
+  /** The calls of each agent. If the table by agent has no groups, or is missing, all calls are those of agent 0. */
+  readonly calls: readonly StoredCalls[];
+  /** The durations of the calls that state one; null if they would be too long. */
+  readonly durations: readonly StoredDurations[] | null;
+}
+
 /** The parts of a rollup (the file with the sums of an archive) that are read only if a question needs them. */
 export interface RollupParts {
   /**
@@ -102,6 +122,7 @@ export interface RollupParts {
   readonly sessions: RollupSessions;
   /** The cells of the table of sessions: the costs and tokens of each session in each quarter of an hour. */
   readonly sessionCells: readonly StoredCell[];
+  readonly activity: RollupActivity;
 }
 
 /** The content of a rollup, the file with the sums of an archive. */
@@ -138,6 +159,12 @@ export function tableBy(
   if (table.keys.length > 0) return { ...table, place };
   const [calls] = tables;
   return { ...calls!, by: table.by, keys: calls!.keys.map(() => [null]), place: 0 };
+}
+
+/** Returns the agents to which the calls in {@linkcode RollupActivity} belong. */
+export function agentsOf(tables: readonly RollupTable[]): readonly RollupKey[] {
+  const keys = tables.find(({ by }) => by.length === 1 && AGENTS.includes(by[0]!))?.keys ?? [];
+  return keys.length === 0 ? [[null]] : keys;
 }
 
 /** Returns the costs and tokens of a group of events in a table of a rollup. */

@@ -8,10 +8,11 @@
  */
 import { type AuditEvent, BUDGET_STATE } from "../event.ts";
 import { QUARTER_MS } from "../time.ts";
-import { CallTally, isFailure } from "./call_tally.ts";
+import { callFacts, CallTally, isFailure } from "./call_tally.ts";
+import { DurationScan } from "./duration_scan.ts";
 import { FailureReasons } from "./failure_reasons.ts";
 import { GateTally } from "./gate_tally.ts";
-import { type EventFacts, GroupScan } from "./group_scan.ts";
+import { type Cell, type EventFacts, GroupScan } from "./group_scan.ts";
 import { HoldTally } from "./hold_tally.ts";
 import {
   AGENTS,
@@ -20,11 +21,12 @@ import {
   type RollupSessions,
   type RollupTable,
   SESSIONS,
+  type StoredCalls,
   type StoredCell,
   type StoredQuarter,
   type StoredValidations,
 } from "./rollup.ts";
-import { spendFacts, SpendTally } from "./spend_tally.ts";
+import { SpendTally } from "./spend_tally.ts";
 import { TimeRange } from "./time_range.ts";
 
 /**
@@ -62,7 +64,7 @@ class TableScan {
 
   add(event: AuditEvent, facts: EventFacts): void {
     const group = this.groups.add(event, facts);
-    (this.#calls[group] ??= new CallTally()).add(event, facts.spend);
+    (this.#calls[group] ??= new CallTally()).add(event, facts);
   }
 
   /** Returns the same sums grouped by `by`, which are some of the fields of this table. */
@@ -128,12 +130,20 @@ class SessionScan {
   }
 }
 
-function storedCells(cells: ReadonlyMap<number, SpendTally>, group: number): StoredCell[] {
+function storedCells(cells: ReadonlyMap<number, Cell>, group: number): StoredCell[] {
   return Array.from(cells, ([quarter, cell]): StoredCell => [
     Number.isNaN(quarter) ? null : quarter,
     group,
     ...cell.state(),
   ]);
+}
+
+/** Returns the calls of each group in each quarter of an hour, without events that have no readable time. */
+function storedCalls({ groups }: TableScan): StoredCalls[] {
+  return groups.entries().flatMap(([group, { cells }]) =>
+    [...cells].filter(([quarter, { calls }]) => calls > 0 && !Number.isNaN(quarter))
+      .map(([quarter, { calls, errors }]): StoredCalls => [quarter, group, calls, errors])
+  );
 }
 
 /** The tables of a rollup while it is gathered. */
@@ -165,6 +175,7 @@ export class RollupScan {
   readonly #failures = new FailureReasons();
   /** The number of failed validations in each quarter of an hour, by the name of their reason. */
   readonly #validations = new Map<number, Map<string, number>>();
+  readonly #durations = new DurationScan();
   readonly #gate = new GateTally();
   readonly #holds = new HoldTally();
   #budgetStates = 0;
@@ -195,7 +206,9 @@ export class RollupScan {
   add(event: AuditEvent, epochMs: number, lineBytes: number): void {
     if (this.#tables === null) return;
     const quarter = Math.floor(epochMs / QUARTER_MS);
-    const facts: EventFacts = { epochMs, quarter, spend: spendFacts(event) };
+    // The object is not spread, because that takes longer for each event.
+    const { spend, isCall, hasFailed, durationMs } = callFacts(event);
+    const facts: EventFacts = { epochMs, quarter, spend, isCall, hasFailed, durationMs };
     const { calls, fields, sessions } = this.#tables;
     sessions.add(event, facts);
     calls.add(event, facts);
@@ -211,6 +224,7 @@ export class RollupScan {
       cellCount += table.groups.cellCount;
       keysLength += table.groups.keysLength;
     }
+    if (durationMs !== null && !Number.isNaN(quarter)) this.#durations.add(quarter, durationMs);
     if (isFailure(event)) this.#addFailure(event, epochMs, quarter);
     this.#gate.add(event);
     this.#holds.add(event);
@@ -245,6 +259,8 @@ export class RollupScan {
     const kept = areTooMany(all) ? [first, ...fields] : all;
     if (areTooMany(kept)) return null;
     const sums = kept.map((scan) => scan.sums());
+    const [byAgents] = kept === all ? agents : [];
+    const areNamed = byAgents !== undefined && byAgents.groups.size > 0;
     const content = {
       tables: sums.map(({ table }) => table),
       failures: this.#failures.isCut ? null : this.#failures.inOrder(),
@@ -264,6 +280,10 @@ export class RollupScan {
       },
       sessions: sessions.sessions(),
       sessionCells: sessions.cells(),
+      activity: {
+        calls: storedCalls(areNamed ? byAgents : calls.mergedBy([])),
+        durations: this.#durations.stored(),
+      },
     };
     const { tables, gate, holds, cells, sessions: { spend } } = content;
     // A sum of huge numbers can overflow to Infinity, which JSON cannot store. The archive then has no rollup.

@@ -4,7 +4,7 @@
  *     {"v":1, ...}\n             the head: totals, failures, the gate and holds as JSON, and the digests of the
  *                                texts of the parts
  *     [1234,567,89,90,"..."]\n   the lengths of the parts in bytes, and the SHA-256 of all parts
- *     gzip of JSON, four times   the sketches, the cells, the sessions, and the cells of the sessions
+ *     gzip of JSON, five times   the sketches, the cells, the sessions, the cells of the sessions, and the activity
  *
  * A reader that needs only totals reads only the head. The head does not depend on how well gzip compresses, so it can
  * be computed again from the archive and compared.
@@ -12,12 +12,13 @@
  * @module
  */
 import { sha256 } from "../line/digest.ts";
-import type {
-  RollupContent,
-  RollupGroups,
-  RollupParts,
-  RollupTable,
-  StoredCell,
+import {
+  agentsOf,
+  type RollupContent,
+  type RollupGroups,
+  type RollupParts,
+  type RollupTable,
+  type StoredCell,
 } from "./rollup.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -36,6 +37,7 @@ export const PART_NAMES = [
   "cells",
   "sessions",
   "sessionCells",
+  "activity",
 ] as const satisfies (keyof RollupParts)[];
 /** The name of a part of a rollup. */
 export type PartName = typeof PART_NAMES[number];
@@ -67,10 +69,10 @@ const LINE_BREAK = encoder.encode("\n");
 
 /** Resolves with the bytes of a rollup; null if the rollup would be longer than its maximum length. */
 export async function rollupBytes(
-  { sketches, cells, sessions, sessionCells, ...content }: RollupContent,
+  { sketches, cells, sessions, sessionCells, activity, ...content }: RollupContent,
   { content_sha256, fields }: Pick<RollupHead, "content_sha256" | "fields">,
 ): Promise<RollupBytes | null> {
-  const parts = { sketches, cells, sessions, sessionCells };
+  const parts = { sketches, cells, sessions, sessionCells, activity };
   const texts = PART_NAMES.map((name) => encoded(parts[name]));
   if (texts.some(({ byteLength }) => byteLength > PART_BYTES_MAX)) return null;
   const digests = PART_NAMES.map((name, n) => [name, sha256(texts[n]!)]);
@@ -181,6 +183,11 @@ const IS_PART: {
     times.length === keys.length,
   // Whether the cells belong to the sessions can be checked only with both parts, see areCells().
   sessionCells: areRows,
+  activity: ({ calls, durations }, tables) => {
+    const agents = agentsOf(tables);
+    return areRows(calls) && calls.every(([, agent]) => agents[agent] !== undefined) &&
+      (durations === null || areRows(durations));
+  },
 };
 
 /** Checks whether each cell of a table belongs to one of its groups. */
@@ -214,7 +221,7 @@ function partsIn(rest: Bytes): Parts | null {
   let at = rest.indexOf(LINE_BREAK[0]!) + 1;
   const line = new TextDecoder().decode(rest.subarray(0, Math.max(0, at - 1)));
   const [, lengths, compressed_sha256 = ""] =
-    /^\[((?:\d{1,9},){4})"([0-9a-f]{64})"\]$/.exec(line) ?? [];
+    /^\[((?:\d{1,9},){5})"([0-9a-f]{64})"\]$/.exec(line) ?? [];
   if (lengths === undefined) return null;
   const bytes = lengths.split(",", PART_NAMES.length)
     .map((length) => rest.subarray(at, at += Number(length)));

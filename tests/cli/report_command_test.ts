@@ -4,6 +4,7 @@ import type { CommandResult } from "../run_command.ts";
 import { OPEN_FLAG } from "../../src/cli/open_in_browser.ts";
 import { testNeeding } from "../requirements.ts";
 import { runProgram } from "../run_program.ts";
+import { withoutOrigin } from "../report/same_page.ts";
 import { type TempDir, tempDir } from "../temp_dir.ts";
 import { logWith, MAIN } from "./run_cli.ts";
 
@@ -77,7 +78,9 @@ Deno.test("scout report writes to report.html by default, and to standard output
   assertEquals([written.code, written.stderr], [0, ""]);
   const printed = await report(log, null, "--out", "-");
   assertEquals([printed.code, printed.stderr], [0, ""]);
-  assertEquals(printed.stdout, Deno.readTextFileSync(file));
+  const page = Deno.readTextFileSync(file);
+  assertEquals(withoutOrigin(printed.stdout), withoutOrigin(page));
+  assertStringIncludes(page, `<p id="about">Log: <bdi>${log.path}</bdi>. Made `);
 });
 
 Deno.test("scout report shows damage, also in archives, on the page but not on standard error", async () => {

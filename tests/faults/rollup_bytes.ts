@@ -35,8 +35,8 @@ export function rollupOf(
   scan.add(events.slice());
   scan.finish();
   if (scan.rollup === null) return null;
-  const { sketches, cells, sessions, sessionCells, ...content } = scan.rollup;
-  const named = { sketches, cells, sessions, sessionCells };
+  const { sketches, cells, sessions, sessionCells, activity, ...content } = scan.rollup;
+  const named = { sketches, cells, sessions, sessionCells, activity };
   const texts = PART_NAMES.map((name) => encoder.encode(JSON.stringify(named[name])));
   const digests = PART_NAMES.map((name, n) => [name, sha256(texts[n]!)]);
   const head = {

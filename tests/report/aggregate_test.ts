@@ -36,6 +36,7 @@ function randomEvents(seed: number, days: number): AuditEvent[] {
       ...random.below(5) === 0 ? { reason: random.pick({ a: 1, b: 2, c: 1, d: 1 }) } : {},
       ...random.below(3) === 0 ? {} : { agent: `agent ${random.below(5)}` },
       ...random.below(4) === 0 ? { status: random.pick({ ok: 3, error: 1 }) } : {},
+      ...random.below(4) > 0 ? { duration_ms: random.below(9_000) } : {},
     };
   });
 }
@@ -266,6 +267,7 @@ Deno.test("ReportAggregate without events returns empty figures", () => {
     types: { named: [], others: null },
     failures: [],
     unfinished: { count: 0, first: [] },
+    timeline: { by: null, lanes: [], bars: [], areCounted: false },
     budgets: [],
     sessions: [],
     sessionCount: 0,

@@ -1,7 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import type { AuditEvent } from "@vivarium/scout";
 import { renderReport } from "@vivarium/scout/report";
-import type { BucketFigures } from "../../src/report/aggregate.ts";
+import type { BucketFigures } from "../../src/report/bucket_content.ts";
 import { hourlyBudget } from "../../src/report/hourly_budget.ts";
 
 const MINUTE_MS = 60_000;

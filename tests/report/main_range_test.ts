@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { renderReport } from "@vivarium/scout/report";
-import type { BucketFigures } from "../../src/report/aggregate.ts";
+import type { BucketFigures } from "../../src/report/bucket_content.ts";
 import { mainRange } from "../../src/report/main_range.ts";
 
 /** Returns time buckets, one for each number of events in `counts`. */

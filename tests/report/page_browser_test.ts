@@ -21,6 +21,7 @@ import {
   openPage,
   textOf,
 } from "./browser.ts";
+import { shownDuration } from "../../src/shown.ts";
 import { UNSAFE } from "../cli/unsafe_text.ts";
 
 const START = Date.UTC(2026, 9, 24, 20);
@@ -40,6 +41,7 @@ function randomEvents(): AuditEvent[] {
     output_t: random.below(900),
     confidence: random.below(101),
     agent: `agent-${random.below(4)}`,
+    ...n % 3 === 0 ? {} : { duration_ms: 10 + random.below(5_000) },
     ...random.below(9) > 0 ? {} : { status: "error", error: `timeout after ${n} s` },
   }));
 }
@@ -137,6 +139,27 @@ await browserTest(
         ]);
       }
     }
+    const lanes = await cellsOf(page, "#timeline-table");
+    const { groups: agents } = await stats(reader, { ...range, by: "agent" });
+    assertEquals(
+      lanes.map(([agent, calls, failed]) => [agent, numberIn(calls!), numberIn(failed!)]).sort(),
+      agents.map(({ key: [agent], calls, errors }) => [agent, calls, errors]).sort(),
+    );
+    const latency = await cellsOf(page, "#latency-table");
+    assert(latency.length > 20);
+    for (const [from, calls, median, p95] of latency) {
+      const hour = Temporal.PlainDateTime.from(from!).toZonedDateTime("Europe/Berlin");
+      // The hour from 2:00 is there twice, so it is left out.
+      if (from!.endsWith("25 02:00")) continue;
+      const since = Math.max(range.since, hour.epochMilliseconds);
+      const until = Math.min(range.until, hour.add({ hours: 1 }).epochMilliseconds);
+      const { total: { duration } } = await stats(reader, { since, until });
+      assertEquals([numberIn(calls!), median, p95], [
+        duration!.n,
+        shownDuration(duration!.p50.value),
+        duration!.n < 20 ? "too few" : shownDuration(duration!.p95.value),
+      ]);
+    }
     const { failures } = await stats(reader, range);
     assert(failures.length === 2, failures.map(({ reason }) => reason).join());
     assertEquals(
@@ -197,6 +220,28 @@ await browserTest(
       for (const [from, pct] of shownAccuracy) {
         assertEquals(accuracy.get(from), `accuracy: ${pct}`);
       }
+      const latency = new Map(
+        (await titlesOf("latency")).map((lines) => [lines[0]!.split(" to ")[0], lines[1]]),
+      );
+      for (const [from, , median] of await cellsOf(page, "#latency-table")) {
+        assertEquals(latency.get(from), `median: ${median}`);
+      }
+      const calls = new Map<string, number>();
+      for (const lines of await titlesOf("timeline")) {
+        for (
+          const [, agent = "", count] of lines.map((line) =>
+            /^(.*): ([\d,]+) call/.exec(line) ?? []
+          )
+        ) {
+          if (count !== undefined) calls.set(agent, (calls.get(agent) ?? 0) + numberIn(count));
+        }
+      }
+      assertEquals(
+        calls,
+        new Map(
+          (await cellsOf(page, "#timeline-table")).map((row) => [row[0]!, numberIn(row[1]!)]),
+        ),
+      );
       assertEquals(
         await titlesOf("types"),
         (await cellsOf(page, "#types-table")).map(([type, count]) => [`${type}: ${count} events`]),
@@ -337,14 +382,26 @@ await browserTest("The page shows hostile text of a log as text", async (browser
     "#groups",
     "#failures",
     "#unfinished",
+    "#timeline-table",
   ];
-  const [sessions, types, models, groups, failures, unfinished, shownEvents, damage] = await Promise
+  const [
+    sessions,
+    types,
+    models,
+    groups,
+    failures,
+    unfinished,
+    lanes,
+    shownEvents,
+    damage,
+  ] = await Promise
     .all([...tables, "#events", "#damage"].map((table) => cellsOf(page, table)));
   for (const text of HOSTILE) {
     const appearing = escaped(text);
     assert(types!.some(([type]) => type === appearing), text);
     assert(models!.some(([model]) => model === appearing), text);
     assertEquals(groups!.filter(([name]) => name === appearing).length, 2, text);
+    assertEquals(lanes!.filter(([lane]) => lane === appearing).length, 1, text);
     assert(unfinished!.some((row) => row[4] === appearing && row[6] === appearing), text);
     assert(failures!.some((row) => row[7] === appearing && row[8] === appearing), text);
     assert(shownEvents!.some((row) => row.at(-1)!.includes(`reason: ${appearing}, `)), text);
@@ -386,7 +443,7 @@ for (const { name, width, colorScheme, register } of LOOKS) {
         const shownWidth = await page.evaluate<number>("document.documentElement.scrollWidth");
         assertEquals(shownWidth, width, what);
         const charts = page.locator(".chart svg:visible");
-        const expected = { "nothing": 0, "one event": 3, "a day and more": 4 }[what];
+        const expected = { "nothing": 0, "one event": 4, "a day and more": 6 }[what];
         assertEquals(await charts.count(), expected, what);
       }
     },

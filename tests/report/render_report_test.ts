@@ -2,7 +2,9 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { type AuditEvent, AuditLog, AuditReader } from "@vivarium/scout";
 import { renderReport, type ReportOptions } from "@vivarium/scout/report";
 import { silent } from "../loggers.ts";
+import { VERSION } from "../../src/platform/version.ts";
 import { tempDir } from "../temp_dir.ts";
+import { withoutOrigin } from "./same_page.ts";
 
 const START = Date.UTC(2026, 1, 13, 14);
 
@@ -28,11 +30,14 @@ Deno.test(
     }
     await using reader = await AuditReader.open({ path });
     const range = { since: START + 120_000, until: START + 1_200_000 };
-    const page = await renderReport(log, range);
+    const whole = await renderReport(log, range);
+    assertStringIncludes(whole, `<p id="about">Log: <bdi>${path}</bdi>. Made <time datetime=`);
+    assertStringIncludes(whole, ` by @vivarium/scout ${VERSION}.</p>`);
+    const page = withoutOrigin(whole);
     assertStringIncludes(page, '<b id="event-count">18</b>');
     const all = await log.query().toArray();
     for (const source of [reader, reader.query(range), reader.query(), ReadableStream.from(all)]) {
-      assertEquals(await renderReport(source, range), page);
+      assertEquals(withoutOrigin(await renderReport(source, range)), page);
     }
   },
 );

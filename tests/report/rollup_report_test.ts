@@ -247,6 +247,23 @@ for (const [name, events, archives] of ACTIVE_FILES) {
   });
 }
 
+Deno.test("A report decodes an archive whose rollup has no durations by quarter, because they would be too long", async () => {
+  const disk = await sixDays(async (log, day) => {
+    if (day !== 1) return;
+    // Each duration is in a bucket of its own of the sketch, so it is stored as two numbers.
+    for (let n = 0; n < 10_000; n++) {
+      await log.log("llm_call", { duration_ms: (1.01 / 0.99) ** (n - 5_000.5) });
+    }
+  });
+  const names = stampsOn(disk).map((stamp) => basename(files.archive(stamp)));
+  const counts = new CountingFileSystem(disk.process());
+  const platform = { fileSystem: counts, clock: new SimulatedClock() };
+  await using reader = await openReaderOn(platform, { path: PATH, logger: silent });
+  const found = await reportOn(reader);
+  assertEquals(new Set(counts.archivesOpened), new Set([names[1]!, names[5]!]));
+  assertSamePage(found, await reportOn(withoutSums(reader)));
+});
+
 Deno.test("A report that follows the log does not count an event whose line is unfinished as the newest", async () => {
   const disk = await sixDays();
   const [unfinished] = eventsAt(1, 90 * DAY_MS);

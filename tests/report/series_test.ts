@@ -1,5 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import type { BucketFigures, TypeFigures } from "../../src/report/aggregate.ts";
+import type { TypeFigures } from "../../src/report/aggregate.ts";
+import type { BucketFigures } from "../../src/report/bucket_content.ts";
 import type { GroupFigures, Named } from "../../src/report/groups.ts";
 import { STYLE } from "../../src/report/style.ts";
 import { bars, byTokens, labelOf, spendSeries } from "../../src/report/series.ts";
@@ -17,6 +18,7 @@ function bucketOf(usdByGroup: readonly number[]): BucketFigures {
     usdByGroup,
     accuracy: ACCURACY,
     topReasons: [],
+    latency: { n: 0, p50: null, p95: null },
   };
 }
 

@@ -252,7 +252,7 @@ Deno.test(
     await using unknown = await Updates.from(served, "another-server-7");
     for (const updates of [known, unknown]) assertEquals(await updates.next(), "retry: 1000");
     const all = await unknown.update();
-    assert(Object.keys(all.sections).length === 18, Object.keys(all.sections).join());
+    assert(Object.keys(all.sections).length === 22, Object.keys(all.sections).join());
     await served.log.log("skip");
     let last = { id: "", sections: {} as Record<string, string> };
     while (last.sections.events?.includes("<bdi>skip</bdi>") !== true) last = await known.update();

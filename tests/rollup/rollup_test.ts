@@ -1,12 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { CallTally, spendIn } from "../../src/rollup/call_tally.ts";
 import { QuantileSketch } from "../../src/rollup/quantile_sketch.ts";
-import { type RollupContent, spendOf, tableBy } from "../../src/rollup/rollup.ts";
+import { type RollupContent, type RollupKey, spendOf, tableBy } from "../../src/rollup/rollup.ts";
 import { RollupScan } from "../../src/rollup/rollup_scan.ts";
 import { parseHead, parsePart, PART_NAMES, rollupBytes } from "../../src/rollup/rollup_text.ts";
 import { SpendTally } from "../../src/rollup/spend_tally.ts";
 import type { AuditEvent } from "../../src/event.ts";
 import { eventEpochMs, QUARTER_MS } from "../../src/time.ts";
+import { SeededRandom } from "../seeded_random.ts";
 
 const DIGEST = "ab".repeat(32);
 
@@ -118,6 +119,68 @@ Deno.test("RollupScan counts the failed validations with each reason, in total a
   assertEquals(cells.validations, [[quarter, 0, 2], [quarter, 1, 1], [quarter + 1, 0, 1]]);
 });
 
+Deno.test("RollupScan counts the calls of each agent and their durations in each quarter of an hour", () => {
+  const at = Date.UTC(2026, 1, 13, 14);
+  const random = new SeededRandom(5);
+  const events = Array.from({ length: 500 }, (_, n): AuditEvent => ({
+    ...n % 9 === 0 ? {} : { ts: new Date(at + random.below(90) * 60_000).toISOString() },
+    event: random.pick({ llm_call: 3, note: 1, validation_fail: 1, llm_call_begin: 1 }),
+    span: "s",
+    ...n % 4 === 0 ? {} : { agent: `a${random.below(3)}` },
+    ...n % 3 === 0 ? { duration_ms: random.below(5_000) } : {},
+    ...n % 5 === 0 ? { status: "error" } : {},
+  }));
+  const quarterOf = ({ ts }: AuditEvent) => Math.floor(Date.parse(ts!) / QUARTER_MS);
+  const areCalls = ({ ts, event, status, duration_ms }: AuditEvent) =>
+    ts !== undefined && event !== "llm_call_begin" &&
+    (event === "validation_fail" || status !== undefined || duration_ms !== undefined);
+  const calls = events.filter(areCalls);
+  const failed = calls.filter(({ event, status }) =>
+    status === "error" || event === "validation_fail"
+  );
+  const ofAgents = contentOf(events)!;
+  const [, { keys }] = ofAgents.tables as [unknown, { keys: RollupKey[] }];
+  const nameless = contentOf(events.map(({ agent: _, ...event }) => event))!;
+  for (
+    const [{ activity }, agents, agentOf] of [
+      [ofAgents, keys, ({ agent }: AuditEvent) => agent ?? null],
+      [nameless, [[null]], () => null],
+    ] as const
+  ) {
+    assert(activity.calls.length > 5);
+    for (const [quarter, place, count, errors] of activity.calls) {
+      const isHere = (event: AuditEvent) =>
+        quarterOf(event) === quarter && agentOf(event) === agents[place]![0];
+      assertEquals([count, errors], [calls.filter(isHere).length, failed.filter(isHere).length]);
+    }
+    const total = activity.calls.reduce((sum, [, , count]) => sum + count, 0);
+    assertEquals(total, calls.length);
+    const timed = Map.groupBy(
+      calls.filter(({ duration_ms }) => duration_ms !== undefined),
+      quarterOf,
+    );
+    assertEquals(activity.durations!.map(([quarter]) => quarter), [...timed.keys()].sort());
+    for (const [quarter, ...sketch] of activity.durations!) {
+      const expected = new QuantileSketch();
+      for (const { duration_ms } of timed.get(quarter)!) expected.add(duration_ms!);
+      assertEquals(sketch, expected.state());
+    }
+  }
+});
+
+Deno.test("RollupScan stores no durations per quarter of an hour if they would have more than 20,000 numbers", () => {
+  // Each call is alone in its quarter of an hour, so its duration is stored as six numbers.
+  const events = (count: number) =>
+    Array.from({ length: count }, (_, n): AuditEvent => ({
+      ts: new Date(Date.UTC(2026, 1, 13) + n * QUARTER_MS).toISOString(),
+      event: "llm_call",
+      duration_ms: 7,
+    }));
+  assertEquals(contentOf(events(3_333))!.activity.durations!.length, 3_333);
+  const { durations, calls } = contentOf(events(3_334))!.activity;
+  assertEquals([durations, calls.length], [null, 3_334]);
+});
+
 Deno.test("RollupScan stores no groups by agent if no event has an agent, and no table by agent if there are too many agents", () => {
   const none = contentOf([{ event: "nav", cost: 1 }, { event: "nav", model: "m", cost: 2 }])!;
   assertEquals(none.tables[1], { by: ["agent"], keys: [], hasOtherTypes: false, calls: [] });
@@ -180,9 +243,10 @@ Deno.test("RollupScan returns null for more than 10,000 sums per group and quart
 });
 
 Deno.test("parseHead() and parsePart() return the content from which rollupBytes() created a rollup file", async () => {
+  const ts = "2026-02-13T14:00:00Z";
   const content = contentOf([
-    { event: "llm_call", cost: 0.1, duration_ms: 3, status: "error", error: "x \ud800" },
-    { event: "llm_call", cost: 0.2, duration_ms: 70_000 },
+    { ts, event: "llm_call", cost: 0.1, duration_ms: 3, status: "error", error: "x \ud800" },
+    { ts, event: "llm_call", cost: 0.2, duration_ms: 70_000 },
   ])!;
   const written = (await rollupBytes(content, { content_sha256: DIGEST, fields: [] }))!;
   const end = written.bytes.indexOf(0x0a);
@@ -193,15 +257,17 @@ Deno.test("parseHead() and parsePart() return the content from which rollupBytes
   assertEquals(await parsePart("cells", rest, head), content.cells);
   assertEquals(await parsePart("sessions", rest, head), content.sessions);
   assertEquals(await parsePart("sessionCells", rest, head), content.sessionCells);
+  assertEquals(await parsePart("activity", rest, head), content.activity);
   for (let length = 0; length < rest.length; length++) {
-    const cut = await parsePart("sessionCells", rest.slice(0, length), head);
+    const cut = await parsePart("activity", rest.slice(0, length), head);
     assertEquals(cut, null, `${length} bytes`);
   }
 });
 
 Deno.test("parsePart() returns null for a part of another rollup", async () => {
   const written = async (cost: number) => {
-    const content = contentOf([{ event: "nav", cost, duration_ms: cost }])!;
+    const ts = "2026-02-13T14:00:00Z";
+    const content = contentOf([{ ts, event: "nav", cost, duration_ms: cost }])!;
     const { bytes } = (await rollupBytes(content, { content_sha256: DIGEST, fields: [] }))!;
     const end = bytes.indexOf(0x0a);
     return { head: parseHead(bytes.subarray(0, end))!, rest: bytes.slice(end + 1) };

@@ -145,6 +145,42 @@ const FAULTS: readonly Fault[] = [
     tests: REPORT,
   },
   {
+    name: "the timeline lacks the calls in archives that a report does not decode",
+    file: "src/report/aggregate.ts",
+    from: "contents.get(quarter)!.addCalls(groups[agent]!, { calls, errors });",
+    to: "",
+    tests: REPORT,
+  },
+  {
+    name: "the timeline adds all calls of an archive within one bar to one agent",
+    file: "src/report/archive_sums.ts",
+    from: "return [quarter, agents.length === 1 ? 0 : group, calls, errors];",
+    to: "return [quarter, 0, calls, errors];",
+    tests: REPORT,
+  },
+  {
+    name: "the median durations lack the calls in archives that a report does not decode",
+    file: "src/report/aggregate.ts",
+    from:
+      "for (const [quarter, sketch] of durations) contents.get(quarter)!.durations.addAll(sketch);",
+    to: "",
+    tests: REPORT,
+  },
+  {
+    name: "a report takes durations that a rollup does not store as missing in the events",
+    file: "src/report/archive_sums.ts",
+    from: "if (activity === null || activity.durations === null) return null;",
+    to: "if (activity === null) return null;",
+    tests: REPORT,
+  },
+  {
+    name: "a rollup does not count the failed calls in each quarter of an hour",
+    file: "src/rollup/group_scan.ts",
+    from: "if (hasFailed) this.errors++;",
+    to: "",
+    tests: REPORT,
+  },
+  {
     name: "a report does not find the end of a call in an archive that it does not decode",
     file: "src/report/aggregate.ts",
     from: "this.#spans.addArchive(spans);",

@@ -1,0 +1,97 @@
+/**
+ * What the charts of a report have in common: the axes, the margins and the labels.
+ *
+ * @module
+ */
+import type { BucketFigures } from "./bucket_content.ts";
+import { type Chart, type ChartSize, drawing, type EChartsOption } from "./drawing.ts";
+import type { Markup } from "./markup.ts";
+import { shownShort } from "./shown_in_report.ts";
+import { timeTicks } from "./time_ticks.ts";
+
+/** The size of all text in a drawing, in pixels. */
+export const FONT_SIZE = 12;
+/** Maximum number of characters in the label of a bar. Longer labels are cut. */
+const LABEL_LENGTHS = { wide: 26, middle: 20, narrow: 14 } as const;
+/** Estimated maximum width of a character in pixels, because no font is available for measuring. */
+const CHARACTER_WIDTH = 7;
+/** Maximum number of labels on a time axis. */
+const TICKS_MAX = { wide: 10, middle: 7, narrow: 5 } as const;
+/** The space in pixels between a drawing and its edges. */
+export const MARGIN = { left: 8, right: 8, top: 14, bottom: 8 } as const;
+
+/** Options of a series: without a reaction to the pointer. */
+export const QUIET = { silent: true, emphasis: { disabled: true } } as const;
+/** Options of an axis: its colors. */
+export const AXIS = {
+  axisLabel: { color: "var(--dim)", fontSize: FONT_SIZE },
+  axisLine: { lineStyle: { color: "var(--line)" } },
+  axisTick: { lineStyle: { color: "var(--line)" } },
+  splitLine: { lineStyle: { color: "var(--grid)" } },
+} as const;
+
+/** Draws a chart over time, with the buckets side by side. */
+export function timeChart(
+  chart: Pick<Chart, "name" | "label" | "titles">,
+  { buckets, timeZone }: { readonly buckets: readonly BucketFigures[]; readonly timeZone: string },
+  option: Pick<EChartsOption, "yAxis" | "series">,
+): Markup {
+  return drawing({
+    ...chart,
+    categories: "x",
+    option: (size) => ({
+      grid: { ...MARGIN, outerBounds: { ...MARGIN } },
+      xAxis: timeAxis(buckets, { size, timeZone }),
+      ...option,
+    }),
+  });
+}
+
+/** Returns a time axis with a category for each bucket, and labels at round times. */
+export function timeAxis(
+  buckets: readonly BucketFigures[],
+  { size, timeZone }: { size: ChartSize; timeZone: string },
+) {
+  const startsMs = buckets.map(({ startMs }) => startMs);
+  const ticks = timeTicks(startsMs, { timeZone, ticksMax: TICKS_MAX[size.name] });
+  const labels = new Map(ticks.map(({ index, label }) => [index, label]));
+  const interval = (index: number) => labels.has(index);
+  return {
+    ...AXIS,
+    type: "category" as const,
+    data: startsMs.map(String),
+    axisTick: { ...AXIS.axisTick, interval, alignWithLabel: true },
+    axisLabel: {
+      ...AXIS.axisLabel,
+      interval,
+      formatter: (_value: string, index: number) => labels.get(index) ?? "",
+    },
+  };
+}
+
+/** The labels of an axis with names, and the space in pixels that they need. */
+export interface NameLabels {
+  readonly labels: readonly string[];
+  readonly width: number;
+}
+
+/** Returns names as the labels of an axis. Long names are cut, so that the labels fit a drawing of this size. */
+export function nameLabels(names: readonly string[], { name }: ChartSize): NameLabels {
+  const labels = names.map((each) => chartText(shownShort(each, LABEL_LENGTHS[name])));
+  const longest = Math.max(...labels.map(({ length }) => length));
+  return { labels, width: CHARACTER_WIDTH * longest + 2 * MARGIN.left };
+}
+
+/**
+ * Returns a text that ECharts can measure. ECharts keeps the widths of texts in an object with the members of
+ * `Object.prototype`. So if a text were "constructor", it would write into the built-in class `Object`.
+ */
+function chartText(text: string): string {
+  return text in {} ? `${text}\u200a` : text;
+}
+
+/** Returns the smallest round number, such as 200 or 500, that is at least as large as the value. */
+export function roundedUp(value: number): number {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return power * [1, 2, 4, 5, 8, 10].find((step) => step * power >= value)!;
+}
