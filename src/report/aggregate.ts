@@ -38,6 +38,7 @@ import {
   type Named,
   type SummedGrouping,
 } from "./groups.ts";
+import { ALL_TIME, type TimeSpan } from "./main_range.ts";
 import { NameTally } from "./name_tally.ts";
 import { isInReport, type ResolvedReportOptions } from "./options.ts";
 import { RecentSpend } from "./recent_spend.ts";
@@ -50,6 +51,8 @@ import { type TimelineFigures, TimelineTally } from "./timeline_tally.ts";
 const TOP_SESSIONS = 10;
 /** Number of the last events in the log (not the latest by time) that a report lists with all their fields. */
 export const LAST_EVENTS = 50;
+/** Number of events outside of the time axis that are listed. */
+const OUTSIDE_EVENTS = 50;
 
 /**
  * The figures of an event type. The name is null for events without a type, and for the types that are combined because
@@ -97,6 +100,14 @@ export interface ReportData {
   readonly sessionCount: number | null;
   /** The events that were appended last, the newest first. */
   readonly lastEvents: readonly AuditEvent[];
+  /** The events that are too far from all others in time for the time axis. */
+  readonly outside: OutsideFigures;
+}
+
+/** The events outside of the time axis: their number, and the first of them in the order of the log. */
+export interface OutsideFigures {
+  readonly count: number;
+  readonly first: readonly AuditEvent[];
 }
 
 /** The sums of a table of an archive in each quarter of an hour. */
@@ -167,6 +178,10 @@ class Type {
 /** Adds up the figures of a report, one event at a time. */
 export class ReportAggregate {
   readonly #range: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs">;
+  /** The part of time that the charts show, and up to whose end the last hour and the last day are counted. */
+  readonly #axis: TimeSpan;
+  readonly #outside: AuditEvent[] = [];
+  #outsideCount = 0;
   /** The groups by which the chart of the spend is divided. */
   readonly #main: Grouping;
   /** The main groups, and those by model and by agent. */
@@ -191,11 +206,16 @@ export class ReportAggregate {
   #validationFailCount = 0;
   readonly #times = new TimeRange();
 
-  /** Creates the figures of a report without events. */
+  /**
+   * Creates the figures of a report without events. Events outside of `axis` count only for figures that are not shown
+   * over time.
+   */
   constructor(
     options: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs" | "timeZone" | "by">,
+    axis: TimeSpan = ALL_TIME,
   ) {
     this.#range = options;
+    this.#axis = axis;
     this.#main = new Grouping(options.by);
     const further = [[MODEL], [AGENT]].filter(([field]) => !this.#main.isBy(field!));
     this.#groupings = [this.#main, ...further.map((by) => new Grouping(by))];
@@ -230,20 +250,21 @@ export class ReportAggregate {
       if (type.mayCount) this.#count(event);
     } else {
       usd = finite(event.cost) ?? 0;
-      const content = this.#buckets.at(epochMs);
-      content.events++;
-      content.times.add(epochMs);
-      if (failure !== null && event.event === "validation_fail") {
-        content.addValidations(failure, 1);
-      }
+      const content = this.isOnAxis(epochMs) ? this.#buckets.at(epochMs) : undefined;
       if (type.mayCount) this.#count(event, content);
-      content.addCall(agent, facts);
-      this.#timeline.add(event, { epochMs, agent, ...facts });
-      this.#times.add(epochMs);
-      this.#recent.add(epochMs, usd);
-      if (usd !== 0) {
-        type.sum.add(usd);
-        content.add(group, usd);
+      if (usd !== 0) type.sum.add(usd);
+      if (content === undefined) this.#addOutside(event);
+      else {
+        content.events++;
+        content.times.add(epochMs);
+        if (failure !== null && event.event === "validation_fail") {
+          content.addValidations(failure, 1);
+        }
+        content.addCall(agent, facts);
+        if (usd !== 0) content.add(group, usd);
+        this.#timeline.add(event, { epochMs, agent, ...facts });
+        this.#times.add(epochMs);
+        this.#recent.add(epochMs, usd);
       }
     }
     group.add(event, facts, usd);
@@ -281,14 +302,19 @@ export class ReportAggregate {
     return this.#buckets.isOneBucket(aMs, bMs);
   }
 
+  /** Checks whether the charts over time show an instant, which is in epoch milliseconds. */
+  isOnAxis(epochMs: number): boolean {
+    return epochMs >= this.#axis.fromMs && epochMs <= this.#axis.toMs;
+  }
+
   /** Whether the amounts of a budget are known, so that each event that is added next may change them. */
   get hasBudgets(): boolean {
     return this.#budgets.hasBudgets;
   }
 
   /**
-   * Adds the sums of an archive in place of its events. All events must be in the time range of the report and have a
-   * time, and must not be among its last events. Those of the last day of the range must also be passed to
+   * Adds the sums of an archive in place of its events. All events must be in the time range of the report and on its
+   * time axis, and must not be among its last events. Those of the last day of the range must also be passed to
    * {@linkcode addRecent}. A bucket must be at least as wide as a quarter of an hour.
    */
   addArchive(
@@ -405,6 +431,7 @@ export class ReportAggregate {
       sessions: this.#sessions.dearest(TOP_SESSIONS),
       sessionCount: this.#sessions.count,
       lastEvents: this.#newestFirst(),
+      outside: { count: this.#outsideCount, first: [...this.#outside] },
     };
   }
 
@@ -419,6 +446,11 @@ export class ReportAggregate {
         groups: mapGroups(grouping.calling, (group) => group.callFigures()),
       }))
       .filter(({ groups: { named } }) => named.some(({ name }) => name !== null));
+  }
+
+  #addOutside(event: AuditEvent): void {
+    this.#outsideCount++;
+    if (this.#outside.length < OUTSIDE_EVENTS) this.#outside.push(event);
   }
 
   #count(event: AuditEvent, content?: Content): void {

@@ -5,7 +5,7 @@
  * of it than its rollup has:
  * - some of the last events, which are listed;
  * - events after the newest state of the budgets, because each of them may change the amounts of a budget;
- * - only a part of its events, because the time range of the report cuts the archive;
+ * - only a part of its events, because the time range or the time axis of the report cuts the archive;
  * - lines that are not events, or events without a time;
  * - failures with too many different reasons for a rollup;
  * - spans (calls with a beginning and an end) that its manifest line does not list.
@@ -115,9 +115,10 @@ export class ReportArchives implements ArchiveTaker {
     // The events may be outside of the range of the report: a live page also follows those after its range.
     const inRange = newest.map(({ ts }) => eventEpochMs(ts))
       .filter((epochMs) => isInReport(epochMs, this.#options));
+    const onAxis = inRange.filter((epochMs) => this.#aggregate.isOnAxis(epochMs));
     const newestArchive = this.#newestOf(archives);
     if (newestArchive !== undefined) this.#expected.add(newestArchive.path);
-    const newestMs = inRange.reduce((a, b) => b > a ? b : a, newestArchive?.maxMs ?? -Infinity);
+    const newestMs = onAxis.reduce((a, b) => b > a ? b : a, newestArchive?.maxMs ?? -Infinity);
     if (newestMs !== -Infinity) this.#aggregate.cover(newestMs);
     const { untilMs } = this.#options;
     this.#dayStartMs = (untilMs === Infinity ? newestMs : untilMs) - DAY_MS;
@@ -237,13 +238,18 @@ export class ReportArchives implements ArchiveTaker {
       files.slice(first.place).some(({ line }) => Date.parse(line?.min_ts ?? "") < sinceMs);
   }
 
-  /** Returns the archives that the manifest describes and that are wholly in the range of the report. */
+  /** Returns the archives that the manifest describes and that are wholly in the range and on the axis of the report. */
   #wholeIn(files: readonly LogFile[]): WholeArchive[] {
     return files.flatMap(({ path, line }, place) =>
-      line === undefined || !isWholeIn(line, this.#options)
+      line === undefined || !isWholeIn(line, this.#options) || !this.#isOnAxis(line)
         ? []
         : [{ path, line, place, maxMs: Date.parse(line.max_ts ?? "") }]
     );
+  }
+
+  /** Checks whether all events of an archive that have a time are on the time axis of the report. */
+  #isOnAxis({ min_ts, max_ts }: ArchiveLine): boolean {
+    return [min_ts, max_ts].every((ts) => ts === null || this.#aggregate.isOnAxis(Date.parse(ts)));
   }
 
   /**

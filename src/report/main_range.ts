@@ -7,11 +7,25 @@
  */
 import type { BucketFigures } from "./bucket_content.ts";
 
+/** A part of the time axis: the first and the last instant in epoch milliseconds, which may be infinite. */
+export interface TimeSpan {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** The whole time axis. */
+export const ALL_TIME: TimeSpan = { fromMs: -Infinity, toMs: Infinity };
+
 /** The times of the first and the last event in the main range, and the number of events outside of this range. */
 export interface MainRange {
   readonly firstMs: number;
   readonly lastMs: number;
   readonly outside: number;
+  /**
+   * The span of the main range. It has no end if no event is after the main range, so that it includes events that are
+   * appended to the log later.
+   */
+  readonly span: TimeSpan;
 }
 
 /** Maximum share of the events that lie outside of the main range. A single event may always lie outside. */
@@ -27,10 +41,17 @@ const RANGE_SHARE = 0.25;
 /**
  * Returns the main range, which contains all events except a few; null if it is not much shorter than the range of all
  * events.
+ *
+ * @param buckets The time buckets of a report.
+ * @param alreadyOutside Number of further events, which were left out of the buckets as outside of a main range.
  */
-export function mainRange(buckets: readonly BucketFigures[]): MainRange | null {
-  const total = buckets.reduce((sum, { events }) => sum + events, 0);
-  const allowed = total < EVENTS_MIN ? 0 : Math.max(1, Math.floor(total * OUTSIDE_SHARE));
+export function mainRange(
+  buckets: readonly BucketFigures[],
+  alreadyOutside: number = 0,
+): MainRange | null {
+  const total = buckets.reduce((sum, { events }) => sum + events, alreadyOutside);
+  const share = Math.max(1, Math.floor(total * OUTSIDE_SHARE));
+  const allowed = total < EVENTS_MIN ? 0 : share - alreadyOutside;
   let [first, last, outside] = [0, buckets.length - 1, 0];
   // Of the first and the last bucket, the bucket with fewer events is left out first.
   while (first < last) {
@@ -44,5 +65,10 @@ export function mainRange(buckets: readonly BucketFigures[]): MainRange | null {
   if (outside === 0) return null;
   const [firstMs, lastMs] = [buckets[first]!.firstMs, buckets[last]!.lastMs];
   const wholeMs = buckets.at(-1)!.lastMs - buckets[0]!.firstMs;
-  return lastMs - firstMs > RANGE_SHARE * wholeMs ? null : { firstMs, lastMs, outside };
+  if (lastMs - firstMs > RANGE_SHARE * wholeMs) return null;
+  const span = {
+    fromMs: first === 0 ? -Infinity : firstMs,
+    toMs: last === buckets.length - 1 ? Infinity : lastMs,
+  };
+  return { firstMs, lastMs, outside, span };
 }

@@ -15,8 +15,10 @@ import { sumsSourceOf } from "../read/sum_up.ts";
 import { readExceptTaken } from "../read/whole_archives.ts";
 import { ReportAggregate } from "./aggregate.ts";
 import { ReportArchives } from "./archive_sums.ts";
+import { mainRange, type TimeSpan } from "./main_range.ts";
 import { type ReportOptions, type ResolvedReportOptions, resolveReportOptions } from "./options.ts";
 import { page as pageOf, sectionsOf } from "./page.ts";
+import type { ReportContent } from "./report_content.ts";
 
 /**
  * Reads the events of a source once, and resolves with a report on the events as a self-contained HTML document. The
@@ -24,6 +26,10 @@ import { page as pageOf, sectionsOf } from "./page.ts";
  *
  * Of a log or a reader, archives from before the last day of the range are mostly not decoded, because their sums are
  * stored beside them.
+ *
+ * At most a thousandth of the events may be left out of the charts over time, because they are far from all others in
+ * time. The page then lists them, and the source is read once more; a source that cannot be read again, such as a
+ * stream, keeps them in the charts.
  *
  * If the source is a log, a reader or a query, the report also lists the unreadable regions that were found. Memory
  * grows with the number of these regions, but not with the number of events. Needs the permissions for reading the
@@ -82,58 +88,105 @@ export async function reportOn(
   const isReader = typeof (source as { query?: unknown } | null)?.query === "function";
   if (!isReader) checkOption(source, eventSource, "Cannot render report: source");
   const resolved = resolveReportOptions(options);
-  const { signal } = options;
-  signal?.throwIfAborted();
-  let aggregate = new ReportAggregate(resolved);
-  const add = (event: AuditEvent) => {
-    aggregate.add(event);
-    onEvents(1);
-  };
-  const read = (usesSums: boolean) =>
-    "query" in source
-      ? addLog(source, options, { resolved, aggregate, add, onEvents, usesSums })
-      : addEvents(source, add, signal);
-  let damage = await read(true);
-  if (damage === null) {
-    aggregate = new ReportAggregate(resolved);
-    damage = await read(false) ?? [];
+  options.signal?.throwIfAborted();
+  let found = await read(source, options, { resolved, onEvents });
+  // Events far from all others in time, for example of 1970, would make each bar a year long. If the source can be read
+  // again, the second reading leaves them out of the charts over time.
+  for (let n = 0; n < READINGS_MAX && canBeReadAgain(source); n++) {
+    const range = mainRange(found.data.buckets, found.data.outside.count);
+    if (range === null) break;
+    found = await read(source, options, { resolved, axis: range.span });
   }
-  const data = aggregate.data();
+  const { data, damage } = found;
   const log = "query" in source ? sumsSourceOf(source)?.log.files.active : undefined;
   const origin = { log: log ?? name, madeMs: Date.now() };
   const page = pageOf(resolved, sectionsOf({ data, damage, options: resolved }), { origin });
   return { page, events: data.events };
 }
 
+/** Maximum number of further readings of a log that has events far from all others in time. */
+const READINGS_MAX = 3;
+
+/** Checks whether a source can be read more than once: a log, a reader or a query, but not a stream. */
+function canBeReadAgain(source: AuditLog | AuditReader | AsyncIterable<AuditEvent>): boolean {
+  return "query" in source || "damage" in source;
+}
+
+/** The figures of a report, and the unreadable regions. */
+type Found = Pick<ReportContent, "data" | "damage">;
+
+/** How a source is read for a report. */
+interface Reading {
+  readonly resolved: ResolvedReportOptions;
+  /** The part of time that the charts show. */
+  readonly axis?: TimeSpan;
+  /** Called with the number of events that were added since the last call. */
+  readonly onEvents?: (events: number) => void;
+}
+
+/** Reads a source for a report. */
+async function read(
+  source: AuditLog | AuditReader | AsyncIterable<AuditEvent>,
+  options: ReportOptions,
+  reading: Reading,
+): Promise<Found> {
+  if ("query" in source) {
+    return await readLog(source, options, reading) ??
+      await readEvents(source, options, reading);
+  }
+  return await readEvents(source, options, reading);
+}
+
 /**
- * Adds the events of a log to a report, and resolves with the unreadable regions. Resolves with null if the report must
- * be read again without stored sums, because an archive that was expected to be readable is damaged.
+ * Reads a log with the stored sums of its archives. Resolves with null if the log must be read without them: they are
+ * not accessible, or an archive that was expected to be readable is damaged.
  */
-async function addLog(
+async function readLog(
   source: AuditLog | AuditReader,
-  { since, until, signal }: ReportOptions,
-  { resolved, aggregate, add, onEvents, usesSums }: {
-    readonly resolved: ResolvedReportOptions;
-    readonly aggregate: ReportAggregate;
-    readonly add: (event: AuditEvent) => void;
-    readonly onEvents: (events: number) => void;
-    readonly usesSums: boolean;
-  },
-): Promise<readonly Damage[] | null> {
-  aggregate.beginBudgets(await budgetsBefore(since, { source, signal }));
-  const range = {
-    ...since === undefined ? {} : { since },
-    ...until === undefined ? {} : { until },
-  };
+  options: ReportOptions,
+  { resolved, axis, onEvents = () => {} }: Reading,
+): Promise<Found | null> {
   const log = sumsSourceOf(source);
-  // The source may be an object that wraps a log or a reader. The stored sums of its archives are not accessible, so
-  // the events are read with its method query().
-  if (log === undefined || !usesSums) return await addEvents(source.query(range), add, signal);
-  const filter = eventFilter(range);
+  // The source may be an object that wraps a log or a reader, and has only its method query().
+  if (log === undefined) return null;
+  const { since, signal } = options;
+  const aggregate = new ReportAggregate(resolved, axis);
+  aggregate.beginBudgets(await budgetsBefore(since, { source, signal }));
   const damage = new DamageReport(log.logger);
   const taker = new ReportArchives(log, { options: resolved, aggregate, onTaken: onEvents });
+  const add = (event: AuditEvent) => {
+    aggregate.add(event);
+    onEvents(1);
+  };
+  const filter = eventFilter(rangeOf(options));
   await readExceptTaken(log, { filter, order: "asc", damage, signal }, { taker, add });
-  return taker.isRefutedBy(damage.regions) ? null : damage.regions;
+  const { regions } = damage;
+  return taker.isRefutedBy(regions) ? null : { data: aggregate.data(), damage: regions };
+}
+
+/** Reads the events of a source one by one. */
+async function readEvents(
+  source: AuditLog | AuditReader | AsyncIterable<AuditEvent>,
+  options: ReportOptions,
+  { resolved, axis, onEvents = () => {} }: Reading,
+): Promise<Found> {
+  const { since, signal } = options;
+  const aggregate = new ReportAggregate(resolved, axis);
+  const isLog = "query" in source;
+  if (isLog) aggregate.beginBudgets(await budgetsBefore(since, { source, signal }));
+  const events: AsyncIterable<AuditEvent> & { readonly damage?: readonly Damage[] } = isLog
+    ? source.query(rangeOf(options))
+    : source;
+  for await (const event of events) {
+    signal?.throwIfAborted();
+    aggregate.add(event);
+    onEvents(1);
+  }
+  return { data: aggregate.data(), damage: events.damage ?? [] };
+}
+
+function rangeOf({ since, until }: ReportOptions): Pick<ReportOptions, "since" | "until"> {
+  return { ...since === undefined ? {} : { since }, ...until === undefined ? {} : { until } };
 }
 
 /**
@@ -149,17 +202,4 @@ export async function budgetsBefore(
   return since === undefined
     ? new BudgetLedger({ isWhole: false })
     : await readBudgets(source, { until: since, signal });
-}
-
-/** Adds the events of an iterable to a report, and resolves with its unreadable regions if it is a query. */
-async function addEvents(
-  events: AsyncIterable<AuditEvent> & { readonly damage?: readonly Damage[] },
-  add: (event: AuditEvent) => void,
-  signal: AbortSignal | undefined,
-): Promise<readonly Damage[]> {
-  for await (const event of events) {
-    signal?.throwIfAborted();
-    add(event);
-  }
-  return events.damage ?? [];
 }

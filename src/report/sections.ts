@@ -29,6 +29,7 @@ import {
   accuracyTable,
   budgetsTable,
   damageTable,
+  eventsList,
   eventsTable,
   failuresTable,
   groupTables,
@@ -157,8 +158,8 @@ function sessionCount({ sessionCount }: ReportData): string {
 }
 
 function notes(content: ReportContent): Markup {
-  const { data: { untimed, buckets, missingFields }, options: { timeZone } } = content;
-  const range = mainRange(buckets);
+  const { data: { untimed, buckets, missingFields, outside }, options: { timeZone } } = content;
+  const range = mainRange(buckets, outside.count);
   return markup`${[
     budgetNote(content),
     ...missingFields.map((name) =>
@@ -178,7 +179,24 @@ function notes(content: ReportContent): Markup {
       } far from all others in time, so the charts over time show little. The others are between ${
         timeElement(range.firstMs, timeZone)
       } and ${timeElement(range.lastMs, timeZone)}; a report on that range shows more.</p>`,
+    outside.count === 0 ? NOTHING : outsideNote(content),
   ]}`;
+}
+
+/** Returns a sentence on the events that the time axis leaves out, and a table of them. */
+function outsideNote(
+  { data: { outside: { count, first } }, options: { timeZone } }: ReportContent,
+): Markup {
+  const areMore = count > first.length;
+  const summary = areMore
+    ? `The first ${shownCount(first.length)} of these events`
+    : "These events";
+  return markup`<p>${
+    counted(count, "event")
+  } far from all others in time. The charts over time, the range above, and the last hour and 24 hours leave them out; all other figures include them.</p>
+<details><summary>${summary}</summary><div class="scroll" id="outside" tabindex="0" role="region" aria-label="Events far from all others in time, table">${
+    eventsList(first, timeZone)
+  }</div></details>`;
 }
 
 /** Returns a sentence with the number of bars in which the spend exceeded the budget per hour, if there are any. */

@@ -295,14 +295,18 @@ const COLUMNS = new Set([
 export function eventsTable(
   { data: { lastEvents }, options: { timeZone } }: ReportContent,
 ): Markup {
-  if (lastEvents.length === 0) return none("No events.");
+  return lastEvents.length === 0 ? none("No events.") : eventsList(lastEvents, timeZone);
+}
+
+/** Renders a table of events. */
+export function eventsList(events: readonly AuditEvent[], timeZone: string): Markup {
   return table(
     [
       ...["time", "type", "agent", "model"].map(text),
       ...["USD", "tokens"].map(number),
       ...["session", "other fields"].map(text),
     ],
-    lastEvents.map((event) => [
+    events.map((event) => [
       eventTime(event, timeZone),
       valueElement(event.event),
       valueElement(event.agent),

@@ -272,6 +272,7 @@ Deno.test("ReportAggregate without events returns empty figures", () => {
     sessions: [],
     sessionCount: 0,
     lastEvents: [],
+    outside: { count: 0, first: [] },
   });
   assertEquals(dataOf([], { until: START }).endMs, START);
 });

@@ -3,7 +3,7 @@
  * reports that use rollups with reports that read every event of the same log. Compares the gate metrics in the same
  * way.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { basename } from "@std/path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { type AuditLog, openLogOn } from "../../src/audit_log.ts";
@@ -147,7 +147,8 @@ await sampledTest(
  * Resolves with the disk of a log of six archives, each with 60 events of one day, and an active file with one event.
  */
 async function sixDays(
-  more: (log: AuditLog, day: number) => Promise<void> = () => Promise.resolve(),
+  more: (log: AuditLog, day: number, disk: SimulatedDisk) => Promise<void> = () =>
+    Promise.resolve(),
 ): Promise<SimulatedDisk> {
   const disk = new SimulatedDisk();
   let nowMs = Date.UTC(2026, 1, 2);
@@ -155,7 +156,7 @@ async function sixDays(
   const options = { path: PATH, logger: silent, now: () => nowMs };
   await using log = await openLogOn(platform, options);
   for (let day = 0; day < 6; day++) {
-    await more(log, day);
+    await more(log, day, disk);
     for (let n = 0; n < 60; n++) {
       await log.log("gate_compress", { confidence: n, cost: 1, model: "small" });
       nowMs += DAY_MS / 60;
@@ -214,12 +215,12 @@ const ACTIVE_FILES: [name: string, events: readonly string[], archives: number[]
   ["has 50 events of the same time", eventsAt(50, 6 * DAY_MS), [5]],
   [
     "ends with an unfinished line of a much later time",
-    [...eventsAt(50, 6 * DAY_MS), ...eventsAt(1, 90 * DAY_MS).map((line) => line.trim())],
+    [...eventsAt(50, 6 * DAY_MS), ...eventsAt(1, 9 * DAY_MS).map((line) => line.trim())],
     [],
   ],
   [
     "ends with a torn line",
-    [...eventsAt(50, 6 * DAY_MS), ...eventsAt(1, 90 * DAY_MS).map((line) => line.slice(0, -3))],
+    [...eventsAt(50, 6 * DAY_MS), ...eventsAt(1, 9 * DAY_MS).map((line) => line.slice(0, -3))],
     [5],
   ],
   ["is missing", [], [4, 5]],
@@ -246,6 +247,24 @@ for (const [name, events, archives] of ACTIVE_FILES) {
     assertSamePage(found, await reportOn(withoutSums(reader)));
   });
 }
+
+Deno.test("A report decodes an archive with an event of 1970, which the charts leave out", async () => {
+  const disk = await sixDays(async (log, day, disk) => {
+    await log.log("nav");
+    if (day !== 2) return;
+    const handle = disk.process().open(PATH, "append");
+    handle.appendSync(new TextEncoder().encode('{"ts":"1970-01-01T00:00:00Z","event":"nav"}\n'));
+    handle.close();
+  });
+  const names = stampsOn(disk).map((stamp) => basename(files.archive(stamp)));
+  const counts = new CountingFileSystem(disk.process());
+  const platform = { fileSystem: counts, clock: new SimulatedClock() };
+  await using reader = await openReaderOn(platform, { path: PATH, logger: silent });
+  const found = await reportOn(reader);
+  assertEquals(new Set(counts.archivesOpened), new Set([names[2]!, names[5]!]));
+  assertSamePage(found, await reportOn(withoutSums(reader)));
+  assertStringIncludes(found.page, "<p>1 event far from all others in time.");
+});
 
 Deno.test("A report decodes an archive whose rollup has no durations by quarter, because they would be too long", async () => {
   const disk = await sixDays(async (log, day) => {
