@@ -103,6 +103,10 @@ export const MAY_SKIP: Readonly<Record<RequirementName, readonly string[]>> = {
   "chromium": [
     "The live page shows hostile text of an event as text",
     "The page shows hostile text of a log as text",
+    "A link of the live page keeps the focus when its table is updated",
+    "The live page is filtered by a form, by bars and by names, and keeps the filter in its address",
+    "The live page lists older events step by step, also while new events arrive",
+    "The live page pauses, and then shows what was written meanwhile",
     "The live page reconnects to a restarted server",
     "An update of the live page keeps the scroll position, focus, selection and open tables",
     "The page shows the same figures as query() and the metrics",

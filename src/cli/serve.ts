@@ -76,7 +76,7 @@ export const serveCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Serves the report, updated while the simulation runs`,
     description:
-      message`Serves the page of ${"scout report"}, and shows new events within a second. If the log does not exist yet, waits for it. Ctrl-C ends the server.`,
+      message`Serves the page of ${"scout report"}, and shows new events within a second. The page can be filtered by agent, model, session, type, reason, text and time, paused, and lists older events. If the log does not exist yet, waits for it. Ctrl-C ends the server.`,
     footer: message`Example: scout serve logs --open --since today`,
   },
 );

@@ -5,6 +5,7 @@
  *   resolves to this server could read the report (DNS rebinding). If only this machine can reach the server, the
  *   header may contain any port, because a forwarded port has another number. If a request has the right token, its
  *   header may contain any name.
+ * - A page of another site can link to the report, but not embed it or request it in another way.
  * - If other machines can reach the server, each request must contain the token of the server. The first request has
  *   the token in the URL. Later requests have the token in a cookie, so that it is not left in the browser history.
  *
@@ -50,6 +51,9 @@ export function refusalOf(request: Request, site: Site): Response | null {
       headers: { allow: "GET" },
     });
   }
+  if (isEmbedded(request)) {
+    return new Response("Other sites cannot embed this page.", { status: 403 });
+  }
   const { token, port } = site;
   if (token !== null) {
     const cookieName = `scout_report_${port}`;
@@ -58,7 +62,10 @@ export function refusalOf(request: Request, site: Site): Response | null {
       const cookie = `${cookieName}=${
         encodeURIComponent(token)
       }; HttpOnly; SameSite=Strict; Path=/`;
-      return new Response(null, { status: 303, headers: { location: "/", "set-cookie": cookie } });
+      const url = new URL(request.url);
+      url.searchParams.delete("token");
+      const headers = { location: `/${url.search}`, "set-cookie": cookie };
+      return new Response(null, { status: 303, headers });
     }
     if (isSame(tokenOf(request, cookieName), token)) return null;
   }
@@ -77,6 +84,15 @@ export function refusalOf(request: Request, site: Site): Response | null {
       headers: { "www-authenticate": "Bearer" },
     },
   );
+}
+
+/**
+ * Checks whether a page of another site requests the report other than by a link. Such a page cannot read the response,
+ * but each filter in its requests would make the server read the log.
+ */
+function isEmbedded({ headers }: Request): boolean {
+  return headers.get("sec-fetch-site") === "cross-site" &&
+    headers.get("sec-fetch-dest") !== "document";
 }
 
 function isOwnHost(host: string, { hostname, port, allowHosts }: Site): boolean {

@@ -5,7 +5,9 @@
  */
 import type { BucketFigures } from "./bucket_content.ts";
 import { type Chart, type ChartSize, drawing, type EChartsOption } from "./drawing.ts";
+import { filterOfBucket } from "./links.ts";
 import type { Markup } from "./markup.ts";
+import type { LinkTo, ReportContent } from "./report_content.ts";
 import { shownShort } from "./shown_in_report.ts";
 import { timeTicks } from "./time_ticks.ts";
 
@@ -30,15 +32,27 @@ export const AXIS = {
   splitLine: { lineStyle: { color: "var(--grid)" } },
 } as const;
 
+/** What a chart needs of the content of a report. */
+export type ChartContent = Pick<ReportContent, "data" | "options" | "linkTo">;
+
+/** Returns the address of the events of each bucket; nothing for a page without links. */
+export function bucketLinks(
+  buckets: readonly BucketFigures[],
+  linkTo: LinkTo | null,
+): readonly string[] {
+  return linkTo === null ? [] : buckets.map((bucket) => linkTo(filterOfBucket(bucket)));
+}
+
 /** Draws a chart over time, with the buckets side by side. */
 export function timeChart(
   chart: Pick<Chart, "name" | "label" | "titles">,
-  { buckets, timeZone }: { readonly buckets: readonly BucketFigures[]; readonly timeZone: string },
+  { data: { buckets }, options: { timeZone }, linkTo }: ChartContent,
   option: Pick<EChartsOption, "yAxis" | "series">,
 ): Markup {
   return drawing({
     ...chart,
     categories: "x",
+    links: bucketLinks(buckets, linkTo),
     option: (size) => ({
       grid: { ...MARGIN, outerBounds: { ...MARGIN } },
       xAxis: timeAxis(buckets, { size, timeZone }),

@@ -3,7 +3,16 @@
  *
  * @module
  */
-import { AXIS, FONT_SIZE, MARGIN, nameLabels, QUIET, roundedUp, timeChart } from "./chart_frame.ts";
+import {
+  AXIS,
+  type ChartContent,
+  FONT_SIZE,
+  MARGIN,
+  nameLabels,
+  QUIET,
+  roundedUp,
+  timeChart,
+} from "./chart_frame.ts";
 import {
   accuracyInterval,
   accuracyTitles,
@@ -13,11 +22,11 @@ import {
   typeTitles,
 } from "./chart_titles.ts";
 import { type Chart, type ChartSize, drawing } from "./drawing.ts";
-import type { ReportData } from "./aggregate.ts";
 import { shownFields } from "./groups.ts";
 import type { HourlyBudget } from "./hourly_budget.ts";
 import type { Markup } from "./markup.ts";
-import type { ResolvedReportOptions } from "./options.ts";
+import { filterOfName } from "./links.ts";
+import type { LinkTo, ReportContent } from "./report_content.ts";
 import { type Bar, bars, byTokens, spendSeries } from "./series.ts";
 import { shownDuration } from "../shown.ts";
 import { shownBrief, shownCompact, shownUsdCompact } from "./shown_in_report.ts";
@@ -27,11 +36,8 @@ const BAR_HEIGHT = 26;
 const SMALLEST_USD = 1e-6;
 
 /** Draws a chart of the spend over time, stacked by group, with the budget and the cumulative spend. */
-export function spendChart(
-  { buckets, groups }: ReportData,
-  { timeZone, by }: Pick<ResolvedReportOptions, "timeZone" | "by">,
-  hourly: HourlyBudget | null,
-): Markup {
+export function spendChart(content: ChartContent & Pick<ReportContent, "hourly">): Markup {
+  const { data: { buckets, groups }, options: { timeZone, by }, hourly } = content;
   const series = spendSeries(groups, buckets);
   let soFar = 0;
   const cumulative = buckets.map(({ usd }) => soFar += usd);
@@ -47,7 +53,7 @@ export function spendChart(
     lastHourUsd: rolling,
     timeZone,
   });
-  return timeChart({ name: "spend", label, titles }, { buckets, timeZone }, {
+  return timeChart({ name: "spend", label, titles }, content, {
     yAxis: [
       {
         ...AXIS,
@@ -129,10 +135,8 @@ function budgetLine(usd: number, yAxisIndex: number) {
 }
 
 /** Draws a chart of the accuracy over time, with confidence intervals and the number of navigations. */
-export function accuracyChart(
-  { buckets }: ReportData,
-  { timeZone }: { timeZone: string },
-): Markup {
+export function accuracyChart(content: ChartContent): Markup {
+  const { data: { buckets }, options: { timeZone } } = content;
   const counted = buckets.map(({ accuracy }, index) => ({ ...accuracy, index }))
     .filter(({ totalNav }) => totalNav > 0);
   const counts = buckets.map(({ accuracy }) => accuracy.totalNav || null);
@@ -142,7 +146,7 @@ export function accuracyChart(
   const label =
     "Line chart of the accuracy with 95 % confidence intervals, over bars of the number of navigations";
   const titles = accuracyTitles(buckets, timeZone);
-  return timeChart({ name: "accuracy", label, titles }, { buckets, timeZone }, {
+  return timeChart({ name: "accuracy", label, titles }, content, {
     yAxis: [
       {
         ...AXIS,
@@ -204,10 +208,8 @@ export function accuracyChart(
 }
 
 /** Draws a chart of the median and the 95th percentile of the durations over time. */
-export function latencyChart(
-  { buckets }: ReportData,
-  { timeZone }: { timeZone: string },
-): Markup {
+export function latencyChart(content: ChartContent): Markup {
+  const { data: { buckets }, options: { timeZone } } = content;
   const label = "Line chart of the median and the 95th percentile of the durations of calls";
   const titles = latencyTitles(buckets, timeZone);
   const line = (color: string, data: readonly (number | null)[]) => ({
@@ -220,7 +222,7 @@ export function latencyChart(
     lineStyle: { color: `var(--${color})`, width: 1.5 },
     itemStyle: { color: `var(--${color})` },
   });
-  return timeChart({ name: "latency", label, titles }, { buckets, timeZone }, {
+  return timeChart({ name: "latency", label, titles }, content, {
     yAxis: {
       ...AXIS,
       type: "value",
@@ -235,28 +237,42 @@ export function latencyChart(
 }
 
 /** Draws a chart of the number of events of each type. */
-export function typesChart({ types }: ReportData): Markup {
+export function typesChart({ data: { types }, linkTo }: ChartContent): Markup {
   const label = "Bar chart of the number of events by type";
   const shown = bars(types, ({ events }) => [events]);
-  return barsChart({ name: "types", label, titles: typeTitles(shown) }, shown, ["s0"]);
+  const links = nameLinks(shown, ["event"], linkTo);
+  return barsChart({ name: "types", label, titles: typeTitles(shown), links }, shown, ["s0"]);
 }
 
 /** Draws a chart of the number of input and output tokens of each group. */
 export function tokensChart(
-  { groups }: ReportData,
-  { by }: Pick<ResolvedReportOptions, "by">,
+  { data: { groups }, options: { by }, linkTo }: ChartContent,
 ): Markup {
   const tokens = bars(
     byTokens(groups),
     ({ inputTokens, outputTokens }) => [inputTokens, outputTokens],
   );
   const label = `Bar chart of the input and output tokens by ${shownFields(by)}`;
-  return barsChart({ name: "tokens", label, titles: tokenTitles(tokens) }, tokens, ["s0", "s1"]);
+  const links = nameLinks(tokens, by, linkTo);
+  const chart = { name: "tokens", label, titles: tokenTitles(tokens), links } as const;
+  return barsChart(chart, tokens, ["s0", "s1"]);
+}
+
+/** Returns the address of the events of each bar; null for a bar that combines several names. */
+function nameLinks(
+  bars: readonly Bar[],
+  by: readonly string[],
+  linkTo: LinkTo | null,
+): (string | null)[] {
+  return bars.map(({ name }) => {
+    const filter = filterOfName(by, name);
+    return filter === null || linkTo === null ? null : linkTo(filter);
+  });
 }
 
 /** Draws horizontal bars, one below another. Each bar consists of one part per color. */
 function barsChart(
-  chart: Pick<Chart, "name" | "label" | "titles">,
+  chart: Pick<Chart, "name" | "label" | "titles" | "links">,
   bars: readonly Bar[],
   colors: readonly string[],
 ): Markup {

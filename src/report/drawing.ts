@@ -42,6 +42,8 @@ export interface Chart {
   readonly categories: "x" | "y";
   /** The title of each category. */
   readonly titles: readonly Title[];
+  /** The address to which a click on each category leads in a live page; null for none. */
+  readonly links: readonly (string | null)[];
   readonly option: (size: ChartSize) => EChartsOption;
   /** The height of the drawing in pixels, if it depends on what the chart shows. */
   readonly height?: number;
@@ -65,7 +67,7 @@ export function drawing(chart: Chart): Markup {
 }
 
 function drawn(
-  { option, categories, titles }: Chart,
+  { option, categories, titles, links }: Chart,
   size: ChartSize,
 ): { readonly svg: string; readonly areas: readonly Markup[] } {
   const { width, height } = size;
@@ -76,7 +78,9 @@ function drawn(
     chart.setOption({ animation: false, ...option(size) });
     const svg = chart.renderToSVGString();
     // A phone has no pointer that can rest on a bar, so its drawing needs no titles.
-    const areas = size.name === "narrow" ? [] : titledAreas(chart, { categories, titles, size });
+    const areas = size.name === "narrow"
+      ? []
+      : titledAreas(chart, { categories, titles, links, size });
     return { svg, areas };
   } finally {
     // ECharts stores each chart in a global list until the chart is disposed of.
@@ -90,7 +94,9 @@ function drawn(
  */
 function titledAreas(
   chart: ECharts,
-  { categories, titles, size }: Pick<Chart, "categories" | "titles"> & { readonly size: ChartSize },
+  { categories, titles, links, size }: Pick<Chart, "categories" | "titles" | "links"> & {
+    readonly size: ChartSize;
+  },
 ): Markup[] {
   const axis = categories === "x" ? { xAxisIndex: 0 } : { yAxisIndex: 0 };
   const [first = 0, second] = [0, 1].map((index) => Number(chart.convertToPixel(axis, index)));
@@ -99,14 +105,17 @@ function titledAreas(
   return titles.map((texts, index) => {
     const lines = texts.map((text, n) => n === 0 ? markup`${text}` : markup`${LINE_BREAK}${text}`);
     const title = markup`<title>${lines}</title>`;
+    const link = links[index] ?? null;
+    // The script of a live page opens this address. A real link could have the focus, although it is in an image.
+    const href = link === null ? NOTHING : markup` data-href="${link}"`;
     const start = rounded(first + (index - 0.5) * step);
     return categories === "x"
       ? markup`<rect x="${start}" y="0" width="${
         rounded(step)
-      }" height="${size.height}">${title}</rect>`
+      }" height="${size.height}"${href}>${title}</rect>`
       : markup`<rect x="0" y="${start}" width="${size.width}" height="${
         rounded(step)
-      }">${title}</rect>`;
+      }"${href}>${title}</rect>`;
   });
 }
 

@@ -11,6 +11,9 @@ import { ReportAggregate } from "./aggregate.ts";
 import type { Markup } from "./markup.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import { type Sections, sectionsOf } from "./page.ts";
+import { type FilterNames, namesIn } from "./live_controls.ts";
+import type { LinkTo } from "./report_content.ts";
+import { addressOf, type ReportFilter } from "./report_filter.ts";
 import type { SectionId } from "./sections.ts";
 
 /**
@@ -42,6 +45,7 @@ export class LiveReport {
   readonly #clock: Clock;
   readonly #ending: AbortSignal;
   readonly #events: AuditFollow;
+  readonly #linkTo: LinkTo;
   readonly #aggregate: ReportAggregate;
   readonly #parts = new Map<SectionId, Part>();
   #sections: Sections | undefined;
@@ -59,14 +63,20 @@ export class LiveReport {
    * Creates a report without events. The function `follow` returns the existing events of the log and then the new
    * events, which the method {@linkcode LiveReport.follow} reads. For some archives, the function may add the stored
    * sums to its argument, the figures of the report, instead of returning the events. After `ending` is aborted,
-   * {@linkcode current} and {@linkcode next} no longer wait.
+   * {@linkcode current} and {@linkcode next} no longer wait. The links of the page narrow `filter`, the filter of the
+   * report.
    */
   constructor(
     follow: (aggregate: ReportAggregate) => AuditFollow,
     options: ResolvedReportOptions,
-    { clock, ending }: { clock: Clock; ending: AbortSignal },
+    { clock, ending, filter }: {
+      readonly clock: Clock;
+      readonly ending: AbortSignal;
+      readonly filter: ReportFilter;
+    },
   ) {
     this.#options = options;
+    this.#linkTo = (more) => addressOf({ ...filter, ...more });
     this.#clock = clock;
     this.#ending = ending;
     this.#aggregate = new ReportAggregate(options);
@@ -80,6 +90,8 @@ export class LiveReport {
   async follow(budgets: BudgetLedger): Promise<void> {
     let events = 0;
     this.#aggregate.beginBudgets(budgets);
+    // The page may have been drawn before the budgets were known, and no event may follow.
+    if (!this.#isStale) this.#becomeStale();
     for await (const event of this.#events) {
       this.#aggregate.add(event);
       if (!this.#isStale) this.#becomeStale();
@@ -87,10 +99,17 @@ export class LiveReport {
     }
   }
 
-  /** Resolves with all sections of the page, up to date, and the version of the report. */
-  async current(): Promise<{ version: number; sections: Sections }> {
+  /**
+   * Resolves with all sections of the page, up to date, the version of the report, and the names by which the page can
+   * be filtered.
+   */
+  async current(): Promise<{ version: number; sections: Sections; names: FilterNames }> {
     await this.#draw();
-    return { version: this.#version, sections: this.#sections! };
+    return {
+      version: this.#version,
+      sections: this.#sections!,
+      names: namesIn(this.#aggregate.data()),
+    };
   }
 
   /**
@@ -136,6 +155,7 @@ export class LiveReport {
       data: this.#aggregate.data(),
       damage: this.#events.damage,
       options: this.#options,
+      linkTo: this.#linkTo,
     }));
     this.#isStale = false;
     this.#change = new AbortController();

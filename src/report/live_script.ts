@@ -1,21 +1,33 @@
 /**
  * The browser script of a live page. The script replaces the sections that changed, and preserves the selection, the
- * scroll positions and the focus.
+ * scroll positions and the focus. It also filters and pauses the page, and loads older events.
  *
  * @module
  */
+import { LISTED_EVENTS_MAX } from "./live_controls.ts";
 
 /** The script of a live page. It inserts markup unchecked, because the server has escaped all text in the markup. */
 export const LIVE_SCRIPT = `
 "use strict";
 {
   const status = document.getElementById("live");
+  const pause = document.getElementById("pause");
+  const older = document.getElementById("older");
   const waiting = new Map();
+  const step = 50;
   let version = document.documentElement.dataset.version;
+  let isPaused = false;
+  let listed = step;
 
   function say(isOn, text) {
     status.className = isOn ? "on" : "";
     if (status.textContent !== text) status.textContent = text;
+  }
+
+  function addressOf(path, name, value) {
+    const params = new URLSearchParams(location.search);
+    params.set(name, value);
+    return path + "?" + params;
   }
 
   function isBeingSelected(element) {
@@ -23,18 +35,47 @@ export const LIVE_SCRIPT = `
     return !selection.isCollapsed && selection.containsNode(element, true);
   }
 
+  function show(element, markup) {
+    const focused = element.contains(document.activeElement) ? document.activeElement : null;
+    const href = focused === null ? null : focused.getAttribute("href");
+    element.innerHTML = markup;
+    if (href !== null) element.querySelector("a[href=" + CSS.escape(href) + "]")?.focus();
+  }
+
   function showWaiting() {
+    if (isPaused) return;
     for (const [id, markup] of waiting) {
       const element = document.getElementById(id);
       if (isBeingSelected(element)) continue;
-      element.innerHTML = markup;
       waiting.delete(id);
+      if (id === "events" && listed > step) list();
+      else show(element, markup);
     }
   }
 
+  let listing = null;
+  async function list() {
+    if (listing !== null) return void (listing.again = true);
+    const own = listing = { again: false };
+    const wanted = listed;
+    try {
+      const response = await fetch(addressOf("last", "count", wanted));
+      const text = await response.text();
+      if (!response.ok) throw new Error(text);
+      const element = document.getElementById("events");
+      if (!isPaused || wanted > element.querySelectorAll("tbody tr").length) show(element, text);
+      const rows = element.querySelectorAll("tbody tr").length;
+      older.hidden = rows < wanted || wanted === ${LISTED_EVENTS_MAX};
+    } catch (error) {
+      say(false, "older events could not be loaded: " + error.message);
+    }
+    listing = null;
+    if (own.again) await list();
+  }
+
   function connect() {
-    const source = new EventSource("events?from=" + encodeURIComponent(version));
-    source.addEventListener("open", () => say(true, "live"));
+    const source = new EventSource(addressOf("events", "from", version));
+    source.addEventListener("open", () => say(true, isPaused ? "paused" : "live"));
     source.addEventListener("sections", (event) => {
       version = event.lastEventId;
       for (const [id, markup] of Object.entries(JSON.parse(event.data))) waiting.set(id, markup);
@@ -47,6 +88,29 @@ export const LIVE_SCRIPT = `
     });
   }
 
+  function open(filter) {
+    for (const [name, value] of [...filter]) if (value.trim() === "") filter.delete(name);
+    location.search = filter.toString();
+  }
+
+  document.querySelector("#filter form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    open(new URLSearchParams(new FormData(event.target)));
+  });
+  document.addEventListener("click", (event) => {
+    const address = event.target.dataset?.href;
+    if (address !== undefined) open(new URLSearchParams(address));
+  });
+  pause.addEventListener("click", () => {
+    isPaused = !isPaused;
+    pause.textContent = isPaused ? "Continue" : "Pause";
+    say(status.className === "on", isPaused ? "paused" : "live");
+    showWaiting();
+  });
+  older.addEventListener("click", () => {
+    listed = Math.min(listed + step, ${LISTED_EVENTS_MAX});
+    list();
+  });
   document.addEventListener("selectionchange", showWaiting);
   connect();
 }

@@ -10,7 +10,7 @@ import { shownFields } from "./groups.ts";
 import { hourlyBudget } from "./hourly_budget.ts";
 import { Markup, markup, NOTHING } from "./markup.ts";
 import type { ResolvedReportOptions } from "./options.ts";
-import type { ReportContent } from "./report_content.ts";
+import type { LinkTo, ReportContent } from "./report_content.ts";
 import { type SectionId, SECTIONS } from "./sections.ts";
 import { timeElement } from "./shown_in_report.ts";
 import { STYLE } from "./style.ts";
@@ -31,10 +31,15 @@ export interface LiveParts {
   readonly script: string;
   /** The version of the report that the page shows. */
   readonly version: string;
+  /** The elements with which the page is filtered and paused. */
+  readonly controls: Markup;
 }
 
 /** Renders all sections of the page. */
-export function sectionsOf(content: Omit<ReportContent, "hourly">): Sections {
+export function sectionsOf(
+  { linkTo, ...rest }: Omit<ReportContent, "hourly" | "linkTo"> & { readonly linkTo?: LinkTo },
+): Sections {
+  const content = { ...rest, linkTo: linkTo ?? null };
   const { data, options: { budgetPerHour } } = content;
   const hourly = budgetPerHour === null ? null : hourlyBudget(data, budgetPerHour);
   const sections = Object.entries(SECTIONS)
@@ -69,9 +74,10 @@ export function page(
   { origin: { log, madeMs }, live }: { readonly origin: Origin; readonly live?: LiveParts },
 ): string {
   const version = live === undefined ? NOTHING : markup` data-version="${live.version}"`;
-  const status = live === undefined
+  const status = live === undefined ? NOTHING : live.controls;
+  const older = live === undefined
     ? NOTHING
-    : markup`<p id="live" role="status">not connected yet</p>`;
+    : markup`<p><button type="button" id="older">Show older events</button></p>`;
   const source = log === null ? NOTHING : markup`Log: <bdi>${log}</bdi>. `;
   const script = live === undefined ? NOTHING : new Markup(`<script>${live.script}</script>\n`);
   return markup`<!DOCTYPE html>
@@ -109,7 +115,7 @@ ${listed("failures", "Failures by reason", sections)}
 ${listed("unfinished", "Unfinished calls", sections)}
 ${listed("budgets", "Budgets", sections)}
 ${listed("sessions", "Top 10 sessions by cost", sections)}
-${listed("events", "Last 50 events", sections)}
+${listed("events", live === undefined ? "Last 50 events" : "Last events", sections, older)}
 ${listed("damage", "Unreadable regions", sections)}
 </main>
 ${script}</body>
@@ -137,11 +143,12 @@ function listed(
   name: "groups" | "failures" | "unfinished" | "budgets" | "sessions" | "events" | "damage",
   title: string,
   sections: Sections,
+  more: Markup = NOTHING,
 ): Markup {
   return markup`<section class="long" aria-labelledby="${name}-title">
 <h2 id="${name}-title">${title}</h2>
 <div class="scroll" id="${name}" tabindex="0" role="region" aria-label="${title}, table">${
     sections[name]
   }</div>
-</section>`;
+${more}</section>`;
 }

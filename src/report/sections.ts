@@ -213,7 +213,8 @@ function budgetNote({ data, options: { timeZone, sinceMs }, hourly }: ReportCont
   } of the chart, first at ${shortTimeElement(hourly.firstMs, timeZone, bucketMs)}.${cut}</p>`;
 }
 
-function spend({ data, options, hourly }: ReportContent): Markup {
+function spend(content: ReportContent): Markup {
+  const { data, options, hourly } = content;
   if (!data.buckets.some(({ usd }) => usd !== 0)) return none("Nothing was spent.");
   const series = spendSeries(data.groups, data.buckets);
   const legend = markup`<ul class="legend">${[
@@ -223,7 +224,7 @@ function spend({ data, options, hourly }: ReportContent): Markup {
   ]}</ul>`;
   return markup`<p>USD by ${shownFields(options.by)}, one bar per ${
     shownWidth(data.bucketMs)
-  }.</p>${legend}${spendChart(data, options, hourly)}`;
+  }.</p>${legend}${spendChart(content)}`;
 }
 
 function seriesKey({ label, color, usd }: SpendSeries): Markup {
@@ -253,7 +254,8 @@ function hasLimitPerBar({ budgetPerHour, limitUsd }: HourlyBudget): boolean {
   return limitUsd !== budgetPerHour;
 }
 
-function accuracy({ data, options }: ReportContent): Markup {
+function accuracy(content: ReportContent): Markup {
+  const { data } = content;
   if (!data.buckets.some(hasAccuracy)) return none("No navigations, so the accuracy is unknown.");
   const width = shownWidth(data.bucketMs);
   const legend = markup`<ul class="legend">${[
@@ -262,7 +264,7 @@ function accuracy({ data, options }: ReportContent): Markup {
     key("count", "n, the number of navigations (right axis)"),
   ]}</ul>`;
   return markup`<p>Navigations minus failed validations, in percent of the navigations, per ${width}.</p>${legend}${
-    accuracyChart(data, options)
+    accuracyChart(content)
   }`;
 }
 
@@ -270,7 +272,8 @@ function hasAccuracy({ accuracy }: BucketFigures): boolean {
   return accuracy.totalNav > 0;
 }
 
-function timeline({ data, options }: ReportContent): Markup {
+function timeline(content: ReportContent): Markup {
+  const { data } = content;
   const { by, lanes, bars, areCounted } = data.timeline;
   if (lanes.length === 0 || data.buckets.length === 0) return none("No calls.");
   const width = shownWidth(data.bucketMs);
@@ -286,10 +289,11 @@ function timeline({ data, options }: ReportContent): Markup {
     ...statuses.has("unfinished") ? [key("hatched", "not ended")] : [],
     key("total line", "cumulative spend"),
   ]}</ul>`;
-  return markup`<p>${shown}</p>${legend}${timelineChart(data, options)}`;
+  return markup`<p>${shown}</p>${legend}${timelineChart(content)}`;
 }
 
-function latency({ data, options }: ReportContent): Markup {
+function latency(content: ReportContent): Markup {
+  const { data } = content;
   if (!data.buckets.some(({ latency }) => latency.n > 0)) {
     return none("No call states its duration (duration_ms).");
   }
@@ -299,18 +303,20 @@ function latency({ data, options }: ReportContent): Markup {
   ]}</ul>`;
   return markup`<p>The durations of the calls that ended, per ${
     shownWidth(data.bucketMs)
-  }.</p>${legend}${latencyChart(data, options)}`;
+  }.</p>${legend}${latencyChart(content)}`;
 }
 
-function types({ data }: ReportContent): Markup {
-  return data.events === 0 ? none("No events.") : typesChart(data);
+function types(content: ReportContent): Markup {
+  const { data } = content;
+  return data.events === 0 ? none("No events.") : typesChart(content);
 }
 
-function tokens({ data, options }: ReportContent): Markup {
+function tokens(content: ReportContent): Markup {
+  const { data } = content;
   const { named, others } = data.groups;
   const hasTokens = [...named, ...others === null ? [] : [others]]
     .some(({ inputTokens, outputTokens }) => inputTokens + outputTokens > 0);
   if (!hasTokens) return none("No tokens were counted.");
   const legend = markup`<ul class="legend">${[key("s0", "input"), key("s1", "output")]}</ul>`;
-  return markup`${legend}${tokensChart(data, options)}`;
+  return markup`${legend}${tokensChart(content)}`;
 }

@@ -69,6 +69,8 @@ export function byTokens({ named, others }: Named<GroupFigures>): Named<GroupFig
 
 /** A bar with its label and the lengths of its parts. */
 export interface Bar {
+  /** The name of the group or type; null if it is missing, or if the bar combines several. */
+  readonly name: string | null;
   readonly label: string;
   readonly values: readonly number[];
 }
@@ -84,6 +86,7 @@ export function bars<T extends GroupFigures | TypeFigures>(
   const all = others === null ? named : [...named, others];
   const { alone, rest } = split(all, BARS_MAX, (figures) => figures === others);
   const shown = alone.map((figures) => ({
+    name: figures.name,
     label: labelOf(figures.name),
     values: valuesOf(figures),
   }));
@@ -91,7 +94,7 @@ export function bars<T extends GroupFigures | TypeFigures>(
   const values = rest.map(valuesOf).reduce((sums, more) =>
     sums.map((sum, index) => sum + more[index]!)
   );
-  return [...shown, { label: othersLabel(rest.length, others !== null), values }];
+  return [...shown, { name: null, label: othersLabel(rest.length, others !== null), values }];
 }
 
 /** Returns the label of a group or an event type by its name; null means that the name is missing. */

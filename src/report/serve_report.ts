@@ -10,13 +10,20 @@ import { type Clock, systemClock } from "../platform/clock.ts";
 import { followLog } from "../read/follow.ts";
 import { type SummedSource, sumsSourceOf } from "../read/sum_up.ts";
 import { hostOf, isLoopback, refusalOf, type Site } from "./access.ts";
-import type { ReportAggregate } from "./aggregate.ts";
 import { ReportArchives } from "./archive_sums.ts";
-import { LiveReport } from "./live_report.ts";
+import { LISTED_EVENTS_MAX, liveControls } from "./live_controls.ts";
+import { LiveReports, type ReportSource, type ServedReport } from "./live_reports.ts";
 import { LIVE_SCRIPT } from "./live_script.ts";
 import { type ReportOptions, resolveReportOptions } from "./options.ts";
 import { page, policyOf } from "./page.ts";
 import { budgetsBefore } from "./render_report.ts";
+import {
+  filteredOptions,
+  followOptionsOf,
+  parseFilter,
+  type ReportFilter,
+} from "./report_filter.ts";
+import { eventsList } from "./tables.ts";
 import { updateStream, versionText } from "./update_stream.ts";
 
 const DEFAULT_HOSTNAME = "127.0.0.1";
@@ -90,6 +97,12 @@ const SITE_OPTION_CHECKS: OptionChecks<Omit<ServeReportOptions, keyof ReportOpti
   },
 };
 
+/** The paths of the page, of its updates, and of a list of its last events. */
+const PATHS = ["/", "/events", "/last"];
+/** The names in an address that are not part of the filter of a page. */
+const OTHER_PARAMETERS = ["from", "count"];
+const HTML = { "content-type": "text/html; charset=utf-8" } as const;
+
 /** The headers that every response of the server has. */
 const HEADERS = {
   "content-security-policy": `${policyOf(LIVE_SCRIPT)}; frame-ancestors 'none'`,
@@ -103,6 +116,9 @@ const HEADERS = {
 /**
  * Serves the report of `renderReport()` as a page that updates itself. While the page is open, each event appears
  * within a second after a process has written it. This continues when the log is rotated.
+ *
+ * The page can be filtered by agent, model, session, type, reason of failure, text and time. A filter is part of the
+ * address, and a click on a bar or on a name in a table adds to it. At most eight filters are followed at the same time.
  *
  * The server accepts only GET requests, and serves only the page and its updates. The `Host` header of a request must
  * name the server (see `allowHosts`), unless the request has the right token. The server ends when `close()` is called,
@@ -146,42 +162,98 @@ export function serveReportBy(
   reader: AuditReader,
   options: ServeReportOptions,
 ): ReportServer {
-  const { since, signal } = options;
+  const { signal } = options;
   const resolved = resolveReportOptions(options, SITE_OPTION_CHECKS);
   const wanted = checkedSite(options);
   signal?.throwIfAborted();
   const ending = new AbortController();
   const log = logOf(reader);
-  const beginning = since === undefined ? { last: Infinity } : { since };
-  const follow = (aggregate: ReportAggregate) => {
-    const taker = new ReportArchives(log, { options: resolved, aggregate });
-    return followLog(log, { ...beginning, signal: ending.signal }, taker);
-  };
-  const live = new LiveReport(follow, resolved, { clock, ending: ending.signal });
-  const serverId = crypto.randomUUID();
+  const reports = new LiveReports(resolved, {
+    open: (filter, { sinceMs, ...range }, signal): ReportSource => {
+      const where = followOptionsOf(filter);
+      const start = sinceMs === -Infinity ? undefined : sinceMs;
+      return {
+        // The amounts of budgets cannot be computed from only some of the events.
+        budgets: () =>
+          budgetsBefore(where === null ? start : undefined, { source: reader, signal }),
+        follow(aggregate) {
+          const beginning = start === undefined ? { last: Infinity } : { since: start };
+          const options = { sinceMs, ...range };
+          const taker = where === null
+            ? new ReportArchives(log, { options, aggregate })
+            : undefined;
+          return followLog(log, { ...beginning, ...where, signal }, taker);
+        },
+      };
+    },
+    clock,
+    ending: ending.signal,
+  });
   let connections = 0;
 
   async function answer(request: Request): Promise<Response> {
     const refusal = refusalOf(request, site);
     if (refusal !== null) return refusal;
     const { pathname, searchParams } = new URL(request.url);
-    if (pathname === "/") {
-      const { version, sections } = await live.current();
-      const parts = { script: LIVE_SCRIPT, version: versionText(version, serverId) };
-      const origin = { log: log.log.files.active, madeMs: Date.now() };
-      const body = page(resolved, sections, { origin, live: parts });
-      return new Response(body, { headers: { "content-type": "text/html; charset=utf-8" } });
+    if (!PATHS.includes(pathname)) return new Response("Not found.", { status: 404 });
+    let filter: ReportFilter;
+    try {
+      const { timeZone } = resolved;
+      filter = parseFilter(searchParams, { timeZone, others: OTHER_PARAMETERS });
+    } catch (error) {
+      if (error instanceof RangeError) return new Response(error.message, { status: 400 });
+      throw error;
     }
-    if (pathname !== "/events") return new Response("Not found.", { status: 404 });
+    if (pathname === "/last") return await lastEvents(filter, searchParams);
+    const report = reports.use(filter);
+    if (report === null) return new Response("Too many different filters.", { status: 503 });
+    if (pathname === "/") {
+      using _used = report;
+      return await pageOf(report);
+    }
     if (connections === CONNECTIONS_MAX) {
+      report[Symbol.dispose]();
       return new Response("Too many open pages.", { status: 503 });
     }
     connections++;
+    const { live, id } = report;
     const from = request.headers.get("last-event-id") ?? searchParams.get("from") ?? "";
-    const stream = updateStream(live, { from, serverId, signal: ending.signal }, () => {
+    const stream = updateStream(live, { from, reportId: id, signal: ending.signal }, () => {
       connections--;
+      report[Symbol.dispose]();
     });
     return new Response(stream, { headers: { "content-type": "text/event-stream" } });
+  }
+
+  async function pageOf({ live, id, filter }: ServedReport): Promise<Response> {
+    const { version, sections, names } = await live.current();
+    const origin = { log: log.log.files.active, madeMs: Date.now() };
+    const parts = {
+      script: LIVE_SCRIPT,
+      version: versionText(version, id),
+      controls: liveControls(filter, names),
+    };
+    const body = page(resolved, sections, { origin, live: parts });
+    return new Response(body, { headers: HTML });
+  }
+
+  /** Resolves with a table of the last events, as many as the page asks for. */
+  async function lastEvents(filter: ReportFilter, params: URLSearchParams): Promise<Response> {
+    const count = Number(params.get("count"));
+    if (!Number.isInteger(count) || count < 1 || count > LISTED_EVENTS_MAX) {
+      const message = `Cannot list events: count must be an integer from 1 to ${LISTED_EVENTS_MAX}`;
+      return new Response(message, { status: 400 });
+    }
+    const { isTimed, sinceMs, untilMs, timeZone } = filteredOptions(resolved, filter);
+    const query = reader.query({
+      ...isTimed && sinceMs !== -Infinity ? { since: sinceMs } : {},
+      ...isTimed && untilMs !== Infinity ? { until: untilMs } : {},
+      ...followOptionsOf(filter),
+      order: "desc",
+      limit: count,
+      signal: ending.signal,
+    });
+    return new Response(eventsList(await query.toArray(), timeZone).text, { headers: HTML });
   }
 
   const hard = new AbortController();
@@ -195,7 +267,7 @@ export function serveReportBy(
 
   async function run(): Promise<void> {
     try {
-      await live.follow(await budgetsBefore(since, { source: reader, signal: ending.signal }));
+      await reports.finished;
     } catch (error) {
       if (!ending.signal.aborted) throw error;
     } finally {

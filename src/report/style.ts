@@ -55,6 +55,19 @@ dd span { font-size: 0.85rem; }
 .wide svg { max-width: 63rem; }
 @container (min-width: 26rem) { .middle { display: block; } .narrow { display: none; } }
 @container (min-width: 43rem) { .wide { display: block; } .middle { display: none; } }
+[data-href] { cursor: pointer; }
+a { color: inherit; text-decoration-color: var(--line); text-underline-offset: 0.15em; }
+a:hover { text-decoration-color: currentColor; }
+button { font: inherit; padding: 0.2rem 0.75rem; color: inherit; background: var(--panel); border: 1px solid var(--line); border-radius: 0.25rem; cursor: pointer; }
+button[hidden] { display: none; }
+#controls { display: flex; gap: 0.5rem 1rem; align-items: center; margin-bottom: 0.5rem; }
+#controls p { margin: 0; }
+#filter form { display: grid; gap: 0.5rem 1rem; margin-top: 0.5rem; grid-template-columns: repeat(auto-fill, minmax(12rem, 1fr)); align-items: end; }
+#filter label { display: block; color: var(--dim); }
+#filter input { display: block; width: 100%; font: inherit; padding: 0.2rem 0.4rem; color: var(--ink); background: var(--paper); border: 1px solid var(--line); border-radius: 0.25rem; }
+#filter p { margin: 0; }
+#filtered { overflow-wrap: anywhere; }
+section > p { margin-top: 0.5rem; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; margin: 0 0 0.5rem; padding: 0; list-style: none; font-size: 0.9rem; }
 .legend li { overflow-wrap: anywhere; min-width: 0; }
 .key { display: inline-block; width: 0.8em; height: 0.8em; margin-right: 0.4em; border-radius: 2px; background: var(--ink); }
@@ -98,7 +111,7 @@ tbody tr { border-top: 1px solid var(--edge); }
   section { break-inside: avoid-page; }
   section.long { break-inside: auto; }
   .scroll { max-height: none; overflow: visible; border: 0; }
-  summary, #live { display: none; }
+  summary, #live, #pause, #filter, #older { display: none; }
   thead th { position: static; }
   .key { print-color-adjust: exact; }
   table { font-size: 7.5pt; }

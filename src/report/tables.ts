@@ -9,14 +9,18 @@ import { shownDuration, shownShare, shownUsd } from "../shown.ts";
 import { finite } from "../cost/spend.ts";
 import { eventEpochMs } from "../time.ts";
 import { type Breakdown, type GroupFigures, shownFields } from "./groups.ts";
+import { OTHER_REASONS } from "../rollup/failure_reasons.ts";
 import type { TypeFigures } from "./aggregate.ts";
+import type { BucketFigures } from "./bucket_content.ts";
 import { type Markup, markup, NOTHING } from "./markup.ts";
-import type { ReportContent } from "./report_content.ts";
+import { filterOfBucket, filterOfName, linked } from "./links.ts";
+import type { LinkTo, ReportContent } from "./report_content.ts";
 import { byTokens, FURTHER_LABEL, labelOf, spendSeries } from "./series.ts";
 import { shortTimeElement, shownCount, textElement, timeElement } from "./shown_in_report.ts";
 import { shownInterval, shownReason } from "./chart_titles.ts";
 import { OPEN_MAX } from "./span_tally.ts";
 import { laneLabel } from "./timeline_chart.ts";
+import type { Lane } from "./timeline_tally.ts";
 import { type Cell, none, number, table, text } from "./table.ts";
 
 /** Maximum number of unreadable regions that are listed. Further regions are counted, but not listed. */
@@ -30,7 +34,7 @@ const FIELDS_LENGTH_MAX = 1_000;
 
 /** Renders a table of the spend by time and group. */
 export function spendTable(
-  { data: { groups, buckets, bucketMs }, options: { timeZone }, hourly }: ReportContent,
+  { data: { groups, buckets, bucketMs }, options: { timeZone }, hourly, linkTo }: ReportContent,
 ): Markup {
   const series = spendSeries(groups, buckets);
   const lastHourUsd = hourly?.lastHourUsd ?? null;
@@ -42,7 +46,7 @@ export function spendTable(
       ...lastHourUsd === null ? [] : [number("hour before")],
     ],
     buckets.map((bucket, index) => [
-      shortTimeElement(bucket.startMs, timeZone, bucketMs),
+      bucketCell(bucket, { timeZone, bucketMs, linkTo }),
       ...series.map(({ values }) => amount(values[index]!)),
       amount(bucket.usd),
       ...lastHourUsd === null ? [] : [amount(lastHourUsd[index]!)],
@@ -50,8 +54,24 @@ export function spendTable(
   );
 }
 
+/** Renders the start of a time bucket. In a live page, it is a link to the events of the bucket. */
+function bucketCell(
+  bucket: BucketFigures,
+  { timeZone, bucketMs, linkTo }: {
+    readonly timeZone: string;
+    readonly bucketMs: number;
+    readonly linkTo: LinkTo | null;
+  },
+): Markup {
+  const start = shortTimeElement(bucket.startMs, timeZone, bucketMs);
+  return linked(start, filterOfBucket(bucket), linkTo);
+}
+
 /** Renders a table of the accuracy by time, for the time buckets with navigations. */
-export function accuracyTable({ data, options: { timeZone } }: ReportContent): Markup {
+export function accuracyTable(
+  { data, options: { timeZone }, linkTo }: ReportContent,
+): Markup {
+  const { bucketMs } = data;
   return table(
     [
       text("from"),
@@ -59,10 +79,10 @@ export function accuracyTable({ data, options: { timeZone } }: ReportContent): M
       text("most frequent reasons"),
     ],
     data.buckets.filter(({ accuracy }) => accuracy.totalNav > 0).map((bucket) => {
-      const { startMs, accuracy, topReasons } = bucket;
+      const { accuracy, topReasons } = bucket;
       const { totalNav, validationFailCount, accuracyPct } = accuracy;
       return [
-        shortTimeElement(startMs, timeZone, data.bucketMs),
+        bucketCell(bucket, { timeZone, bucketMs, linkTo }),
         `${accuracyPct} %`,
         shownInterval(accuracy),
         shownCount(totalNav),
@@ -74,11 +94,15 @@ export function accuracyTable({ data, options: { timeZone } }: ReportContent): M
 }
 
 /** Renders a table of the lanes of the timeline. */
-export function timelineTable({ data: { timeline: { by, lanes } } }: ReportContent): Markup {
+export function timelineTable(
+  { data: { timeline: { by, lanes } }, linkTo }: ReportContent,
+): Markup {
+  const filterOf = ({ name, combined }: Lane) =>
+    by === null || combined > 1 ? null : filterOfName([by], name);
   return table(
     [text(by ?? "calls"), ...["calls", "failed", "% failed", "not ended"].map(number)],
     lanes.map((lane) => [
-      textElement(laneLabel(lane, by)),
+      linked(textElement(laneLabel(lane, by)), filterOf(lane), linkTo),
       shownCount(lane.calls),
       shownCount(lane.errors),
       shownShare(lane.errors, lane.calls) ?? "–",
@@ -88,28 +112,40 @@ export function timelineTable({ data: { timeline: { by, lanes } } }: ReportConte
 }
 
 /** Renders a table of the durations of calls by time, for the time buckets with durations. */
-export function latencyTable({ data, options: { timeZone } }: ReportContent): Markup {
+export function latencyTable(
+  { data, options: { timeZone }, linkTo }: ReportContent,
+): Markup {
+  const { bucketMs } = data;
   return table(
     [text("from"), ...["calls", "median", "95th percentile"].map(number)],
-    data.buckets.filter(({ latency }) => latency.n > 0).map(({ startMs, latency }) => [
-      shortTimeElement(startMs, timeZone, data.bucketMs),
-      shownCount(latency.n),
-      latency.p50 === null ? "–" : shownDuration(latency.p50),
-      latency.p95 === null ? "too few" : shownDuration(latency.p95),
-    ]),
+    data.buckets.filter(({ latency }) => latency.n > 0).map((bucket) => {
+      const { n, p50, p95 } = bucket.latency;
+      return [
+        bucketCell(bucket, { timeZone, bucketMs, linkTo }),
+        shownCount(n),
+        p50 === null ? "–" : shownDuration(p50),
+        p95 === null ? "too few" : shownDuration(p95),
+      ];
+    }),
   );
 }
 
 /** Renders a table of the number of events and the spend of each event type. */
-export function typesTable({ data: { types } }: ReportContent): Markup {
+export function typesTable({ data: { types }, linkTo }: ReportContent): Markup {
   return table(
     [text("type"), number("events"), number("USD")],
-    namedRows(types, ({ events, usd }: TypeFigures) => [shownCount(events), amount(usd)]),
+    namedRows(
+      types,
+      ({ events, usd }: TypeFigures) => [shownCount(events), amount(usd)],
+      { by: ["event"], linkTo },
+    ),
   );
 }
 
 /** Renders a table of the tokens, the number of events and the spend of each group. */
-export function tokensTable({ data: { groups }, options: { by } }: ReportContent): Markup {
+export function tokensTable(
+  { data: { groups }, options: { by }, linkTo }: ReportContent,
+): Markup {
   return table(
     [text(shownFields(by)), ...["input", "output", "events", "USD"].map(number)],
     namedRows(byTokens(groups), ({ inputTokens, outputTokens, events, usd }: GroupFigures) => [
@@ -117,17 +153,21 @@ export function tokensTable({ data: { groups }, options: { by } }: ReportContent
       shownCount(outputTokens),
       shownCount(events),
       amount(usd),
-    ]),
+    ], { by, linkTo }),
   );
 }
 
 /** Renders a table for each grouping: the spend, the calls, the failures and the accuracy of each group. */
-export function groupTables({ data: { breakdowns, usd } }: ReportContent): Markup {
+export function groupTables({ data: { breakdowns, usd }, linkTo }: ReportContent): Markup {
   if (breakdowns.length === 0) return none("No event has a model or an agent.");
-  return markup`${breakdowns.map((breakdown) => groupTable(breakdown, usd))}`;
+  return markup`${breakdowns.map((breakdown) => groupTable(breakdown, usd, linkTo))}`;
 }
 
-function groupTable({ by, groups }: Breakdown, totalUsd: number): Markup {
+function groupTable(
+  { by, groups }: Breakdown,
+  totalUsd: number,
+  linkTo: LinkTo | null,
+): Markup {
   const rest = Math.max(0, groups.named.length - GROUPS_MAX);
   const shown = { ...groups, named: groups.named.slice(0, GROUPS_MAX) };
   const more = rest === 0 ? NOTHING : markup`<p class="none">… and ${shownCount(rest)} more.</p>`;
@@ -158,14 +198,14 @@ function groupTable({ by, groups }: Breakdown, totalUsd: number): Markup {
         shownCount(outputTokens),
         shownCount(accuracy.totalNav),
         accuracy.totalNav === 0 ? "–" : `${accuracy.accuracyPct} %`,
-      ]),
+      ], { by, linkTo }),
     )
   }${more}`;
 }
 
 /** Renders a table of the most frequent reasons of failures, each with its first failure as an example. */
 export function failuresTable(
-  { data: { failures }, options: { timeZone } }: ReportContent,
+  { data: { failures }, options: { timeZone }, linkTo }: ReportContent,
 ): Markup {
   if (failures.length === 0) {
     return none("No failures: no event has the status error or the type validation_fail.");
@@ -173,7 +213,7 @@ export function failuresTable(
   const total = failures.reduce((sum, { count }) => sum + count, 0);
   const shown = (ms: number | null) => ms === null ? "–" : timeElement(ms, timeZone, "second");
   const rows = failures.slice(0, REASONS_MAX).map(({ reason, count, firstMs, lastMs, example }) => [
-    textElement(reason),
+    linked(textElement(reason), reason === OTHER_REASONS ? null : { reason }, linkTo),
     shownCount(count),
     shownShare(count, total) ?? "–",
     shown(firstMs),
@@ -198,8 +238,12 @@ export function failuresTable(
 function namedRows<T extends { readonly name: string | null }>(
   { named, others }: { readonly named: readonly T[]; readonly others: T | null },
   cellsOf: (figures: T) => readonly Cell[],
+  { by, linkTo }: { readonly by: readonly string[]; readonly linkTo: LinkTo | null },
 ): Cell[][] {
-  const rows = named.map((figures) => [textElement(labelOf(figures.name)), ...cellsOf(figures)]);
+  const rows = named.map((figures) => [
+    linked(textElement(labelOf(figures.name)), filterOfName(by, figures.name), linkTo),
+    ...cellsOf(figures),
+  ]);
   return others === null ? rows : [...rows, [FURTHER_LABEL, ...cellsOf(others)]];
 }
 
@@ -239,7 +283,9 @@ export function budgetsTable(
   { data: { budgets }, options: { timeZone } }: ReportContent,
 ): Markup {
   if (budgets.length === 0) {
-    return none("The log has no shared budgets, which log.budget() creates.");
+    return none(
+      "No shared budgets: the log has none (log.budget() creates them), or a filter leaves them out.",
+    );
   }
   return table(
     [
@@ -264,13 +310,13 @@ export function budgetsTable(
 
 /** Renders a table of the top sessions by cost. */
 export function sessionsTable(
-  { data: { sessions }, options: { timeZone } }: ReportContent,
+  { data: { sessions }, options: { timeZone }, linkTo }: ReportContent,
 ): Markup {
   if (sessions.length === 0) return none("No session has a cost.");
   return table(
     [text("session"), ...["USD", "events", "first event", "last event"].map(number)],
     sessions.map(({ id, usd, isPartial, events, firstMs, lastMs }) => [
-      textElement(id),
+      linked(textElement(id), filterOfName(["session"], id), linkTo),
       `${isPartial ? "at least " : ""}${shownUsd(usd)}`,
       `${isPartial ? "at least " : ""}${shownCount(events)}`,
       firstMs === null ? "–" : timeElement(firstMs, timeZone),

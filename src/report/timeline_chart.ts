@@ -6,13 +6,20 @@
  *
  * @module
  */
-import type { ReportData } from "./aggregate.ts";
 import type { BucketFigures } from "./bucket_content.ts";
-import { AXIS, MARGIN, nameLabels, QUIET, roundedUp, timeAxis } from "./chart_frame.ts";
+import {
+  AXIS,
+  bucketLinks,
+  type ChartContent,
+  MARGIN,
+  nameLabels,
+  QUIET,
+  roundedUp,
+  timeAxis,
+} from "./chart_frame.ts";
 import { timelineTitles } from "./chart_titles.ts";
 import { type ChartSize, drawing, rounded } from "./drawing.ts";
 import { type Markup, markup } from "./markup.ts";
-import type { ResolvedReportOptions } from "./options.ts";
 import { labelOf } from "./series.ts";
 import { shownUsdCompact } from "./shown_in_report.ts";
 import type { CallBar, Lane, TimelineFigures } from "./timeline_tally.ts";
@@ -48,8 +55,7 @@ export function laneLabel({ name, combined }: Lane, by: TimelineFigures["by"]): 
 
 /** Draws the calls of each agent over time, and the cumulative spend. */
 export function timelineChart(
-  { timeline, buckets }: ReportData,
-  { timeZone }: Pick<ResolvedReportOptions, "timeZone">,
+  { data: { timeline, buckets }, options: { timeZone }, linkTo }: ChartContent,
 ): Markup {
   const { by, lanes } = timeline;
   const named = lanes.map((lane) => ({ ...lane, label: laneLabel(lane, by) }));
@@ -67,6 +73,7 @@ export function timelineChart(
       by === null ? "in one lane" : `with a lane for each ${by}`
     }, over a line of the cumulative spend`,
     categories: "x",
+    links: bucketLinks(buckets, linkTo),
     titles: timelineTitles(buckets, { lanes: named, cumulative, timeZone }),
     height: spendTop + SPEND_HEIGHT + AXIS_HEIGHT,
     option: (size) => {

@@ -25,28 +25,28 @@ export interface UpdateStreamOptions {
    */
   readonly from: string;
   /**
-   * The identifier of this server. The text of a version contains it, because an earlier server may have used the same
-   * version number for another state of the report.
+   * The identifier of the report. The text of a version contains it, because another report or an earlier server may
+   * have used the same version number for another state.
    */
-  readonly serverId: string;
+  readonly reportId: string;
   /** The signal that ends the stream. */
   readonly signal: AbortSignal;
 }
 
 /** Returns a version of a report as text for the browser. */
-export function versionText(version: number | "", serverId: string): string {
-  return `${serverId}-${version}`;
+export function versionText(version: number | "", reportId: string): string {
+  return `${reportId}-${version}`;
 }
 
 /** Creates the update stream of a connection. `onEnd` is called when the server or the browser has ended the stream. */
 export function updateStream(
   live: LiveReport,
-  { from, serverId, signal }: UpdateStreamOptions,
+  { from, reportId, signal }: UpdateStreamOptions,
   onEnd: () => void,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   const ending = new AbortController();
   const ended = AbortSignal.any([signal, ending.signal]);
-  let version = versionOf(from, serverId);
+  let version = versionOf(from, reportId);
   return new ReadableStream({
     start(controller) {
       ended.addEventListener("abort", onEnd, { once: true });
@@ -56,7 +56,7 @@ export function updateStream(
       const update = await live.next(version, { patienceMs: HEARTBEAT_MS, signal: ended });
       if (ended.aborted) return controller.close();
       version = update?.version ?? version;
-      const message = update === null ? HEARTBEAT : messageOf(update, serverId);
+      const message = update === null ? HEARTBEAT : messageOf(update, reportId);
       controller.enqueue(encoder.encode(message));
     },
     cancel: () => ending.abort(),
@@ -67,16 +67,16 @@ export function updateStream(
  * Returns the version of the report in a text that {@linkcode versionText} created. Returns 0 for any other text, such
  * as a text of an earlier server.
  */
-function versionOf(text: string, serverId: string): number {
-  const prefix = versionText("", serverId);
+function versionOf(text: string, reportId: string): number {
+  const prefix = versionText("", reportId);
   const version = text.startsWith(prefix) ? Number(text.slice(prefix.length)) : 0;
   return Number.isSafeInteger(version) && version >= 0 ? version : 0;
 }
 
-function messageOf({ version, sections }: Update, serverId: string): string {
+function messageOf({ version, sections }: Update, reportId: string): string {
   const markups = Object.entries(sections).map(([id, { text }]) => [id, text]);
   // The data contains no line break, which would end the message too early, because JSON.stringify() escapes line
   // breaks.
   const data = JSON.stringify(Object.fromEntries(markups));
-  return `id: ${versionText(version, serverId)}\nevent: sections\ndata: ${data}\n\n`;
+  return `id: ${versionText(version, reportId)}\nevent: sections\ndata: ${data}\n\n`;
 }

@@ -147,6 +147,11 @@ export function reasonOf({ error, reason }: AuditEvent): string {
   return text.slice(0, TEXT_LENGTH_MAX).replaceAll(/\s+/g, " ").trim() || NO_REASON;
 }
 
+/** Returns the reason of a failed event without numbers and IDs, by which failures are grouped. */
+export function groupedReasonOf(event: AuditEvent): string {
+  return withoutNumbers(reasonOf(event));
+}
+
 function textOf(value: unknown): string | null {
   if (value === null || value === undefined) return null;
   if (typeof value === "string") return value;

@@ -52,7 +52,7 @@ Deno.test("renderReport() shows the budgets at the end of its time range, and co
     ...["run", "1 h", "$1.00", "$0.125", "$0.00", "$0.00", "$0.875", "1", "0"],
   ]);
   const empty = await renderReport(ReadableStream.from<AuditEvent>([]));
-  assertStringIncludes(empty, "The log has no shared budgets");
+  assertStringIncludes(empty, "No shared budgets: the log has none");
 });
 
 Deno.test("BudgetTally distinguishes budgets with the same name in events of different logs", async () => {

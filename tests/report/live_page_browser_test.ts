@@ -3,7 +3,8 @@ import { AuditLog, AuditReader } from "@vivarium/scout";
 import { serveReport } from "@vivarium/scout/report";
 import { silent } from "../loggers.ts";
 import { tempDir } from "../temp_dir.ts";
-import { assertAccessible, browserTest, openPage } from "./browser.ts";
+import type { Browser, Page } from "playwright-core";
+import { assertAccessible, browserTest, openPage, type WatchedPage } from "./browser.ts";
 import { CuttableProxy } from "./cuttable_proxy.ts";
 import { OtherWriter } from "./other_writer.ts";
 
@@ -137,6 +138,162 @@ await browserTest(
     assertEquals(await page.locator("#event-count").innerText(), "1");
     await page.evaluate("getSelection().removeAllRanges()");
     await page.locator("#event-count").filter({ hasText: "2" }).waitFor();
+  },
+);
+
+/** A live page of a log with events of several agents, in an open browser page. */
+async function openLive(
+  browser: Browser,
+  stack: AsyncDisposableStack,
+  log: (log: AuditLog) => Promise<void>,
+): Promise<{ log: AuditLog } & WatchedPage> {
+  const path = stack.use(tempDir()).path("audit.jsonl");
+  let nowMs = Date.UTC(2026, 1, 13, 14);
+  const now = () => nowMs += 1_000;
+  const writer = stack.use(await AuditLog.open({ path, now, logger: silent }));
+  await log(writer);
+  const reader = stack.use(await AuditReader.open({ path, logger: silent }));
+  const server = stack.use(serveReport(reader));
+  // A page of a filter may be drawn before all events were read, so the first update may bring the rest.
+  const shown = stack.use(await openPage(browser, server.url));
+  await shown.page.locator("#live").filter({ hasText: /^live$/ }).waitFor();
+  return Object.assign(shown, { log: writer });
+}
+
+async function count(page: Page, events: number): Promise<void> {
+  await page.locator("#event-count").filter({ hasText: new RegExp(`^${events}$`) }).waitFor();
+}
+
+await browserTest(
+  "The live page is filtered by a form, by bars and by names, and keeps the filter in its address",
+  async (browser) => {
+    await using stack = new AsyncDisposableStack();
+    const hostile = `<img src=x onerror=alert(1)>&agent="'`;
+    const { page, messages, requests, log } = await openLive(browser, stack, async (log) => {
+      for (let n = 0; n < 60; n++) {
+        const agent = n % 3 === 0 ? hostile : `agent-${n % 3}`;
+        const failed = n % 5 === 0 ? { status: "error", error: `limit of ${n} calls` } : {};
+        await log.log(n % 2 === 0 ? "llm_call" : "tool_call", {
+          agent,
+          cost: 1,
+          model: "m",
+          ...failed,
+        });
+      }
+    });
+    await count(page, 60);
+    await page.locator("#filter summary").click();
+    await assertAccessible(page);
+    await page.locator("#filter input[name=agent]").fill("agent-1");
+    await page.locator("#filter input[name=text]").fill("  ");
+    await page.locator("#filter button").click();
+    await count(page, 20);
+    assertEquals(new URL(page.url()).search, "?agent=agent-1");
+    assertEquals(await page.locator("#filter input[name=agent]").inputValue(), "agent-1");
+    assertEquals(await page.locator("#filtered b").innerText(), "agent agent-1");
+    await log.log("nav", { agent: "agent-2" });
+    await log.log("nav", { agent: "agent-1" });
+    await count(page, 21);
+
+    await page.locator("#failures a").first().click();
+    await count(page, 4);
+    assertEquals(
+      new URL(page.url()).searchParams.get("reason"),
+      "limit of <n> calls",
+    );
+    await page.goBack();
+    await count(page, 21);
+    await page.locator("#filtered a").click();
+    await count(page, 62);
+    await page.locator("#groups a").filter({ hasText: "onerror" }).click();
+    await count(page, 20);
+    assertEquals(await page.locator("#filter input[name=agent]").inputValue(), hostile);
+    await assertAccessible(page);
+
+    // The bars are a second wide, and each event has a second of its own.
+    await page.locator("#spend-chart rect[data-href]:visible").nth(3).click();
+    await count(page, 1);
+    const address = new URL(page.url()).searchParams;
+    assertEquals([address.get("since"), address.get("until")], [
+      "2026-02-13T14:00:04Z",
+      "2026-02-13T14:00:05Z",
+    ]);
+    await page.locator("#types-chart rect[data-href]:visible").first().click();
+    await count(page, 1);
+    assertEquals(new URL(page.url()).searchParams.get("type"), "tool_call");
+    assertEquals(messages, []);
+    const paths = new Set(requests.map((request) => new URL(request).pathname));
+    assertEquals([...paths], ["/events"]);
+  },
+);
+
+await browserTest(
+  "The live page pauses, and then shows what was written meanwhile",
+  async (browser) => {
+    await using stack = new AsyncDisposableStack();
+    const { page, log, messages } = await openLive(browser, stack, async (log) => {
+      await log.log("first");
+    });
+    await count(page, 1);
+    await page.locator("#pause").click();
+    await page.locator("#live").filter({ hasText: "paused" }).waitFor();
+    // A second page shows when the server has sent the events.
+    const other = await page.context().newPage();
+    await other.goto(page.url());
+    await log.log("second");
+    await count(other, 2);
+    await log.log("third");
+    await count(other, 3);
+    assertEquals(await page.locator("#event-count").innerText(), "1");
+    await page.locator("#pause").click();
+    await count(page, 3);
+    await page.locator("#live").filter({ hasText: /^live$/ }).waitFor();
+    await log.log("fourth");
+    await count(page, 4);
+    assertEquals(messages, []);
+  },
+);
+
+await browserTest(
+  "The live page lists older events step by step, also while new events arrive",
+  async (browser) => {
+    await using stack = new AsyncDisposableStack();
+    const { page, log, messages } = await openLive(browser, stack, async (log) => {
+      for (let n = 0; n < 120; n++) await log.log(`event-${n}`);
+    });
+    await count(page, 120);
+    const types = () => page.locator("#events tbody tr td:nth-child(2)").allInnerTexts();
+    const last = page.locator("#events tbody tr").last();
+    assertEquals((await types()).length, 50);
+    await page.locator("#older").click();
+    await last.filter({ hasText: "event-20" }).waitFor();
+    await log.log("new");
+    await page.locator("#events tbody tr").first().filter({ hasText: "new" }).waitFor();
+    await last.filter({ hasText: "event-21" }).waitFor();
+    await page.locator("#older").click();
+    await last.filter({ hasText: "event-0" }).waitFor();
+    const shown = await types();
+    assertEquals([shown.length, shown[0], shown.at(-1)], [121, "new", "event-0"]);
+    await page.locator("#older").waitFor({ state: "hidden" });
+    assertEquals(messages, []);
+  },
+);
+
+await browserTest(
+  "A link of the live page keeps the focus when its table is updated",
+  async (browser) => {
+    await using stack = new AsyncDisposableStack();
+    const { page, log } = await openLive(browser, stack, async (log) => {
+      for (const agent of ["a", "b", "c"]) await log.log("llm_call", { agent, cost: 1 });
+    });
+    await count(page, 3);
+    const link = page.locator("#groups a").filter({ hasText: "b" });
+    await link.focus();
+    await log.log("llm_call", { agent: "d", cost: 9 });
+    await page.locator("#groups a").filter({ hasText: "d" }).waitFor();
+    assertEquals(await page.evaluate<string>("document.activeElement.textContent"), "b");
+    await page.keyboard.press("Enter");
+    await count(page, 1);
   },
 );
 

@@ -2,10 +2,17 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 // @ts-types="echarts"
 import { type EChartsOption, init } from "echarts/dist/echarts.esm.min.mjs";
 import { ReportAggregate, type ReportData } from "../../src/report/aggregate.ts";
-import { accuracyChart, spendChart, tokensChart, typesChart } from "../../src/report/charts.ts";
+import {
+  accuracyChart,
+  latencyChart,
+  spendChart,
+  tokensChart,
+  typesChart,
+} from "../../src/report/charts.ts";
 import { hourlyBudget } from "../../src/report/hourly_budget.ts";
 import { resolveReportOptions } from "../../src/report/options.ts";
 import { plainSvg } from "../../src/report/plain_svg.ts";
+import { timelineChart } from "../../src/report/timeline_chart.ts";
 import { SeededRandom } from "../seeded_random.ts";
 
 Deno.test("plainSvg() merges consecutive paths that look the same", () => {
@@ -150,12 +157,16 @@ function randomData(seed: number, names: readonly string[]): ReportData {
 
 /** Returns the SVG drawings of every chart of a report in all sizes, each with the prefix of its identifiers. */
 function drawingsOf(data: ReportData): [name: string, svg: string][] {
-  const options = { by: ["model"], timeZone: "Europe/Berlin", budgetPerHour: 5 };
+  const budgetPerHour = 5;
+  const options = resolveReportOptions({ timeZone: "Europe/Berlin", budgetPerHour });
+  const content = { data, options, linkTo: null };
   const charts = {
-    spend: spendChart(data, options, hourlyBudget(data, options.budgetPerHour)),
-    accuracy: accuracyChart(data, options),
-    types: typesChart(data),
-    tokens: tokensChart(data, options),
+    spend: spendChart({ ...content, hourly: hourlyBudget(data, budgetPerHour) }),
+    accuracy: accuracyChart(content),
+    types: typesChart(content),
+    tokens: tokensChart(content),
+    timeline: timelineChart(content),
+    latency: latencyChart(content),
   };
   return Object.entries(charts).flatMap(([name, { text }]) => {
     const drawings = [...text.matchAll(/<div class="(\w+)".*?(<svg.*?<\/svg>)/gs)];

@@ -155,8 +155,8 @@ Deno.test("bars() combines all names after the first twelve, and states the numb
 Deno.test("bars() sums up the input and the output tokens of the combined models separately", () => {
   const models = { named: Array.from({ length: 15 }, (_, n) => modelOf(`m${n}`, 0)), others: null };
   const tokens = bars(models, ({ inputTokens, outputTokens }) => [inputTokens, outputTokens]);
-  assertEquals(tokens.at(0), { label: "m0", values: [10, 1] });
-  assertEquals(tokens.at(-1), { label: "3 others", values: [30, 3] });
+  assertEquals(tokens.at(0), { name: "m0", label: "m0", values: [10, 1] });
+  assertEquals(tokens.at(-1), { name: null, label: "3 others", values: [30, 3] });
 });
 
 Deno.test("labelOf() returns a name unchanged, and (none) for a missing name", () => {

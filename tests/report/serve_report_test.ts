@@ -50,8 +50,8 @@ class Served implements AsyncDisposable {
     return Number(answer.split(" ")[1]);
   }
 
-  async page(): Promise<string> {
-    return await (await fetch(this.server.url)).text();
+  async page(filter = ""): Promise<string> {
+    return await (await fetch(new URL(`?${filter}`, this.server.url))).text();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -68,8 +68,8 @@ class Updates implements AsyncDisposable {
     this.#reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   }
 
-  static async from(served: Served, version: string): Promise<Updates> {
-    const url = new URL(`events?from=${version}`, served.server.url);
+  static async from(served: Served, version: string, filter = ""): Promise<Updates> {
+    const url = new URL(`events?${filter}&from=${version}`, served.server.url);
     const response = await fetch(url);
     assertEquals(response.headers.get("content-type"), "text/event-stream");
     return new Updates(response);
@@ -97,6 +97,12 @@ class Updates implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#reader.cancel();
   }
+}
+
+/** Returns a clock for a log whose events are one second apart. */
+function clockFrom(start: string): () => number {
+  let ms = Date.parse(start);
+  return () => ms += 1_000;
 }
 
 function versionOf(page: string): string {
@@ -178,6 +184,23 @@ Deno.test("serveReport() rejects requests whose Host header does not name the se
   }
 });
 
+Deno.test("serveReport() refuses the requests that a page of another site makes, other than by a link", async () => {
+  await using served = await Served.start();
+  const statusOf = async (headers: readonly string[]) => {
+    const host = `Host: 127.0.0.1:${served.port}`;
+    return Number(
+      (await served.answerTo("GET /?agent=a HTTP/1.1", host, ...headers)).split(" ")[1],
+    );
+  };
+  const site = "Sec-Fetch-Site: cross-site";
+  for (const dest of ["image", "iframe", "empty", "script"]) {
+    assertEquals(await statusOf([site, `Sec-Fetch-Dest: ${dest}`]), 403, dest);
+  }
+  assertEquals(await statusOf([site]), 403);
+  assertEquals(await statusOf([site, "Sec-Fetch-Dest: document"]), 200);
+  assertEquals(await statusOf(["Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: empty"]), 200);
+});
+
 Deno.test(
   "serveReport() requires a token if other machines can reach the server",
   async () => {
@@ -210,6 +233,9 @@ Deno.test(
     const first = await ask(`/?token=${encodeURIComponent(token)}`);
     assertEquals([first.status, first.headers.get("location")], [303, "/"]);
     await first.body?.cancel();
+    const filtered = await ask(`/?agent=a%26b&token=${encodeURIComponent(token)}`);
+    assertEquals(filtered.headers.get("location"), "/?agent=a%26b");
+    await filtered.body?.cancel();
     const cookie = first.headers.get("set-cookie") ?? "";
     assertMatch(cookie, /; HttpOnly; SameSite=Strict; Path=\/$/);
     const known: Record<string, string>[] = [
@@ -332,3 +358,130 @@ Deno.test(
     assertThrows(() => serveReport(reader, { port }), Deno.errors.AddrInUse);
   },
 );
+
+/** Returns the sections of a page by their identifiers, as far as they contain no elements of the same name. */
+function sectionOf(page: string, id: string): string {
+  return new RegExp(`id="${id}"[^>]*>(.*?)</(?:div|dl)>`, "s").exec(page)![1]!;
+}
+
+Deno.test("serveReport() serves the events of a filter, and their updates", async () => {
+  await using served = await Served.start({}, clockFrom("2026-02-13T14:00:00Z"));
+  const { log } = served;
+  await log.log("llm_call", { agent: "a", model: "m", cost: 1, session_id: "s1" });
+  await log.log("llm_call", { agent: "b", model: "m", cost: 2, status: "error", error: "limit 3" });
+  await log.log("tool_call", { agent: "b", cost: 4, note: "Needle" });
+  const usdOf = async (filter: string) => {
+    // A filtered report starts with the first request for it, so its first page may lack events.
+    await using updates = await Updates.from(served, "", filter);
+    let page = await served.page(filter);
+    while (eventCount(page) === "0") page = await served.page(filter);
+    assertEquals(await updates.next(), "retry: 1000");
+    return /<b id="usd">([^<]*)</.exec(page)![1]!;
+  };
+  for (
+    const [filter, usd] of [
+      ["agent=b", "$6.00"],
+      ["agent=b&model=m", "$2.00"],
+      ["type=tool_call", "$4.00"],
+      ["session=s1", "$1.00"],
+      ["reason=limit+%3Cn%3E", "$2.00"],
+      ["text=needle", "$4.00"],
+      ["since=2026-02-13T14:00:02Z", "$6.00"],
+      ["until=2026-02-13T14:00:02", "$1.00"],
+    ]
+  ) assertEquals(await usdOf(filter!), usd, filter);
+  assertEquals(await usdOf(""), "$7.00");
+
+  await using updates = await Updates.from(served, "", "agent=b");
+  await updates.next();
+  await log.log("nav", { agent: "a", cost: 100 });
+  await log.log("nav", { agent: "b", cost: 8 });
+  let sections: Record<string, string> = {};
+  while (sections.figures?.includes("$14.00") !== true) ({ sections } = await updates.update());
+  assert(!sections.events?.includes("$100.00"));
+});
+
+Deno.test("serveReport() links the names and bars of a page to narrower filters", async () => {
+  await using served = await Served.start({}, clockFrom("2026-02-13T14:00:00Z"));
+  await served.log.log("llm_call", { agent: "a&b", cost: 1, status: "error", error: "no <b>" });
+  let page = "";
+  while (!page.includes("a&amp;b")) page = await served.page("type=llm_call");
+  const links = [...page.matchAll(/href="(\?[^"]*)"/g)].map(([, href = ""]) =>
+    href.replaceAll("&amp;", "&")
+  );
+  for (
+    const expected of [
+      "?agent=a%26b&type=llm_call",
+      "?type=llm_call&reason=no+%3Cb%3E",
+      "?type=llm_call&since=2026-02-13T14%3A00%3A01Z&until=2026-02-13T14%3A00%3A02Z",
+    ]
+  ) {
+    assert(links.includes(expected), `${expected} is not in ${links}`);
+    const response = await fetch(new URL(expected, served.server.url));
+    assertEquals(response.status, 200);
+    await response.body?.cancel();
+  }
+});
+
+Deno.test("serveReport() rejects an invalid filter, and lists the last events", async () => {
+  await using served = await Served.start({}, clockFrom("2026-02-13T14:00:00Z"));
+  for (let n = 0; n < 120; n++) await served.log.log(`event-${n}`, { agent: n % 2 ? "a" : "b" });
+  const get = async (path: string) => {
+    const response = await fetch(new URL(path, served.server.url));
+    return [response.status, await response.text()] as const;
+  };
+  assertEquals(await get("?agnet=a"), [
+    400,
+    'Cannot filter report: unknown name "agnet"; did you mean agent?',
+  ]);
+  assertEquals((await get("events?since=never"))[0], 400);
+  const typesIn = (list: string) =>
+    [...list.matchAll(/<bdi>(event-\d+)</g)].map(([, type]) => type);
+  const expected = Array.from({ length: 120 }, (_, n) => `event-${119 - n}`);
+  const [, all] = await get("last?count=100");
+  assertEquals(typesIn(all), expected.slice(0, 100));
+  const [, some] = await get("last?count=1000&agent=a&until=2026-02-13T14:01:00Z");
+  assertEquals(typesIn(some), expected.filter((_, n) => n % 2 === 0 && n > 60));
+  for (const count of ["0", "1001", "x", "", "2.5"]) {
+    assertEquals(await get(`last?count=${count}`), [
+      400,
+      "Cannot list events: count must be an integer from 1 to 1000",
+    ]);
+  }
+});
+
+Deno.test("serveReport() follows eight filters at once, and ends one without an open page for the next", async () => {
+  await using served = await Served.start();
+  await using stack = new AsyncDisposableStack();
+  const open = [];
+  for (let n = 0; n < 8; n++) {
+    open.push(stack.use(await Updates.from(served, "", `agent=a${n}`)));
+  }
+  const status = async (filter: string) => {
+    const response = await fetch(new URL(`?${filter}`, served.server.url));
+    await response.body?.cancel();
+    return response.status;
+  };
+  assertEquals(await status("agent=a9"), 503);
+  assertEquals([await status("agent=a0"), await status("")], [200, 200]);
+  await open[3]![Symbol.asyncDispose]();
+  // The server notices only after a moment that the page was closed.
+  for (let n = 0; n < 1_000 && await status("agent=a9") === 503; n++);
+  // The report of the closed page has ended. It starts again for the next page, in place of the one that replaced it.
+  const page = await served.page("agent=a3");
+  assertEquals(eventCount(page), "0");
+  assertEquals(await status("agent=a9"), 200);
+});
+
+Deno.test("serveReport() leaves out the budgets of a page that is filtered by more than the time", async () => {
+  await using served = await Served.start();
+  const budget = await served.log.budget({ name: "run", limit: { usd: 5 } });
+  await (await budget.hold({ usd: 1, fields: { agent: "a" } })).settle("llm_call", { cost: 1 });
+  const budgetsOn = async (filter: string) => {
+    let page = "";
+    while (!page.includes("$1.00")) page = await served.page(filter);
+    return sectionOf(page, "budgets");
+  };
+  assertMatch(await budgetsOn("since=2020-01-01"), /<bdi>run<\/bdi>/);
+  assertMatch(await budgetsOn("agent=a"), /a filter leaves them out/);
+});

@@ -19,7 +19,7 @@ function rectanglesOf(events: readonly AuditEvent[]): Map<string, Rectangle[]>[]
   const options = resolveReportOptions({});
   const aggregate = new ReportAggregate(options);
   for (const event of events) aggregate.add(event);
-  const { text } = timelineChart(aggregate.data(), options);
+  const { text } = timelineChart({ data: aggregate.data(), options, linkTo: null });
   return SIZES.map((size) => {
     const [, drawn = ""] = new RegExp(`<div class="${size}"(.*?)</div>`, "s").exec(text) ?? [];
     const paths = [

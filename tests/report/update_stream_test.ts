@@ -29,7 +29,7 @@ class Fed implements Disposable {
     this.#feed = writable.getWriter();
     const events = Object.assign(readable, { damage: [] });
     const at = { clock, ending: this.#ending.signal };
-    this.live = new LiveReport(() => events, resolveReportOptions({}), at);
+    this.live = new LiveReport(() => events, resolveReportOptions({}), { ...at, filter: {} });
     this.following = this.live.follow(new BudgetLedger({ isWhole: false }));
   }
 
@@ -65,7 +65,7 @@ function readerOf(
   from: string,
   onEnd = () => {},
 ): { next(): Promise<string>; cancel(): Promise<void> } {
-  const stream = updateStream(live, { from, serverId: "server", signal: ending }, onEnd);
+  const stream = updateStream(live, { from, reportId: "server", signal: ending }, onEnd);
   const reader = stream.getReader();
   return {
     next: async () => decoder.decode((await reader.read()).value),

@@ -1,0 +1,158 @@
+/**
+ * The reports of a server: the report on the whole log, and a report for each filter that a page uses. Each follows the
+ * log on its own.
+ *
+ * The number of filtered reports is limited. If there are too many, the one that has not been used for the longest time
+ * ends, but never one with an open page.
+ *
+ * @module
+ */
+import type { BudgetLedger } from "../budget/ledger.ts";
+import type { AuditFollow } from "../read/follow.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { ReportAggregate } from "./aggregate.ts";
+import { LiveReport } from "./live_report.ts";
+import type { ResolvedReportOptions } from "./options.ts";
+import { addressOf, filteredOptions, type ReportFilter } from "./report_filter.ts";
+
+/** Maximum number of filtered reports that follow the log at the same time. */
+const FILTERED_MAX = 8;
+
+/** How a report reads its events. */
+export interface ReportSource {
+  /** Resolves with the state of the budgets before the first event. */
+  budgets(): Promise<BudgetLedger>;
+  /**
+   * Returns the events, those that exist and those that are written later. For some archives, it may add the stored
+   * sums to the figures of the report, instead of returning the events.
+   */
+  follow(aggregate: ReportAggregate): AuditFollow;
+}
+
+/** A report that follows the log, as long as it is needed. */
+export interface ServedReport {
+  readonly live: LiveReport;
+  /**
+   * An identifier that versions of this report contain, because another report, or an earlier server, may have used the
+   * same number of a version for other content.
+   */
+  readonly id: string;
+  readonly options: ResolvedReportOptions;
+  readonly filter: ReportFilter;
+}
+
+interface Entry extends ServedReport {
+  readonly ending: AbortController;
+  /** Number of requests that use the report, such as open pages. */
+  users: number;
+}
+
+/** The reports of a server. */
+export class LiveReports {
+  readonly #options: ResolvedReportOptions;
+  readonly #open: (
+    filter: ReportFilter,
+    options: ResolvedReportOptions,
+    ending: AbortSignal,
+  ) => ReportSource;
+  readonly #clock: Clock;
+  readonly #ending: AbortSignal;
+  readonly #finished = Promise.withResolvers<void>();
+  /** The filtered reports by the address of their filter, those that were used last at the end. */
+  readonly #filtered = new Map<string, Entry>();
+  readonly #whole: Entry;
+
+  /**
+   * Starts the report on the whole log.
+   *
+   * @param options The options of that report. A filter may only narrow its time range.
+   * @param more.open Returns the source of the report with a filter.
+   * @param more.ending The signal that ends all reports.
+   */
+  constructor(
+    options: ResolvedReportOptions,
+    { open, clock, ending }: {
+      readonly open: (
+        filter: ReportFilter,
+        options: ResolvedReportOptions,
+        ending: AbortSignal,
+      ) => ReportSource;
+      readonly clock: Clock;
+      readonly ending: AbortSignal;
+    },
+  ) {
+    this.#options = options;
+    this.#open = open;
+    this.#clock = clock;
+    this.#ending = ending;
+    this.#whole = this.#start({}, (isEnded, error) => {
+      if (isEnded) this.#finished.resolve();
+      else this.#finished.reject(error);
+    });
+  }
+
+  /** Resolves when the report on the whole log has ended. Rejects if one of the reports cannot read the log. */
+  get finished(): Promise<void> {
+    return this.#finished.promise;
+  }
+
+  /**
+   * Returns the report with a filter, which starts if necessary; null if there are too many other filters with open
+   * pages. The report does not end before the returned object is disposed of.
+   */
+  use(filter: ReportFilter): (ServedReport & Disposable) | null {
+    const entry = this.#entryOf(filter);
+    if (entry === null) return null;
+    entry.users++;
+    let isUsed = true;
+    const { live, id, options } = entry;
+    return {
+      live,
+      id,
+      options,
+      filter,
+      [Symbol.dispose]: () => {
+        if (isUsed) entry.users--;
+        isUsed = false;
+      },
+    };
+  }
+
+  #entryOf(filter: ReportFilter): Entry | null {
+    const address = addressOf(filter);
+    if (address === addressOf({})) return this.#whole;
+    const known = this.#filtered.get(address);
+    if (known === undefined && !this.#makeRoom()) return null;
+    const entry = known ?? this.#start(filter, (isEnded, error) => {
+      if (!isEnded) this.#finished.reject(error);
+    });
+    this.#filtered.delete(address);
+    this.#filtered.set(address, entry);
+    return entry;
+  }
+
+  /** Ends the unused report that was not used for the longest time, if there are too many. */
+  #makeRoom(): boolean {
+    if (this.#filtered.size < FILTERED_MAX) return true;
+    const unused = this.#filtered.entries().find(([, { users }]) => users === 0);
+    if (unused === undefined) return false;
+    const [address, { ending }] = unused;
+    ending.abort();
+    return this.#filtered.delete(address);
+  }
+
+  #start(filter: ReportFilter, onEnd: (isEnded: boolean, error?: unknown) => void): Entry {
+    const options = filteredOptions(this.#options, filter);
+    const ending = new AbortController();
+    const signal = AbortSignal.any([this.#ending, ending.signal]);
+    const source = this.#open(filter, options, signal);
+    const live = new LiveReport((aggregate) => source.follow(aggregate), options, {
+      clock: this.#clock,
+      ending: signal,
+      filter,
+    });
+    const run = async () => await live.follow(await source.budgets());
+    run().then(() => onEnd(true), (error) => onEnd(signal.aborted, error));
+    return { live, id: crypto.randomUUID(), options, filter, ending, users: 0 };
+  }
+}

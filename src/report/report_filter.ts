@@ -1,0 +1,147 @@
+/**
+ * The filter of a live page, which is part of its address, such as `?agent=scout&since=2026-02-13T14:00Z`. Pure.
+ *
+ * @module
+ */
+import { type AuditEvent, groupText, isReservedType } from "../event.ts";
+import { nearestName } from "../options/nearest_name.ts";
+import type { FollowOptions } from "../read/follow.ts";
+import { isFailure } from "../rollup/call_tally.ts";
+import { groupedReasonOf } from "../rollup/failure_reasons.ts";
+import { EPOCH_MS_MAX, parseTime } from "../time.ts";
+import { keptName } from "./name_tally.ts";
+import type { ResolvedReportOptions } from "./options.ts";
+
+/** The fields by which a page can be filtered, by their names in the address of the page. */
+const FIELDS = { agent: "agent", model: "model", session: "session_id", type: "event" } as const;
+/** The name of a field in the address of a page. */
+export type FilteredField = keyof typeof FIELDS;
+const DAY_MS = 24 * 3_600_000;
+const FIELD_NAMES = Object.keys(FIELDS) as FilteredField[];
+
+/** The names in the address of a page, in the order in which the page shows them. */
+export const FILTER_NAMES = [...FIELD_NAMES, "reason", "text", "since", "until"] as const;
+
+/** A filter of a live page. Only events that match every member are shown. */
+export interface ReportFilter extends Readonly<Partial<Record<FilteredField, string>>> {
+  /** The reason of a failure, as the page shows it. */
+  readonly reason?: string;
+  /** A text in any of the names or values of an event, in upper or lower case. */
+  readonly text?: string;
+  /** The start of the time range (inclusive), as the address states it. */
+  readonly since?: string;
+  /** The end of the time range (exclusive), as the address states it. */
+  readonly until?: string;
+}
+
+/**
+ * Parses the filter in the address of a page. Names in `others` are ignored.
+ *
+ * @throws {RangeError} If a name is unknown, a value is missing, or a time is invalid; the message names it.
+ */
+export function parseFilter(
+  params: URLSearchParams,
+  { timeZone, others }: Pick<ResolvedReportOptions, "timeZone"> & {
+    readonly others: readonly string[];
+  },
+): ReportFilter {
+  const filter: Partial<Record<typeof FILTER_NAMES[number], string>> = {};
+  for (const [name, value] of params) {
+    if (others.includes(name)) continue;
+    const known = FILTER_NAMES.find((each) => each === name);
+    if (known === undefined) {
+      const nearest = nearestName(name, FILTER_NAMES);
+      const hint = nearest === undefined
+        ? `use ${FILTER_NAMES.join(", ")}`
+        : `did you mean ${nearest}?`;
+      throw new RangeError(`Cannot filter report: unknown name ${JSON.stringify(name)}; ${hint}`);
+    }
+    if (value === "") throw new RangeError(`Cannot filter report: ${name} has no value`);
+    if (filter[known] !== undefined) {
+      throw new RangeError(`Cannot filter report: ${name} is there twice`);
+    }
+    filter[known] = value;
+  }
+  for (const name of ["since", "until"] as const) {
+    const text = filter[name];
+    if (text !== undefined) epochMsOf(name, text, timeZone);
+  }
+  return filter;
+}
+
+/** Returns the address of the page with a filter, relative to the server. Equal filters have equal addresses. */
+export function addressOf(filter: ReportFilter): string {
+  const params = new URLSearchParams();
+  for (const name of FILTER_NAMES) {
+    const value = filter[name];
+    if (value !== undefined) params.set(name, value);
+  }
+  return `?${params}`;
+}
+
+/** Returns the options of a report on the events that match a filter. */
+export function filteredOptions(
+  options: ResolvedReportOptions,
+  { since, until }: ReportFilter,
+): ResolvedReportOptions {
+  const { timeZone, sinceMs, untilMs } = options;
+  return {
+    ...options,
+    isTimed: options.isTimed || since !== undefined || until !== undefined,
+    sinceMs: since === undefined ? sinceMs : Math.max(sinceMs, epochMsOf("since", since, timeZone)),
+    untilMs: until === undefined ? untilMs : Math.min(untilMs, epochMsOf("until", until, timeZone)),
+  };
+}
+
+/**
+ * Returns what selects the events of a filter from a log, apart from the time range; null if the filter has only a time
+ * range. The lines of budgets are left out, because the amounts of a budget cannot be computed from only some of the
+ * events.
+ */
+export function followOptionsOf(
+  filter: ReportFilter,
+): Required<Pick<FollowOptions, "where">> | null {
+  const { reason, text } = filter;
+  const fields = FIELD_NAMES.flatMap((name) => {
+    const value = filter[name];
+    return value === undefined ? [] : [{ field: FIELDS[name], value: keptName(value) }];
+  });
+  if (fields.length === 0 && reason === undefined && text === undefined) return null;
+  const part = text === undefined ? null : JSON.stringify(text).slice(1, -1).toLowerCase();
+  const where = (event: AuditEvent) =>
+    !isReservedType(event.event) &&
+    fields.every(({ field, value }) => hasValue(event, field, value)) &&
+    (reason === undefined || (isFailure(event) && groupedReasonOf(event) === reason)) &&
+    (part === null || JSON.stringify(event).toLowerCase().includes(part));
+  return { where };
+}
+
+/** Checks whether a field of an event has a value. The page shows long values only in part. */
+function hasValue(event: AuditEvent, field: string, value: string): boolean {
+  const text = groupText(event, field);
+  return text !== null && (text === value || keptName(text) === value);
+}
+
+/** Returns a filter in words, for the head of the page; an empty text without a filter. */
+export function shownFilter(filter: ReportFilter): string {
+  return FILTER_NAMES.flatMap((name) =>
+    filter[name] === undefined ? [] : [`${name} ${filter[name]}`]
+  )
+    .join(", ");
+}
+
+/** Returns a time of the address in epoch milliseconds. A time without an offset is one of the time zone. */
+function epochMsOf(name: "since" | "until", text: string, timeZone: string): number {
+  const parsed = parseTime(text);
+  // An instant near the limit would be beyond it in some time zones.
+  if (parsed === null || Math.abs(parsed.localMs) > EPOCH_MS_MAX - 2 * DAY_MS) {
+    throw new RangeError(
+      `Cannot filter report: ${name} is not a time, got ${
+        JSON.stringify(text)
+      }; use 2026-02-13T14:30 or 2026-02-13T14:30:00Z`,
+    );
+  }
+  if (parsed.offsetMs !== undefined) return parsed.localMs - parsed.offsetMs;
+  const local = Temporal.Instant.fromEpochMilliseconds(parsed.localMs).toZonedDateTimeISO("UTC");
+  return local.toPlainDateTime().toZonedDateTime(timeZone).epochMilliseconds;
+}
