@@ -17,7 +17,7 @@ const FILTERED: Readonly<Record<string, FilteredField>> = {
   event: "type",
 };
 
-/** Returns content as a link to the page with a narrower filter; unchanged if there is no such page. */
+/** Returns content as a link to the page with a narrower filter; unchanged if the page or the filter is missing. */
 export function linked(
   content: Markup,
   filter: ReportFilter | null,
@@ -36,7 +36,7 @@ export function filterOfBucket({ startMs, endMs }: BucketFigures): ReportFilter 
   return { since: since!, until: until! };
 }
 
-/** Returns the filter for the events with a name in one of the fields of a report; null if there is none. */
+/** Returns the filter for the events with a name in one of the fields of a report; null if such a filter does not exist. */
 export function filterOfName(by: readonly string[], name: string | null): ReportFilter | null {
   const filtered = by.length === 1 ? FILTERED[by[0]!] : undefined;
   return filtered === undefined || name === null || name === "" ? null : { [filtered]: name };

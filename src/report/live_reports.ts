@@ -23,8 +23,8 @@ export interface ReportSource {
   /** Resolves with the state of the budgets before the first event. */
   budgets(): Promise<BudgetLedger>;
   /**
-   * Returns the events, those that exist and those that are written later. For some archives, it may add the stored
-   * sums to the figures of the report, instead of returning the events.
+   * Returns the existing events of the log and then the new events. For some archives, it may add the stored sums to
+   * the figures of the report, instead of returning the events.
    */
   follow(aggregate: ReportAggregate): AuditFollow;
 }
@@ -58,7 +58,7 @@ export class LiveReports {
   readonly #clock: Clock;
   readonly #ending: AbortSignal;
   readonly #finished = Promise.withResolvers<void>();
-  /** The filtered reports by the address of their filter, those that were used last at the end. */
+  /** The filtered reports by the address of their filter, the last used at the end. */
   readonly #filtered = new Map<string, Entry>();
   readonly #whole: Entry;
 

@@ -1,7 +1,8 @@
 /**
  * Renders the sections of the page that change with the log. Each section is the content of one element.
  *
- * No element in a section can have the focus, so a live page can replace a section while a person uses the page.
+ * Only links of a live page can have the focus in a section. The script of the page keeps it when it replaces the
+ * section.
  *
  * @module
  */

@@ -54,7 +54,7 @@ export interface TimelineFigures {
   readonly by: "agent" | "session" | null;
   /** The lanes, those with the most calls first. */
   readonly lanes: readonly Lane[];
-  /** The calls as bars: all calls, or only those that have not ended if `areCounted` is true. */
+  /** The calls as bars: all calls, or only the unfinished calls if `areCounted` is true. */
   readonly bars: readonly CallBar[];
   /** Whether the lanes show the number of calls in each time bucket, in place of a bar for each call. */
   readonly areCounted: boolean;
