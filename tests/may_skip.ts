@@ -34,6 +34,7 @@ export const MAY_SKIP: Readonly<Record<RequirementName, readonly string[]>> = {
     "scout diff --fail-if exits with 1 if a condition holds and standard output is closed",
     "scout report --open writes the file, then names the flag of the missing permission",
     "scout report --open opens the file, or names the program that it cannot find",
+    "scout serve shows all logs of a directory, and needs only the flags that it prints",
     "scout serve shows new events until Ctrl-C, and needs only the flags that it prints",
   ],
   "root": [

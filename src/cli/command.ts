@@ -13,7 +13,7 @@ import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { LogDirectory } from "../segments/log_directory.ts";
 import { CommandError } from "./command_error.ts";
 import { checkKind, checkThere } from "./log_kind.ts";
-import { type LocatedLog, locateLog } from "./log_path.ts";
+import { type LocatedLog, locateLog, locateLogs } from "./log_path.ts";
 import type { LogOptions } from "./options.ts";
 import { stderrLogger, tellArchives } from "./messages.ts";
 import { chooseColor, type Output } from "./terminal.ts";
@@ -52,6 +52,31 @@ export async function withReader<T>(
   await using reader = await opened(() => AuditReader.open({ logger, path: log.path }));
   checkKind(log);
   return await work(reader, log);
+}
+
+/**
+ * Opens all logs of a directory, or one log, and calls `work` with their readers. Does not require that a log exists
+ * already.
+ */
+export async function withReaders<T>(
+  options: LogOptions,
+  work: (
+    readers: readonly [AuditReader, ...AuditReader[]],
+    logs: readonly [LocatedLog, ...LocatedLog[]],
+  ) => Promise<T>,
+  logger: Logger = stderrLogger,
+): Promise<T> {
+  chooseColor(options.json ? "never" : options.color);
+  const [first, ...others] = locateLogs(options);
+  await using stack = new AsyncDisposableStack();
+  const open = async (log: LocatedLog) => {
+    const reader = stack.use(await opened(() => AuditReader.open({ logger, path: log.path })));
+    checkKind(log);
+    return reader;
+  };
+  const readers: [AuditReader, ...AuditReader[]] = [await open(first)];
+  for (const log of others) readers.push(await open(log));
+  return await work(readers, [first, ...others]);
 }
 
 /**

@@ -204,7 +204,8 @@ function runReport(options: FleetOptions & ReportFileOptions, output: Output): P
   return writeReport(
     options,
     output,
-    (render, query) => withFleet(options, query, (events) => render(events, { name })),
+    (render, query) =>
+      withFleet(options, query, (events) => render(events, { name, hasLogs: log === undefined })),
   );
 }
 

@@ -49,7 +49,26 @@ const STAMP_LENGTH = "_20260213_143022".length;
  *   no `audit.jsonl`.
  * @throws {Deno.errors.NotCapable} If a permission is missing; the message names its flag.
  */
-export function locateLog({ file, path }: NamedLog): LocatedLog {
+export function locateLog(named: NamedLog): LocatedLog {
+  const [first, ...others] = locateLogs(named);
+  if (others.length === 0) return first;
+  const names = [first, ...others].map(({ path }) => shownText(basename(path))).join(", ");
+  throw new CommandError(
+    `Cannot choose the log: the directory ${
+      shownText(dirname(first.path))
+    } contains several logs; name one: ${names}`,
+    2,
+  );
+}
+
+/**
+ * Finds the logs of a command that can work on several. The path is found as in {@linkcode locateLog}. If it is a
+ * directory with several logs but no `audit.jsonl`, returns all of them.
+ *
+ * @throws {CommandError} If both LOG and `--path` are used, or a path is invalid.
+ * @throws {Deno.errors.NotCapable} If a permission is missing; the message names its flag.
+ */
+export function locateLogs({ file, path }: NamedLog): [LocatedLog, ...LocatedLog[]] {
   if (file !== undefined && path !== undefined) {
     throw new CommandError(
       `Cannot choose the log: use either the argument LOG or --path, got ${
@@ -59,10 +78,17 @@ export function locateLog({ file, path }: NamedLog): LocatedLog {
     );
   }
   const named = file ?? path;
-  if (named !== undefined) return { path: logAt(named), source: "command line" };
+  if (named !== undefined) return located(logsAt(named), "command line");
   const variable = pathVariable();
-  if (variable !== undefined) return { path: logAt(variable), source: PATH_VARIABLE };
-  return { path: defaultPath(), source: "default" };
+  if (variable !== undefined) return located(logsAt(variable), PATH_VARIABLE);
+  return [{ path: defaultPath(), source: "default" }];
+}
+
+function located(
+  [first, ...others]: readonly [string, ...string[]],
+  source: PathSource,
+): [LocatedLog, ...LocatedLog[]] {
+  return [{ path: first, source }, ...others.map((path) => ({ path, source }))];
 }
 
 /**
@@ -105,24 +131,17 @@ function defaultPath(): string {
 }
 
 /**
- * Returns the path of the active file of a log. `name` is the path of the active file, or of a directory that contains
- * the log.
+ * Returns the paths of the active files of logs. `name` is the path of an active file, or of a directory with logs. Of a
+ * directory with an `audit.jsonl`, returns only this log.
  *
- * @throws {CommandError} If the path is invalid, or a directory contains several logs but no `audit.jsonl`.
+ * @throws {CommandError} If the path is invalid.
  */
-function logAt(name: string): string {
+function logsAt(name: string): [string, ...string[]] {
   const path = absolutePath(name);
-  if (!isDirectory(path)) return path;
-  if (holdsLog(join(path, DEFAULT_NAME))) return join(path, DEFAULT_NAME);
-  const [only = DEFAULT_NAME, ...others] = logsIn(path);
-  if (others.length === 0) return join(path, only);
-  const names = [only, ...others].map(shownText).join(", ");
-  throw new CommandError(
-    `Cannot choose the log: the directory ${
-      shownText(path)
-    } contains several logs; name one: ${names}`,
-    2,
-  );
+  if (!isDirectory(path)) return [path];
+  if (holdsLog(join(path, DEFAULT_NAME))) return [join(path, DEFAULT_NAME)];
+  const [first = DEFAULT_NAME, ...others] = logsIn(path);
+  return [join(path, first), ...others.map((each) => join(path, each))];
 }
 
 function absolutePath(name: string): string {

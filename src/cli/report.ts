@@ -9,9 +9,9 @@ import { map, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import { dirname, join, resolve } from "@std/path";
+import { basename, dirname, join, resolve } from "@std/path";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
-import type { AuditReader } from "../audit_reader.ts";
+import { type AuditReader, collectArchives } from "../audit_reader.ts";
 import { withFlags } from "../errors.ts";
 import { type AuditEvent, isReservedType } from "../event.ts";
 import type { FileHandle } from "../platform/file_system.ts";
@@ -21,10 +21,11 @@ import type { ReportOptions } from "../report/options.ts";
 import type { Report } from "../report/render_report.ts";
 import { openForAppend } from "../platform/regular_file.ts";
 import { counted, shownBytes, shownText } from "../shown.ts";
-import { opened, type Run, withLog } from "./command.ts";
+import { opened, type Run, withReaders } from "./command.ts";
 import { CommandError } from "./command_error.ts";
 import { listedFiles } from "./listed_files.ts";
-import { statusLogger } from "./messages.ts";
+import { checkThere } from "./log_kind.ts";
+import { statusLogger, tellArchives } from "./messages.ts";
 import { openInBrowser } from "./open_in_browser.ts";
 import {
   type FieldOptions,
@@ -88,29 +89,54 @@ export const reportCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Writes a self-contained HTML report`,
     description:
-      message`Shows spend, accuracy, a timeline of the calls, their durations, the reasons of failures, calls by model and agent, unfinished calls, and unreadable data; of all events, or of the events that match. With a filter, the heading names the filter, budgets are left out, and archives that may hold matching events are decoded. The page needs neither network nor scripts. Needs --allow-read and --allow-write for the file.`,
+      message`Shows spend, accuracy, a timeline of the calls, their durations, the reasons of failures, calls by model and agent, unfinished calls, and unreadable data; of all events, or of the events that match. Of a directory with several logs, shows all of them, with a table by log. With a filter, the heading names the filter, budgets are left out, and archives that may hold matching events are decoded. The page needs neither network nor scripts. Needs --allow-read and --allow-write for the file.`,
     footer: message`Example: scout report logs --since yesterday --budget 5 --tz Europe/Berlin`,
   },
 );
 
 function runReport(options: ReportCommandOptions, output: Output): Promise<number> {
   return writeReport(options, output, (render, query) => {
-    return withLog(options, (reader) => {
-      // Without a filter, there is no `where`, and the report gets the reader, so that it can use the stored sums of the
-      // archives. With a filter, these sums do not help, so the report gets only the events that match.
-      const source = query.where === undefined ? reader : reader.query(query);
-      return render(source, { name: reader.path, expectedEvents: expectedEvents(reader, query) });
+    return withReaders(options, async (readers, logs) => {
+      logs.forEach(checkThere);
+      const archives = options.verbose === true ? readers.map(collectArchives) : [];
+      const [reader] = readers;
+      const name = readers.length === 1
+        ? reader.path
+        : `${dirname(reader.path)} (${readers.map(({ path }) => basename(path)).join(", ")})`;
+      const expected = readers.reduce((sum, each) => sum + expectedEvents(each, query), 0);
+      const about = { name, hasLogs: readers.length > 1, expectedEvents: expected };
+      const report = await render(await sourceOf(readers, query), about);
+      for (const each of archives) tellArchives(each);
+      return report;
     }, statusLogger);
   });
 }
 
 /**
- * A function that renders a report on events. `name` is the name of their source on the page, and `expectedEvents` an
- * estimated total for the progress bar.
+ * Resolves with the source of a report. Without a filter, this is the reader of a single log, so that the report can
+ * use the stored sums of its archives. With a filter, or for several logs, it is the events that match.
+ */
+async function sourceOf(
+  readers: readonly [AuditReader, ...AuditReader[]],
+  query: ReportQuery,
+): Promise<AuditReader | AsyncIterable<AuditEvent>> {
+  const [reader, ...others] = readers;
+  if (others.length === 0) return query.where === undefined ? reader : reader.query(query);
+  const { eventsOfLogs, namedLogs } = await import("../report/several_logs.ts");
+  return eventsOfLogs(namedLogs(readers), query);
+}
+
+/**
+ * A function that renders a report on events. `name` is the name of their source on the page, `hasLogs` tells whether
+ * they are from several logs, and `expectedEvents` is an estimated total for the progress bar.
  */
 type Render = (
   source: AuditReader | AsyncIterable<AuditEvent>,
-  about: { readonly name: string; readonly expectedEvents?: number },
+  about: {
+    readonly name: string;
+    readonly hasLogs: boolean;
+    readonly expectedEvents?: number;
+  },
 ) => Promise<Report>;
 
 /**
@@ -134,8 +160,9 @@ export async function writeReport(
   using file = isPrinted ? null : await opened(() => new ReportFile(out));
   const { reportOn } = await import("../report/render_report.ts");
   const reportOptions = optionsToReport(options);
-  const { events, page } = await read(async (source, { name, expectedEvents }) => {
-    if (expectedEvents === undefined) return await reportOn(source, reportOptions, { name });
+  const { events, page } = await read(async (source, { name, hasLogs, expectedEvents }) => {
+    const about = { name, hasLogs };
+    if (expectedEvents === undefined) return await reportOn(source, reportOptions, about);
     using bar = new ProgressBar("Reading", expectedEvents);
     let waiting = 0;
     const onEvents = (events: number) => {
@@ -144,7 +171,7 @@ export async function writeReport(
       bar.advance(waiting);
       waiting = 0;
     };
-    return await reportOn(source, reportOptions, { name, onEvents });
+    return await reportOn(source, reportOptions, { ...about, onEvents });
   }, { ...rangeOf(reportOptions), ...filterOf(options) });
   if (file === null) {
     output.line(page.trimEnd());

@@ -12,7 +12,7 @@ import { string } from "@optique/core/valueparser";
 import { dirname } from "@std/path";
 import { shownText } from "../shown.ts";
 import { hostOf, isLoopback } from "../report/access.ts";
-import { type Run, withReader } from "./command.ts";
+import { type Run, withReaders } from "./command.ts";
 import { statusLogger, tell } from "./messages.ts";
 import { CommandError } from "./command_error.ts";
 import { Interrupt } from "./interrupt.ts";
@@ -76,7 +76,7 @@ export const serveCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Serves the report, updated while the simulation runs`,
     description:
-      message`Serves the page of ${"scout report"}, and shows new events within a second. The page can be filtered by agent, model, session, type, reason, text and time, paused, and lists older events. If the log does not exist yet, waits for it. Ctrl-C ends the server.`,
+      message`Serves the page of ${"scout report"}, and shows new events within a second. The page can be filtered by agent, model, session, type, reason, text and time, paused, and lists older events. Of a directory with several logs, shows all of them or one. If the log does not exist yet, waits for it. Ctrl-C ends the server.`,
     footer: message`Example: scout serve logs --open --since today`,
   },
 );
@@ -84,11 +84,11 @@ export const serveCommand: Parser<"sync", Run, unknown> = command(
 async function runServe(options: ServeCommandOptions, output: Output): Promise<number> {
   const { hostname, port, open, json } = options;
   const { serveReport } = await import("../report/serve_report.ts");
-  await withReader(options, async (reader, log) => {
-    const { source } = log;
-    tellIfAwaited(log);
+  await withReaders(options, async (readers, logs) => {
+    const [{ source, path }] = logs;
+    logs.forEach(tellIfAwaited);
     const flags = [
-      `--allow-read=${dirname(reader.path)}`,
+      `--allow-read=${dirname(path)}`,
       ...ENV_FLAGS[source],
       `--allow-net=${hostOf(hostname)}:${port}`,
       ...open ? [OPEN_FLAG] : [],
@@ -103,7 +103,7 @@ async function runServe(options: ServeCommandOptions, output: Output): Promise<n
     const { signal } = interrupt;
     await using server = listening(
       { hostname, port },
-      () => serveReport(reader, { ...optionsToReport(options), ...site, signal }),
+      () => serveReport(readers, { ...optionsToReport(options), ...site, signal }),
     );
     if (json) output.json({ url: server.url, flags });
     else {

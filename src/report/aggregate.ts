@@ -23,7 +23,7 @@ import {
 } from "../rollup/rollup.ts";
 import { SpendTally } from "../rollup/spend_tally.ts";
 import { TimeRange } from "../rollup/time_range.ts";
-import type { GroupKey } from "../stats/group_key.ts";
+import { fieldNamed, type GroupKey } from "../stats/group_key.ts";
 import { eventEpochMs } from "../time.ts";
 import { type BucketFigures, bucketFigures, Content } from "./bucket_content.ts";
 import { type BudgetFigures, BudgetTally } from "./budget_tally.ts";
@@ -33,11 +33,13 @@ import {
   byCost,
   type GroupFigures,
   Grouping,
+  LOG,
   mapGroups,
   MODEL,
   type Named,
   type SummedGrouping,
 } from "./groups.ts";
+import { LastEvents } from "./last_events.ts";
 import { ALL_TIME, type TimeSpan } from "./main_range.ts";
 import { NameTally } from "./name_tally.ts";
 import { isInReport, type ResolvedReportOptions } from "./options.ts";
@@ -49,7 +51,7 @@ import { TimeBuckets } from "./time_buckets.ts";
 import { type TimelineFigures, TimelineTally } from "./timeline_tally.ts";
 
 const TOP_SESSIONS = 10;
-/** Number of the last events in the log (not the latest by time) that a report lists with all their fields. */
+/** Number of the last events that a report lists with all their fields. */
 export const LAST_EVENTS = 50;
 /** Number of events outside of the time axis that are listed. */
 const OUTSIDE_EVENTS = 50;
@@ -98,7 +100,7 @@ export interface ReportData {
   readonly budgets: readonly BudgetFigures[];
   /** The number of sessions; null if there are too many to count. */
   readonly sessionCount: number | null;
-  /** The events that were appended last, the newest first. */
+  /** The last events, the newest first, see {@linkcode LastEvents}. */
   readonly lastEvents: readonly AuditEvent[];
   /** The events that are too far from all others in time for the time axis. */
   readonly outside: OutsideFigures;
@@ -197,10 +199,8 @@ export class ReportAggregate {
   readonly #gate = new GateTally();
   readonly #failures = new FailureReasons();
   readonly #spans = new SpanTally();
-  readonly #lastEvents: AuditEvent[] = [];
+  readonly #lastEvents: LastEvents;
   #events = 0;
-  /** Number of events in the range that were added one by one, and not as the sums of an archive. */
-  #readEvents = 0;
   #untimed = 0;
   #totalNav = 0;
   #validationFailCount = 0;
@@ -208,16 +208,21 @@ export class ReportAggregate {
 
   /**
    * Creates the figures of a report without events. Events outside of `axis` count only for figures that are not shown
-   * over time.
+   * over time. If `hasLogs` is true, the events are from several logs, whose names they have.
    */
   constructor(
     options: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs" | "timeZone" | "by">,
-    axis: TimeSpan = ALL_TIME,
+    { axis = ALL_TIME, hasLogs = false }: {
+      readonly axis?: TimeSpan | undefined;
+      readonly hasLogs?: boolean | undefined;
+    } = {},
   ) {
     this.#range = options;
     this.#axis = axis;
+    this.#lastEvents = new LastEvents(LAST_EVENTS, { hasLogs });
     this.#main = new Grouping(options.by);
-    const further = [[MODEL], [AGENT]].filter(([field]) => !this.#main.isBy(field!));
+    const further = [...hasLogs ? [[LOG]] : [], [MODEL], [AGENT]]
+      .filter(([field]) => !this.#main.isBy(fieldNamed(field!)));
     this.#groupings = [this.#main, ...further.map((by) => new Grouping(by))];
     this.#agents = this.#groupings.find((grouping) => grouping.isBy(AGENT))!;
     this.#buckets = new TimeBuckets(options.timeZone, () => new Content());
@@ -236,7 +241,7 @@ export class ReportAggregate {
     if (!(epochMs >= this.#range.untilMs)) this.#budgets.add(event, isInRange);
     if (!isInRange) return;
     this.#events++;
-    this.#lastEvents[this.#readEvents++ % LAST_EVENTS] = event;
+    this.#lastEvents.add(event, epochMs);
     const type = this.#types.of(event.event);
     type.events++;
     this.#spans.add(event);
@@ -430,7 +435,7 @@ export class ReportAggregate {
       budgets: this.#budgets.figures(this.#recent.endMs ?? this.#range.sinceMs),
       sessions: this.#sessions.dearest(TOP_SESSIONS),
       sessionCount: this.#sessions.count,
-      lastEvents: this.#newestFirst(),
+      lastEvents: this.#lastEvents.newestFirst(),
       outside: { count: this.#outsideCount, first: [...this.#outside] },
     };
   }
@@ -480,13 +485,5 @@ export class ReportAggregate {
       named: [...named].map(figuresOf).sort((a, b) => b.events - a.events || byCost(a, b)),
       others: others === null ? null : figuresOf(others),
     };
-  }
-
-  #newestFirst(): AuditEvent[] {
-    const count = Math.min(this.#readEvents, LAST_EVENTS);
-    return Array.from(
-      { length: count },
-      (_, age) => this.#lastEvents[(this.#readEvents - 1 - age) % LAST_EVENTS]!,
-    );
   }
 }

@@ -15,6 +15,9 @@ export const MODEL = "model";
 /** The field by which a report also groups if events have it. */
 export const AGENT = "agent";
 
+/** The name of the field by which a report on several logs also groups: the name of the log. */
+export const LOG = "log";
+
 /**
  * The figures of a group: of the events with the same model, or with the same values of the fields in the option `by`.
  * The name is null for events without such a value, and for the groups that are combined because there are too many.

@@ -9,7 +9,9 @@ import type { LinkTo } from "./report_content.ts";
 import type { FilteredField, ReportFilter } from "./report_filter.ts";
 
 /** The names in the option `by` of a report that have a filter, and the name of the filter. */
-const FILTERED: Readonly<Record<string, FilteredField>> = {
+const FILTERED: Readonly<Record<string, FilteredField | "log">> = {
+  log: "log",
+  scout_log: "log",
   agent: "agent",
   model: "model",
   session: "session",

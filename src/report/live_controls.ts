@@ -18,9 +18,10 @@ export const LISTED_EVENTS_MAX = 1_000;
 const SUGGESTIONS_MAX = 100;
 
 /** The names that the page suggests for its filter, by field. */
-export type FilterNames = Readonly<Record<FilteredField, readonly string[]>>;
+export type FilterNames = Readonly<Record<FilteredField | "log", readonly string[]>>;
 
 const LABELS: Readonly<Record<typeof FILTER_NAMES[number], string>> = {
+  log: "Log",
   agent: "Agent",
   model: "Model",
   session: "Session",
@@ -38,6 +39,7 @@ export function namesIn({ breakdowns, types, sessions }: ReportData): FilterName
   const groupsBy = (field: string) =>
     named(breakdowns.find(({ by }) => by.length === 1 && by[0] === field)?.groups.named ?? []);
   return {
+    log: groupsBy("log"),
     agent: groupsBy("agent"),
     model: groupsBy("model"),
     session: sessions.map(({ id }) => id),
@@ -52,8 +54,12 @@ export function liveControls(filter: ReportFilter, names: FilterNames): Markup {
     ? NOTHING
     : markup`<p id="filtered">Only events with <b><bdi>${shown}</bdi></b>. <a href="?">Show all events</a></p>
 `;
-  const fields = FILTER_NAMES.map((name) => {
-    const suggested = name in names ? names[name as FilteredField] : [];
+  // A page on a single log has no names of logs, and a page that is filtered by a log needs a way to another one.
+  const shownNames = FILTER_NAMES.filter((name) =>
+    name !== "log" || names.log.length > 0 || filter.log !== undefined
+  );
+  const fields = shownNames.map((name) => {
+    const suggested = name in names ? names[name as keyof FilterNames] : [];
     const options = suggested.map((each) => markup`<option value="${each}"></option>`);
     const list = suggested.length === 0 ? NOTHING : markup` list="names-${name}"`;
     const hint = name === "since" || name === "until"

@@ -44,7 +44,7 @@ export class LiveReport {
   readonly #options: ResolvedReportOptions;
   readonly #clock: Clock;
   readonly #ending: AbortSignal;
-  readonly #events: AuditFollow;
+  readonly #sources: readonly AuditFollow[];
   readonly #linkTo: LinkTo;
   readonly #aggregate: ReportAggregate;
   readonly #parts = new Map<SectionId, Part>();
@@ -60,27 +60,28 @@ export class LiveReport {
   #change = new AbortController();
 
   /**
-   * Creates a report without events. The function `follow` returns the existing events of the log and then the new
+   * Creates a report without events. The function `follow` returns the existing events of each log and then the new
    * events, which the method {@linkcode LiveReport.follow} reads. For some archives, the function may add the stored
    * sums to its argument, the figures of the report, instead of returning the events. After `ending` is aborted,
    * {@linkcode current} and {@linkcode next} no longer wait. The links of the page narrow `filter`, the filter of the
    * report.
    */
   constructor(
-    follow: (aggregate: ReportAggregate) => AuditFollow,
+    follow: (aggregate: ReportAggregate) => readonly AuditFollow[],
     options: ResolvedReportOptions,
-    { clock, ending, filter }: {
+    { clock, ending, filter, hasLogs }: {
       readonly clock: Clock;
       readonly ending: AbortSignal;
       readonly filter: ReportFilter;
+      readonly hasLogs: boolean;
     },
   ) {
     this.#options = options;
     this.#linkTo = (more) => addressOf({ ...filter, ...more });
     this.#clock = clock;
     this.#ending = ending;
-    this.#aggregate = new ReportAggregate(options);
-    this.#events = follow(this.#aggregate);
+    this.#aggregate = new ReportAggregate(options, { hasLogs });
+    this.#sources = follow(this.#aggregate);
   }
 
   /**
@@ -88,11 +89,15 @@ export class LiveReport {
    * Resolves when the events end. Rejects if reading the events fails.
    */
   async follow(budgets: BudgetLedger): Promise<void> {
-    let events = 0;
     this.#aggregate.beginBudgets(budgets);
     // The page may have been drawn before the budgets were known, and no event may follow.
     if (!this.#isStale) this.#becomeStale();
-    for await (const event of this.#events) {
+    await Promise.all(this.#sources.map((source) => this.#addAll(source)));
+  }
+
+  async #addAll(source: AuditFollow): Promise<void> {
+    let events = 0;
+    for await (const event of source) {
       this.#aggregate.add(event);
       if (!this.#isStale) this.#becomeStale();
       if (++events % EVENTS_PER_TURN === 0) await this.#clock.turn();
@@ -153,7 +158,7 @@ export class LiveReport {
     const startMs = this.#clock.monotonicMs();
     this.#compare(sectionsOf({
       data: this.#aggregate.data(),
-      damage: this.#events.damage,
+      damage: this.#sources.flatMap(({ damage }) => damage),
       options: this.#options,
       linkTo: this.#linkTo,
     }));

@@ -23,10 +23,12 @@ export interface ReportSource {
   /** Resolves with the state of the budgets before the first event. */
   budgets(): Promise<BudgetLedger>;
   /**
-   * Returns the existing events of the log and then the new events. For some archives, it may add the stored sums to
+   * Returns the existing events of each log and then the new events. For some archives, it may add the stored sums to
    * the figures of the report, instead of returning the events.
    */
-  follow(aggregate: ReportAggregate): AuditFollow;
+  follow(aggregate: ReportAggregate): readonly AuditFollow[];
+  /** Whether the events are from several logs, whose names they have. */
+  readonly hasLogs: boolean;
 }
 
 /** A report that follows the log, as long as it is needed. */
@@ -150,6 +152,7 @@ export class LiveReports {
       clock: this.#clock,
       ending: signal,
       filter,
+      hasLogs: source.hasLogs,
     });
     const run = async () => await live.follow(await source.budgets());
     run().then(() => onEnd(true), (error) => onEnd(signal.aborted, error));

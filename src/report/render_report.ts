@@ -75,13 +75,15 @@ export interface Report {
  *
  * @param more.onEvents Called with the number of events that were added to the report since the last call.
  * @param more.name The name of the source on the page, for a source that is not a log or a reader.
+ * @param more.hasLogs Whether the events are from several logs, whose names they have.
  */
 export async function reportOn(
   source: AuditLog | AuditReader | AsyncIterable<AuditEvent>,
   options: ReportOptions = {},
-  { onEvents = () => {}, name = null }: {
+  { onEvents = () => {}, name = null, hasLogs = false }: {
     readonly onEvents?: (events: number) => void;
     readonly name?: string | null;
+    readonly hasLogs?: boolean;
   } = {},
 ): Promise<Report> {
   // A log or a reader is not iterable; its query() method returns the events.
@@ -89,13 +91,13 @@ export async function reportOn(
   if (!isReader) checkOption(source, eventSource, "Cannot render report: source");
   const resolved = resolveReportOptions(options);
   options.signal?.throwIfAborted();
-  let found = await read(source, options, { resolved, onEvents });
+  let found = await read(source, options, { resolved, hasLogs, onEvents });
   // Events far from all others in time, for example of 1970, would make each bar a year long. If the source can be read
   // again, the second reading leaves them out of the charts over time.
   for (let n = 0; n < READINGS_MAX && canBeReadAgain(source); n++) {
     const range = mainRange(found.data.buckets, found.data.outside.count);
     if (range === null) break;
-    found = await read(source, options, { resolved, axis: range.span });
+    found = await read(source, options, { resolved, hasLogs, axis: range.span });
   }
   const { data, damage } = found;
   const log = "query" in source ? sumsSourceOf(source)?.log.files.active : undefined;
@@ -120,6 +122,7 @@ interface Reading {
   readonly resolved: ResolvedReportOptions;
   /** The part of time that the charts show. */
   readonly axis?: TimeSpan;
+  readonly hasLogs: boolean;
   /** Called with the number of events that were added since the last call. */
   readonly onEvents?: (events: number) => void;
 }
@@ -150,7 +153,7 @@ async function readLog(
   // The source may be an object that wraps a log or a reader, and has only its method query().
   if (log === undefined) return null;
   const { since, signal } = options;
-  const aggregate = new ReportAggregate(resolved, axis);
+  const aggregate = new ReportAggregate(resolved, { axis });
   aggregate.beginBudgets(await budgetsBefore(since, { source, signal }));
   const damage = new DamageReport(log.logger);
   const taker = new ReportArchives(log, { options: resolved, aggregate, onTaken: onEvents });
@@ -168,10 +171,10 @@ async function readLog(
 async function readEvents(
   source: AuditLog | AuditReader | AsyncIterable<AuditEvent>,
   options: ReportOptions,
-  { resolved, axis, onEvents = () => {} }: Reading,
+  { resolved, axis, hasLogs, onEvents = () => {} }: Reading,
 ): Promise<Found> {
   const { since, signal } = options;
-  const aggregate = new ReportAggregate(resolved, axis);
+  const aggregate = new ReportAggregate(resolved, { axis, hasLogs });
   const isLog = "query" in source;
   if (isLog) aggregate.beginBudgets(await budgetsBefore(since, { source, signal }));
   const events: AsyncIterable<AuditEvent> & { readonly damage?: readonly Damage[] } = isLog

@@ -20,10 +20,12 @@ const DAY_MS = 24 * 3_600_000;
 const FIELD_NAMES = Object.keys(FIELDS) as FilteredField[];
 
 /** The names in the address of a page, in the order in which the page shows them. */
-export const FILTER_NAMES = [...FIELD_NAMES, "reason", "text", "since", "until"] as const;
+export const FILTER_NAMES = ["log", ...FIELD_NAMES, "reason", "text", "since", "until"] as const;
 
 /** A filter of a live page. Only events that match every member are shown. */
 export interface ReportFilter extends Readonly<Partial<Record<FilteredField, string>>> {
+  /** The name of a log, on a page with several logs. */
+  readonly log?: string;
   /** The reason of a failure, as the page shows it. */
   readonly reason?: string;
   /** A text in any of the names or values of an event, in upper or lower case. */
@@ -35,32 +37,48 @@ export interface ReportFilter extends Readonly<Partial<Record<FilteredField, str
 }
 
 /**
- * Parses the filter in the address of a page. Names in `others` are ignored.
+ * Parses the filter in the address of a page.
  *
- * @throws {RangeError} If a name is unknown, a value is missing, or a time is invalid; the message names it.
+ * @param more.timeZone The time zone of times without an offset.
+ * @param more.others Names in the address that are not part of the filter.
+ * @param more.logs The names of the logs on the page.
+ * @throws {RangeError} If a name or a log is unknown, a value is missing, or a time is invalid; the message names it.
  */
 export function parseFilter(
   params: URLSearchParams,
-  { timeZone, others }: Pick<ResolvedReportOptions, "timeZone"> & {
+  { timeZone, others, logs }: Pick<ResolvedReportOptions, "timeZone"> & {
     readonly others: readonly string[];
+    readonly logs: readonly string[];
   },
 ): ReportFilter {
   const filter: Partial<Record<typeof FILTER_NAMES[number], string>> = {};
+  // A page on a single log cannot be filtered by the log.
+  const names = FILTER_NAMES.filter((name) => name !== "log" || logs.length > 0);
   for (const [name, value] of params) {
     if (others.includes(name)) continue;
-    const known = FILTER_NAMES.find((each) => each === name);
+    const known = names.find((each) => each === name);
     if (known === undefined) {
-      const nearest = nearestName(name, FILTER_NAMES);
-      const hint = nearest === undefined
-        ? `use ${FILTER_NAMES.join(", ")}`
-        : `did you mean ${nearest}?`;
-      throw new RangeError(`Cannot filter report: unknown name ${JSON.stringify(name)}; ${hint}`);
+      const nearest = nearestName(name, names);
+      const hint = nearest === undefined ? `use ${names.join(", ")}` : `did you mean ${nearest}?`;
+      throw new RangeError(
+        `Cannot filter report: unknown query parameter ${JSON.stringify(name)}; ${hint}`,
+      );
     }
-    if (value === "") throw new RangeError(`Cannot filter report: ${name} has no value`);
+    if (value === "") {
+      throw new RangeError(`Cannot filter report: the query parameter ${name} has no value`);
+    }
     if (filter[known] !== undefined) {
-      throw new RangeError(`Cannot filter report: ${name} is there twice`);
+      throw new RangeError(
+        `Cannot filter report: the query parameter ${name} is used twice; use it once`,
+      );
     }
     filter[known] = value;
+  }
+  const { log } = filter;
+  if (log !== undefined && !logs.includes(log)) {
+    throw new RangeError(
+      `Cannot filter report: log ${JSON.stringify(log)} is unknown; use one of ${logs.join(", ")}`,
+    );
   }
   for (const name of ["since", "until"] as const) {
     const text = filter[name];

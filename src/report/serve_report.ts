@@ -23,6 +23,7 @@ import {
   parseFilter,
   type ReportFilter,
 } from "./report_filter.ts";
+import { followOfLog, lastOfLogs, namedLogs } from "./several_logs.ts";
 import { eventsList } from "./tables.ts";
 import { updateStream, versionText } from "./update_stream.ts";
 
@@ -101,6 +102,8 @@ const SITE_OPTION_CHECKS: OptionChecks<Omit<ServeReportOptions, keyof ReportOpti
 const PATHS = ["/", "/events", "/last"];
 /** The names in an address that are not part of the filter of a page. */
 const OTHER_PARAMETERS = ["from", "count"];
+const TOO_MANY_FILTERS =
+  "Too many pages with different filters are open. Close one of them and reload this page.";
 const HTML = { "content-type": "text/html; charset=utf-8" } as const;
 
 /** The headers that every response of the server has. */
@@ -125,7 +128,8 @@ const HEADERS = {
  * when `signal` is aborted, or when the reader is closed. Needs `--allow-net=HOSTNAME:PORT` and the permissions of the
  * reader.
  *
- * @param reader The reader of the log; the server does not close it.
+ * @param readers The reader of the log, or the readers of several logs, of which the page shows all or one. The server
+ *   does not close them.
  * @param options The time range and the look of the report, and the address of the server.
  * @returns The running server; close it, or declare it with `await using`.
  * @throws {TypeError} If an option is unknown or of the wrong type, or a required token is missing; the message
@@ -148,8 +152,11 @@ const HEADERS = {
  * assertEquals((await response.text()).includes("The run of today"), true);
  * ```
  */
-export function serveReport(reader: AuditReader, options: ServeReportOptions = {}): ReportServer {
-  return serveReportBy(systemClock, reader, options);
+export function serveReport(
+  readers: AuditReader | readonly AuditReader[],
+  options: ServeReportOptions = {},
+): ReportServer {
+  return serveReportBy(systemClock, readers, options);
 }
 
 /**
@@ -159,7 +166,7 @@ export function serveReport(reader: AuditReader, options: ServeReportOptions = {
  */
 export function serveReportBy(
   clock: Clock,
-  reader: AuditReader,
+  readers: AuditReader | readonly AuditReader[],
   options: ServeReportOptions,
 ): ReportServer {
   const { signal } = options;
@@ -167,23 +174,32 @@ export function serveReportBy(
   const wanted = checkedSite(options);
   signal?.throwIfAborted();
   const ending = new AbortController();
-  const log = logOf(reader);
+  const logs = namedLogs([readers].flat()).map((log) => ({ ...log, source: sourceOf(log.reader) }));
+  const logsOf = ({ log }: ReportFilter) => logs.filter(({ name }) => name === (log ?? name));
   const reports = new LiveReports(resolved, {
     open: (filter, { sinceMs, ...range }, signal): ReportSource => {
       const where = followOptionsOf(filter);
       const start = sinceMs === -Infinity ? undefined : sinceMs;
+      const beginning = start === undefined ? { last: Infinity } : { since: start };
+      const chosen = logsOf(filter);
+      const [{ reader, source }] = chosen as [typeof chosen[0], ...typeof chosen];
+      // The stored sums of archives can replace the events of a whole log, but not of some of its events. Nor can they
+      // be told apart by log.
+      const isWhole = where === null && chosen.length === 1;
       return {
-        // The amounts of budgets cannot be computed from only some of the events.
-        budgets: () =>
-          budgetsBefore(where === null ? start : undefined, { source: reader, signal }),
-        follow(aggregate) {
-          const beginning = start === undefined ? { last: Infinity } : { since: start };
-          const options = { sinceMs, ...range };
-          const taker = where === null
-            ? new ReportArchives(log, { options, aggregate })
-            : undefined;
-          return followLog(log, { ...beginning, ...where, signal }, taker);
-        },
+        hasLogs: chosen.length > 1,
+        budgets: () => budgetsBefore(isWhole ? start : undefined, { source: reader, signal }),
+        follow: (aggregate) =>
+          isWhole
+            ? [followLog(
+              source,
+              { ...beginning, signal },
+              new ReportArchives(source, { options: { sinceMs, ...range }, aggregate }),
+            )]
+            : chosen.map(({ source, name }) => {
+              const follow = followLog(source, { ...beginning, ...where, signal });
+              return chosen.length > 1 ? followOfLog(follow, name) : follow;
+            }),
       };
     },
     clock,
@@ -199,14 +215,15 @@ export function serveReportBy(
     let filter: ReportFilter;
     try {
       const { timeZone } = resolved;
-      filter = parseFilter(searchParams, { timeZone, others: OTHER_PARAMETERS });
+      const names = logs.length > 1 ? logs.map(({ name }) => name) : [];
+      filter = parseFilter(searchParams, { timeZone, others: OTHER_PARAMETERS, logs: names });
     } catch (error) {
       if (error instanceof RangeError) return new Response(error.message, { status: 400 });
       throw error;
     }
     if (pathname === "/last") return await lastEvents(filter, searchParams);
     const report = reports.use(filter);
-    if (report === null) return new Response("Too many different filters.", { status: 503 });
+    if (report === null) return new Response(TOO_MANY_FILTERS, { status: 503 });
     if (pathname === "/") {
       using _used = report;
       return await pageOf(report);
@@ -227,7 +244,8 @@ export function serveReportBy(
 
   async function pageOf({ live, id, filter }: ServedReport): Promise<Response> {
     const { version, sections, names } = await live.current();
-    const origin = { log: log.log.files.active, madeMs: Date.now() };
+    const paths = logsOf(filter).map(({ source }) => source.log.files.active);
+    const origin = { log: paths.join(", "), madeMs: Date.now() };
     const parts = {
       script: LIVE_SCRIPT,
       version: versionText(version, id),
@@ -241,19 +259,21 @@ export function serveReportBy(
   async function lastEvents(filter: ReportFilter, params: URLSearchParams): Promise<Response> {
     const count = Number(params.get("count"));
     if (!Number.isInteger(count) || count < 1 || count > LISTED_EVENTS_MAX) {
-      const message = `Cannot list events: count must be an integer from 1 to ${LISTED_EVENTS_MAX}`;
+      const message =
+        `Cannot list events: count must be an integer from 1 to ${LISTED_EVENTS_MAX}, got ${
+          JSON.stringify(params.get("count"))
+        }`;
       return new Response(message, { status: 400 });
     }
     const { isTimed, sinceMs, untilMs, timeZone } = filteredOptions(resolved, filter);
-    const query = reader.query({
+    const events = await lastOfLogs(logsOf(filter), {
       ...isTimed && sinceMs !== -Infinity ? { since: sinceMs } : {},
       ...isTimed && untilMs !== Infinity ? { until: untilMs } : {},
       ...followOptionsOf(filter),
-      order: "desc",
-      limit: count,
       signal: ending.signal,
+      count,
     });
-    return new Response(eventsList(await query.toArray(), timeZone).text, { headers: HTML });
+    return new Response(eventsList(events, timeZone).text, { headers: HTML });
   }
 
   const hard = new AbortController();
@@ -295,7 +315,7 @@ export function serveReportBy(
   };
 }
 
-function logOf(reader: AuditReader): SummedSource {
+function sourceOf(reader: AuditReader): SummedSource {
   const log = sumsSourceOf(reader);
   if (log === undefined) {
     throw new TypeError(

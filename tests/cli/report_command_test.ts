@@ -212,3 +212,25 @@ await testNeeding(
     assert(Deno.statSync(file).size > 0);
   },
 );
+
+Deno.test("scout report shows all logs of a directory, with a table by log", async () => {
+  using log = logWith();
+  const dir = log.dir.path("runs");
+  Deno.mkdirSync(dir);
+  for (const [name, count] of [["a.jsonl", 1], ["b.jsonl", 3]] as const) {
+    const lines = EVENTS.slice(0, count).map((event) => `${JSON.stringify(event)}\n`);
+    Deno.writeTextFileSync(`${dir}/${name}`, lines.join(""));
+  }
+  const { code, stdout, stderr } = await report(
+    { ...log, path: dir },
+    null,
+    "--out",
+    "-",
+    "--where",
+    "cost<2",
+  );
+  assertEquals([code, stderr], [0, ""]);
+  assertStringIncludes(stdout, '<b id="event-count">3</b>');
+  assertStringIncludes(stdout, `Log: <bdi>${dir} (a.jsonl, b.jsonl)</bdi>`);
+  assertMatch(stdout, /<bdi>b.jsonl<\/bdi><\/th><td class="number">\$0.75</);
+});

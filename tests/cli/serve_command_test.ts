@@ -94,3 +94,29 @@ Deno.test("scout serve reports a missing permission, and a port that is in use",
     /^scout: Cannot serve report: 127\.0\.0\.1:\d+ is in use; choose another --port\n$/,
   );
 });
+
+await testNeeding(
+  "POSIX",
+  "scout serve shows all logs of a directory, and needs only the flags that it prints",
+  async () => {
+    using log = logWith();
+    const dir = log.dir.path("runs");
+    Deno.mkdirSync(dir);
+    for (const name of ["a.jsonl", "b.jsonl"]) {
+      await using writer = await AuditLog.open({ path: `${dir}/${name}`, logger: silent });
+      await writer.log("nav", { cost: 0.25 });
+    }
+    const flags = [`--allow-read=${dir}`, "--allow-net=127.0.0.1:0"];
+    const served = serving(flags, dir, "--port", "0", "--json");
+    const { url, flags: printed } = JSON.parse(await served.said());
+    assertEquals(printed, flags);
+    for (const [address, usd] of [["", "$0.50"], ["?log=b.jsonl", "$0.25"]] as const) {
+      let page = "";
+      while (!page.includes(`<b id="usd">${usd}</b>`)) {
+        page = await (await fetch(`${url}${address}`)).text();
+      }
+    }
+    served.process.kill("SIGINT");
+    assertEquals(await served.ended(), { code: 0, signal: null, stderr: "" });
+  },
+);

@@ -11,7 +11,7 @@ import {
 } from "../../src/report/report_filter.ts";
 import { SeededRandom } from "../seeded_random.ts";
 
-const BERLIN = { timeZone: "Europe/Berlin", others: ["from"] };
+const BERLIN = { timeZone: "Europe/Berlin", others: ["from"], logs: ["a.jsonl", "b.jsonl"] };
 
 function parsed(address: string): ReportFilter {
   return parseFilter(new URLSearchParams(address), BERLIN);
@@ -35,7 +35,7 @@ Deno.test("parseFilter() returns the filter from whose address addressOf() was m
     };
     assertEquals(parsed(addressOf(filter)), filter);
   }
-  assertEquals(parsed("?from=server-7&agent=a"), { agent: "a" });
+  assertEquals(parsed("?from=server-7&agent=a&log=b.jsonl"), { agent: "a", log: "b.jsonl" });
   assertEquals([addressOf({}), shownFilter({})], ["?", ""]);
   assertEquals(addressOf({ text: "x", agent: "a" }), addressOf(parsed("?text=x&agent=a")));
   assertEquals(shownFilter({ agent: "scout", since: "2026" }), "agent scout, since 2026");
@@ -43,13 +43,17 @@ Deno.test("parseFilter() returns the filter from whose address addressOf() was m
 
 for (
   const [address, message] of [
-    ["?agnet=a", 'Cannot filter report: unknown name "agnet"; did you mean agent?'],
+    ["?agnet=a", 'Cannot filter report: unknown query parameter "agnet"; did you mean agent?'],
     [
       "?1=a",
-      'Cannot filter report: unknown name "1"; use agent, model, session, type, reason, text, since, until',
+      'Cannot filter report: unknown query parameter "1"; use log, agent, model, session, type, reason, text, since, until',
     ],
-    ["?agent=", "Cannot filter report: agent has no value"],
-    ["?agent=a&agent=b", "Cannot filter report: agent is there twice"],
+    ["?log=c", 'Cannot filter report: log "c" is unknown; use one of a.jsonl, b.jsonl'],
+    ["?agent=", "Cannot filter report: the query parameter agent has no value"],
+    [
+      "?agent=a&agent=b",
+      "Cannot filter report: the query parameter agent is used twice; use it once",
+    ],
     [
       "?since=yesterday",
       'Cannot filter report: since is not a time, got "yesterday"; use 2026-02-13T14:30 or 2026-02-13T14:30:00Z',
@@ -68,6 +72,15 @@ for (
     assertThrows(() => parsed(address), RangeError, message);
   });
 }
+
+Deno.test("parseFilter() knows no filter by log for a page on a single log", () => {
+  const params = new URLSearchParams("log=a.jsonl");
+  assertThrows(
+    () => parseFilter(params, { ...BERLIN, logs: [] }),
+    RangeError,
+    'unknown query parameter "log"; use agent, model,',
+  );
+});
 
 Deno.test("filteredOptions() narrows the time range of a report, and reads local times in its time zone", () => {
   const at = (text: string) => Date.parse(text);

@@ -432,7 +432,7 @@ Deno.test("serveReport() rejects an invalid filter, and lists the last events", 
   };
   assertEquals(await get("?agnet=a"), [
     400,
-    'Cannot filter report: unknown name "agnet"; did you mean agent?',
+    'Cannot filter report: unknown query parameter "agnet"; did you mean agent?',
   ]);
   assertEquals((await get("events?since=never"))[0], 400);
   const typesIn = (list: string) =>
@@ -445,7 +445,7 @@ Deno.test("serveReport() rejects an invalid filter, and lists the last events", 
   for (const count of ["0", "1001", "x", "", "2.5"]) {
     assertEquals(await get(`last?count=${count}`), [
       400,
-      "Cannot list events: count must be an integer from 1 to 1000",
+      `Cannot list events: count must be an integer from 1 to 1000, got "${count}"`,
     ]);
   }
 });

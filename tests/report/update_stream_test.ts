@@ -29,7 +29,11 @@ class Fed implements Disposable {
     this.#feed = writable.getWriter();
     const events = Object.assign(readable, { damage: [] });
     const at = { clock, ending: this.#ending.signal };
-    this.live = new LiveReport(() => events, resolveReportOptions({}), { ...at, filter: {} });
+    this.live = new LiveReport(() => [events], resolveReportOptions({}), {
+      ...at,
+      filter: {},
+      hasLogs: false,
+    });
     this.following = this.live.follow(new BudgetLedger({ isWhole: false }));
   }
 
