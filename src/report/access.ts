@@ -88,7 +88,7 @@ export function refusalOf(request: Request, site: Site): Response | null {
 
 /**
  * Checks whether a page of another site requests the report other than by a link. Such a page cannot read the response,
- * but each filter in its requests would make the server read the log.
+ * but each filter in its requests would make the server read the log. The server therefore refuses the request.
  */
 function isEmbedded({ headers }: Request): boolean {
   return headers.get("sec-fetch-site") === "cross-site" &&

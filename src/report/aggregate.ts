@@ -53,7 +53,7 @@ import { type TimelineFigures, TimelineTally } from "./timeline_tally.ts";
 const TOP_SESSIONS = 10;
 /** Number of the last events that a report lists with all their fields. */
 export const LAST_EVENTS = 50;
-/** Number of events outside of the time axis that are listed. */
+/** Maximum number of events that the page lists as outside of the time axis. */
 const OUTSIDE_EVENTS = 50;
 
 /**
@@ -123,7 +123,7 @@ export interface SummedTable {
   readonly groups: readonly GroupKey[] | null;
 }
 
-/** The calls of an archive in each quarter of an hour. */
+/** The call counts and the durations of an archive for each quarter of an hour. */
 export interface SummedCalls {
   /** The agents of the archive, each as the values by which a table groups events. */
   readonly agents: readonly GroupKey[];
@@ -180,7 +180,7 @@ class Type {
 /** Adds up the figures of a report, one event at a time. */
 export class ReportAggregate {
   readonly #range: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs">;
-  /** The part of time that the charts show, and up to whose end the last hour and the last day are counted. */
+  /** The time span that the charts show. The last hour and the last day are the periods before its end. */
   readonly #axis: TimeSpan;
   readonly #outside: AuditEvent[] = [];
   #outsideCount = 0;
@@ -188,7 +188,7 @@ export class ReportAggregate {
   readonly #main: Grouping;
   /** The main groups, and those by model and by agent. */
   readonly #groupings: readonly Grouping[];
-  /** The groups by agent, which are the lanes of the timeline. */
+  /** The groups by agent. The timeline has a lane for each, unless its lanes are sessions. */
   readonly #agents: Grouping;
   readonly #timeline = new TimelineTally();
   readonly #buckets: TimeBuckets<Content>;
@@ -207,8 +207,8 @@ export class ReportAggregate {
   readonly #times = new TimeRange();
 
   /**
-   * Creates the figures of a report without events. Events outside of `axis` count only for figures that are not shown
-   * over time. If `hasLogs` is true, the events are from several logs, whose names they have.
+   * Creates the figures of a report, initially without events. Events outside of `axis` count only in figures that are
+   * not shown over time. If `hasLogs` is true, the events are from several logs, whose names they have.
    */
   constructor(
     options: Pick<ResolvedReportOptions, "isTimed" | "sinceMs" | "untilMs" | "timeZone" | "by">,
@@ -318,9 +318,10 @@ export class ReportAggregate {
   }
 
   /**
-   * Adds the sums of an archive in place of its events. All events must be in the time range of the report and on its
-   * time axis, and must not be among its last events. Those of the last day of the range must also be passed to
-   * {@linkcode addRecent}. A bucket must be at least as wide as a quarter of an hour.
+   * Adds the stored sums of an archive, so that its events need not be added. Every event of the archive must be within
+   * the time range and the time axis of the report, and none may be among the last events that the report lists. The
+   * events of the last day of the range must also be passed to {@linkcode addRecent}. A bucket must be at least as wide
+   * as a quarter of an hour.
    */
   addArchive(
     { gate, holds, spans, failures, validations, calls, quarters, tables, groupings, sessions }:

@@ -5,7 +5,7 @@
  * of it than its rollup has:
  * - some of the last events, which are listed;
  * - events after the newest state of the budgets, because each of them may change the amounts of a budget;
- * - only a part of its events, because the time range or the time axis of the report cuts the archive;
+ * - only a part of its events, because the time range or the time axis of the report starts or ends within the archive;
  * - lines that are not events, or events without a time;
  * - failures with too many different reasons for a rollup;
  * - spans (calls with a beginning and an end) that its manifest line does not list.
@@ -395,9 +395,10 @@ async function quartersOf(
 }
 
 /**
- * Resolves with the calls of an archive in each quarter of an hour; null if the rollup does not have them. If all events
- * are in one bar of the chart, `firstMs` is the time of the first: the calls are then those of one quarter, and are
- * mostly known from the first line of the rollup.
+ * Resolves with the call counts of an archive for each quarter of an hour; null if the rollup does not contain them.
+ *
+ * @param firstMs The time of the first event, if all events are in one bar of the charts; null otherwise. All calls are
+ *   then counted in the quarter of an hour of that event, and the first line of the rollup is usually enough.
  */
 async function callsOf(rollup: ReadRollup, firstMs: number | null): Promise<SummedCalls | null> {
   const { tables } = rollup;

@@ -14,7 +14,7 @@ import type { Bucket, BucketContent } from "./time_buckets.ts";
 
 /** Number of reasons of failed validations that are listed for each time bucket. */
 const TOP_REASONS = 3;
-/** Minimum number of durations from which a 95th percentile is computed. Of fewer, it would be nearly the maximum. */
+/** Minimum number of durations from which a 95th percentile is computed. With fewer, it would be close to the maximum. */
 const P95_DURATIONS_MIN = 20;
 
 /** Number of calls, and of calls that failed. */
@@ -23,7 +23,7 @@ export interface CallCounts {
   readonly errors: number;
 }
 
-/** The durations of the calls that state one, in milliseconds. */
+/** The durations of the calls with a duration, in milliseconds. */
 export interface Latency {
   /** Number of these calls. */
   readonly n: number;
@@ -43,7 +43,7 @@ export interface BucketFigures {
   readonly firstMs: number;
   readonly lastMs: number;
   readonly usd: number;
-  /** The spend in USD of each group of the report, in the same order; combined groups come last. */
+  /** The spend in USD of each group of the report, in the order of its groups; combined groups come last. */
   readonly usdByGroup: readonly number[];
   readonly accuracy: AccuracyMetrics;
   /** The most frequent reasons of failed validations, at most three. */
@@ -54,7 +54,7 @@ export interface BucketFigures {
 /** A reason of failed validations, and how many have it. */
 export type ReasonCount = Pick<FailureReason, "reason" | "count">;
 
-/** What a report counts in a time bucket. */
+/** The counters of a report for a time bucket. */
 export class Content implements BucketContent {
   readonly sums = new Map<Group, PreciseSum>();
   readonly times = new TimeRange();

@@ -1,5 +1,5 @@
 /**
- * What the charts of a report have in common: the axes, the margins and the labels.
+ * The common parts of the charts of a report: axes, margins and labels.
  *
  * @module
  */
@@ -22,7 +22,7 @@ const TICKS_MAX = { wide: 10, middle: 7, narrow: 5 } as const;
 /** The space in pixels between a drawing and its edges. */
 export const MARGIN = { left: 8, right: 8, top: 14, bottom: 8 } as const;
 
-/** Options of a series: without a reaction to the pointer. */
+/** Options of a series that disable its reaction to the pointer. */
 export const QUIET = { silent: true, emphasis: { disabled: true } } as const;
 /** Options of an axis: its colors. */
 export const AXIS = {
@@ -32,10 +32,10 @@ export const AXIS = {
   splitLine: { lineStyle: { color: "var(--grid)" } },
 } as const;
 
-/** What a chart needs of the content of a report. */
+/** The parts of a report that a chart needs. */
 export type ChartContent = Pick<ReportContent, "data" | "options" | "linkTo">;
 
-/** Returns the address of the events of each bucket; nothing for a page without links. */
+/** Returns the address of the events of each bucket; an empty list if the page has no links. */
 export function bucketLinks(
   buckets: readonly BucketFigures[],
   linkTo: LinkTo | null,
@@ -83,7 +83,7 @@ export function timeAxis(
   };
 }
 
-/** The labels of an axis with names, and the space in pixels that they need. */
+/** The labels of a category axis, and the space in pixels that the labels need. */
 export interface NameLabels {
   readonly labels: readonly string[];
   readonly width: number;

@@ -42,7 +42,7 @@ export interface Chart {
   readonly categories: "x" | "y";
   /** The title of each category. */
   readonly titles: readonly Title[];
-  /** The address to which a click on each category leads in a live page; null for none. */
+  /** The address to which a click on each category leads in a live page; null if the category has no link. */
   readonly links: readonly (string | null)[];
   readonly option: (size: ChartSize) => EChartsOption;
   /** The height of the drawing in pixels, if it depends on what the chart shows. */
@@ -106,7 +106,8 @@ function titledAreas(
     const lines = texts.map((text, n) => n === 0 ? markup`${text}` : markup`${LINE_BREAK}${text}`);
     const title = markup`<title>${lines}</title>`;
     const link = links[index] ?? null;
-    // The script of a live page opens this address. A real link could have the focus, although it is in an image.
+    // The script of a live page opens this address. A real link in the drawing could get the focus, although the
+    // drawing is an image for screen readers.
     const href = link === null ? NOTHING : markup` data-href="${link}"`;
     const start = rounded(first + (index - 0.5) * step);
     return categories === "x"

@@ -8,7 +8,7 @@ import { type Markup, markup } from "./markup.ts";
 import type { LinkTo } from "./report_content.ts";
 import type { FilteredField, ReportFilter } from "./report_filter.ts";
 
-/** The names in the option `by` of a report that have a filter, and the name of the filter. */
+/** Maps each value of the option `by` to its filter, if it has one. */
 const FILTERED: Readonly<Record<string, FilteredField | "log">> = {
   log: "log",
   scout_log: "log",

@@ -90,7 +90,7 @@ export class LiveReport {
    */
   async follow(budgets: BudgetLedger): Promise<void> {
     this.#aggregate.beginBudgets(budgets);
-    // The page may have been drawn before the budgets were known, and no event may follow.
+    // The page may have been drawn before the budgets were known, and possibly no event follows.
     if (!this.#isStale) this.#becomeStale();
     await Promise.all(this.#sources.map((source) => this.#addAll(source)));
   }

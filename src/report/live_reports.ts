@@ -2,8 +2,8 @@
  * The reports of a server: the report on the whole log, and a report for each filter that a page uses. Each follows the
  * log on its own.
  *
- * The number of filtered reports is limited. If there are too many, the one that has not been used for the longest time
- * ends, but never one with an open page.
+ * The number of filtered reports is limited. If there are too many, the least recently used one ends, but never one with
+ * an open page.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { addressOf, filteredOptions, type ReportFilter } from "./report_filter.t
 /** Maximum number of filtered reports that follow the log at the same time. */
 const FILTERED_MAX = 8;
 
-/** How a report reads its events. */
+/** The events of a report, and its budgets. */
 export interface ReportSource {
   /** Resolves with the state of the budgets before the first event. */
   budgets(): Promise<BudgetLedger>;
@@ -67,7 +67,7 @@ export class LiveReports {
   /**
    * Starts the report on the whole log.
    *
-   * @param options The options of that report. A filter may only narrow its time range.
+   * @param options The options of that report. A filter can narrow its time range.
    * @param more.open Returns the source of the report with a filter.
    * @param more.ending The signal that ends all reports.
    */
@@ -133,7 +133,7 @@ export class LiveReports {
     return entry;
   }
 
-  /** Ends the unused report that was not used for the longest time, if there are too many. */
+  /** If there are too many filtered reports, ends the least recently used one that no request uses. */
   #makeRoom(): boolean {
     if (this.#filtered.size < FILTERED_MAX) return true;
     const unused = this.#filtered.entries().find(([, { users }]) => users === 0);

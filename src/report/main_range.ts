@@ -7,7 +7,7 @@
  */
 import type { BucketFigures } from "./bucket_content.ts";
 
-/** A part of the time axis: the first and the last instant in epoch milliseconds, which may be infinite. */
+/** A time span: its first and its last instant in epoch milliseconds, which may be infinite. */
 export interface TimeSpan {
   readonly fromMs: number;
   readonly toMs: number;
@@ -43,7 +43,8 @@ const RANGE_SHARE = 0.25;
  * events.
  *
  * @param buckets The time buckets of a report.
- * @param alreadyOutside Number of further events, which were left out of the buckets as outside of a main range.
+ * @param alreadyOutside Number of further events that are not in the buckets, because they are outside of the main
+ *   range that was found before.
  */
 export function mainRange(
   buckets: readonly BucketFigures[],

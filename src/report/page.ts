@@ -18,7 +18,7 @@ import { STYLE } from "./style.ts";
 /** The markup of each section of the page. The keys are the identifiers of the sections. */
 export type Sections = Readonly<Record<SectionId, Markup>>;
 
-/** Where the page is from. */
+/** The origin of the page. */
 export interface Origin {
   /** The path of the log, or another name of the source; null if it is unknown. */
   readonly log: string | null;

@@ -27,9 +27,9 @@ import type { ReportContent } from "./report_content.ts";
  * Of a log or a reader, archives from before the last day of the range are mostly not decoded, because their sums are
  * stored beside them.
  *
- * At most a thousandth of the events may be left out of the charts over time, because they are far from all others in
- * time. The page then lists them, and the source is read once more; a source that cannot be read again, such as a
- * stream, keeps them in the charts.
+ * If at most 0.1 % of the events are far from all others in time, the charts over time leave them out. The page lists
+ * these events, and the source is read again. If the source cannot be read again, such as a stream, the charts include
+ * all events.
  *
  * If the source is a log, a reader or a query, the report also lists the unreadable regions that were found. Memory
  * grows with the number of these regions, but not with the number of events. Needs the permissions for reading the
@@ -117,10 +117,10 @@ function canBeReadAgain(source: AuditLog | AuditReader | AsyncIterable<AuditEven
 /** The figures of a report, and the unreadable regions. */
 type Found = Pick<ReportContent, "data" | "damage">;
 
-/** How a source is read for a report. */
+/** Options for reading a source for a report. */
 interface Reading {
   readonly resolved: ResolvedReportOptions;
-  /** The part of time that the charts show. */
+  /** The time span that the charts show. */
   readonly axis?: TimeSpan;
   readonly hasLogs: boolean;
   /** Called with the number of events that were added since the last call. */

@@ -28,7 +28,7 @@ export interface ReportFilter extends Readonly<Partial<Record<FilteredField, str
   readonly log?: string;
   /** The reason of a failure, as the page shows it. */
   readonly reason?: string;
-  /** A text in any of the names or values of an event, in upper or lower case. */
+  /** A text that a field name or a value of the event must contain. Upper and lower case are not distinguished. */
   readonly text?: string;
   /** The start of the time range (inclusive), as the address states it. */
   readonly since?: string;
@@ -40,7 +40,7 @@ export interface ReportFilter extends Readonly<Partial<Record<FilteredField, str
  * Parses the filter in the address of a page.
  *
  * @param more.timeZone The time zone of times without an offset.
- * @param more.others Names in the address that are not part of the filter.
+ * @param more.others The query parameters that are not part of the filter.
  * @param more.logs The names of the logs on the page.
  * @throws {RangeError} If a name or a log is unknown, a value is missing, or a time is invalid; the message names it.
  */
@@ -112,8 +112,8 @@ export function filteredOptions(
 }
 
 /**
- * Returns what selects the events of a filter from a log, apart from the time range; null if the filter has only a time
- * range. The lines of budgets are left out, because the amounts of a budget cannot be computed from only some of the
+ * Returns the options that select the events of a filter from a log, apart from its time range; null if the filter has
+ * only a time range. The lines of budgets are left out, because the amounts of a budget cannot be computed from only some of the
  * events.
  */
 export function followOptionsOf(
@@ -134,7 +134,7 @@ export function followOptionsOf(
   return { where };
 }
 
-/** Checks whether a field of an event has a value. The page shows long values only in part. */
+/** Checks whether a field of an event has a value. Also compares the beginning of a long value, which the page shows. */
 function hasValue(event: AuditEvent, field: string, value: string): boolean {
   const text = groupText(event, field);
   return text !== null && (text === value || keptName(text) === value);
@@ -148,10 +148,10 @@ export function shownFilter(filter: ReportFilter): string {
     .join(", ");
 }
 
-/** Returns a time of the address in epoch milliseconds. A time without an offset is one of the time zone. */
+/** Returns a time of the address in epoch milliseconds. A time without an offset is in the time zone of the report. */
 function epochMsOf(name: "since" | "until", text: string, timeZone: string): number {
   const parsed = parseTime(text);
-  // An instant near the limit would be beyond it in some time zones.
+  // A time near the limit of Date would exceed this limit in some time zones.
   if (parsed === null || Math.abs(parsed.localMs) > EPOCH_MS_MAX - 2 * DAY_MS) {
     throw new RangeError(
       `Cannot filter report: ${name} is not a time, got ${

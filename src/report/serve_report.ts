@@ -100,7 +100,7 @@ const SITE_OPTION_CHECKS: OptionChecks<Omit<ServeReportOptions, keyof ReportOpti
 
 /** The paths of the page, of its updates, and of a list of its last events. */
 const PATHS = ["/", "/events", "/last"];
-/** The names in an address that are not part of the filter of a page. */
+/** The query parameters that are not part of the filter of a page. */
 const OTHER_PARAMETERS = ["from", "count"];
 const TOO_MANY_FILTERS =
   "Too many pages with different filters are open. Close one of them and reload this page.";

@@ -37,7 +37,7 @@ const BAR_HEIGHT_MIN = 2;
 const FAILED_HEIGHT_MIN = 1;
 /** The share of the width of a time bucket that its bar takes. */
 const BUCKET_SHARE = 0.85;
-/** Minimum upper end of the axis of the spend in USD, which would otherwise end at 0 without costs. */
+/** Minimum upper end of the axis of the spend in USD. Without costs, the axis would end at 0. */
 const SMALLEST_USD = 1e-6;
 
 /** The fill of the bars of calls by their status. `unfinished` is a pattern, see {@linkcode hatch}. */

@@ -48,9 +48,9 @@ export interface Lane extends CallCounts {
   readonly cells: readonly CallCounts[];
 }
 
-/** The calls over time. */
+/** The data of the timeline: its lanes, and the calls that are drawn as bars. */
 export interface TimelineFigures {
-  /** What the lanes stand for; null if there is one lane for all calls. */
+  /** The kind of the lanes; null if one lane contains all calls. */
   readonly by: "agent" | "session" | null;
   /** The lanes, those with the most calls first. */
   readonly lanes: readonly Lane[];
@@ -108,8 +108,8 @@ export class TimelineTally {
       readonly unfinished: readonly UnfinishedCall[];
     },
   ): TimelineFigures {
-    // The sums of archives have no single calls. They are only used if a bucket has a quarter of an hour or more, so
-    // from that width on, the calls are counted in every report.
+    // Stored sums of archives do not contain individual calls. They are used only if a bucket is at least a quarter of
+    // an hour wide. From that width on, every report shows counts, so that the page is the same with and without sums.
     const calls = bucketMs < QUARTER_MS ? this.#calls : null;
     const open = openCalls(unfinished, agents);
     const { by, keyOf, counts } = lanesBy(buckets, { calls, open });
@@ -157,7 +157,7 @@ function openCalls(unfinished: readonly UnfinishedCall[], agents: Grouping): Cal
   );
 }
 
-/** Decides what the lanes stand for. Also returns the lane of a call, and the calls of each lane in each bucket. */
+/** Chooses agents or sessions as lanes. Also returns the lane of a call, and the calls of each lane in each bucket. */
 function lanesBy(
   buckets: readonly Bucket<Content>[],
   { calls, open }: { readonly calls: readonly Call[] | null; readonly open: readonly Call[] },
@@ -208,7 +208,7 @@ function byCalls([a, countsA]: [LaneKey, CallCounts], [b, countsB]: [LaneKey, Ca
   return countsB.calls - countsA.calls || (textOf(a) < textOf(b) ? -1 : 1);
 }
 
-/** Returns the calls as bars. Those of a lane that run at the same time are in different rows. */
+/** Returns the calls as bars. Calls of a lane that overlap in time are in different rows. */
 function barsOf(calls: readonly Call[], laneOf: (call: Call) => number): CallBar[] {
   const ends: number[][] = [];
   return calls.map((call) => ({ ...call, lane: laneOf(call) }))

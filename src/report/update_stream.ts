@@ -25,8 +25,8 @@ export interface UpdateStreamOptions {
    */
   readonly from: string;
   /**
-   * The identifier of the report. The text of a version contains it, because another report or an earlier server may
-   * have used the same version number for another state.
+   * The identifier of the report. Each version text contains it, because another report or an earlier server may have
+   * used the same version number for other content.
    */
   readonly reportId: string;
   /** The signal that ends the stream. */

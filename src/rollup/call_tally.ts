@@ -44,18 +44,18 @@ export type CallState = readonly [
   durations: MomentsState | 0,
 ];
 
-/** What tallies count of an event. It is computed once, because one event is added to several tallies. */
+/** The facts of an event that tallies use. They are computed once, because an event is added to several tallies. */
 export interface CallFacts {
   readonly spend: SpendFacts;
-  /** Whether the event is a call, see {@linkcode isCall}. */
+  /** `true` if the event is a call, see {@linkcode isCall}. */
   readonly isCall: boolean;
-  /** Whether the event is a call that failed. */
+  /** `true` if the event is a failed call. */
   readonly hasFailed: boolean;
   /** The duration in milliseconds; null if the event is not a call, or does not state its duration. */
   readonly durationMs: number | null;
 }
 
-/** Returns what tallies count of an event. */
+/** Returns the facts of an event that tallies use. */
 export function callFacts(event: AuditEvent): CallFacts {
   const spend = spendFacts(event);
   if (!isCall(event, spend)) return { spend, isCall: false, hasFailed: false, durationMs: null };
@@ -94,7 +94,7 @@ export class CallTally {
   durations: Moments = new Moments();
   sketch: QuantileSketch = new QuantileSketch();
 
-  /** Adds an event. `facts` are those of {@linkcode callFacts} for the event. */
+  /** Adds an event. `facts` is the result of {@linkcode callFacts} for the event. */
   add(event: AuditEvent, facts: CallFacts = callFacts(event)): void {
     this.events++;
     if (event.event === "nav") this.navs++;

@@ -7,8 +7,8 @@ import { QuantileSketch } from "./quantile_sketch.ts";
 import type { StoredDurations } from "./rollup.ts";
 
 /**
- * Maximum number of stored numbers. If there are more, for example because each call is in another quarter of an hour,
- * the durations are not stored, and readers that need them decode the archive.
+ * Maximum number of values that are stored for the durations of an archive. If there are more, for example because the
+ * calls are spread over many quarters of an hour, no durations are stored. Readers then decode the archive.
  */
 const NUMBERS_MAX = 20_000;
 

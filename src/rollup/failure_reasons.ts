@@ -147,7 +147,7 @@ export function reasonOf({ error, reason }: AuditEvent): string {
   return text.slice(0, TEXT_LENGTH_MAX).replaceAll(/\s+/g, " ").trim() || NO_REASON;
 }
 
-/** Returns the reason of a failed event without numbers and IDs, by which failures are grouped. */
+/** Returns the reason for a failure without numbers and IDs. Failures are grouped by it. */
 export function groupedReasonOf(event: AuditEvent): string {
   return withoutNumbers(reasonOf(event));
 }

@@ -101,14 +101,14 @@ export interface RollupSessions extends RollupGroups {
  */
 export type StoredCalls = readonly [quarter: number, agent: number, calls: number, errors: number];
 
-/** The durations of all calls in a quarter of an hour as they are stored: its number, and the numbers of a sketch. */
+/** The durations in a quarter of an hour as they are stored: the number of the quarter, and the values of the sketch. */
 export type StoredDurations = readonly [quarter: number, ...sketch: readonly number[]];
 
 /** The calls in each quarter of an hour. */
 export interface RollupActivity {
-  /** The calls of each agent. If the table by agent has no groups, or is missing, all calls are those of agent 0. */
+  /** The calls of each agent. If the table by agent has no groups, or is missing, all calls belong to agent 0. */
   readonly calls: readonly StoredCalls[];
-  /** The durations of the calls that state one; null if they would be too long. */
+  /** The durations of the calls with a duration; null if they would be too long. */
   readonly durations: readonly StoredDurations[] | null;
 }
 
