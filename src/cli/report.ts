@@ -18,7 +18,7 @@ import type { FileHandle } from "../platform/file_system.ts";
 import { eventFilter, mayLineHold } from "../read/filter.ts";
 import type { QueryOptions } from "../read/query_options.ts";
 import type { ReportOptions } from "../report/options.ts";
-import type { Report } from "../report/render_report.ts";
+import type { Queryable, Report, Select } from "../report/render_report.ts";
 import { openForAppend } from "../platform/regular_file.ts";
 import { counted, shownBytes, shownText } from "../shown.ts";
 import { opened, type Run, withReaders } from "./command.ts";
@@ -104,37 +104,40 @@ function runReport(options: ReportCommandOptions, output: Output): Promise<numbe
         ? reader.path
         : `${dirname(reader.path)} (${readers.map(({ path }) => basename(path)).join(", ")})`;
       const expected = readers.reduce((sum, each) => sum + expectedEvents(each, query), 0);
-      const about = { name, hasLogs: readers.length > 1, expectedEvents: expected };
-      const report = await render(await sourceOf(readers, query), about);
+      const report = await render(await sourceOf(readers), {
+        name,
+        hasLogs: readers.length > 1,
+        // With a filter, the stored sums of archives do not help, so each event is read.
+        select: query.where === undefined ? undefined : eventFilter(query).matches,
+        expectedEvents: expected,
+      });
       for (const each of archives) tellArchives(each);
       return report;
     }, statusLogger);
   });
 }
 
-/**
- * Resolves with the source of a report. Without a filter, this is the reader of a single log, so that the report can
- * use the stored sums of its archives. With a filter, or for several logs, it is the events that match.
- */
+/** Resolves with the source of a report: the reader of a single log, or an object that reads several logs. */
 async function sourceOf(
   readers: readonly [AuditReader, ...AuditReader[]],
-  query: ReportQuery,
-): Promise<AuditReader | AsyncIterable<AuditEvent>> {
+): Promise<Queryable> {
   const [reader, ...others] = readers;
-  if (others.length === 0) return query.where === undefined ? reader : reader.query(query);
-  const { eventsOfLogs, namedLogs } = await import("../report/several_logs.ts");
-  return eventsOfLogs(namedLogs(readers), query);
+  if (others.length === 0) return reader;
+  const { severalLogs, namedLogs } = await import("../report/several_logs.ts");
+  return severalLogs(namedLogs(readers));
 }
 
 /**
  * A function that renders a report on events. `name` is the name of their source on the page, `hasLogs` tells whether
- * they are from several logs, and `expectedEvents` is an estimated total for the progress bar.
+ * they are from several logs, `select` selects the events of a log, and `expectedEvents` is an estimated total for the
+ * progress bar.
  */
 type Render = (
-  source: AuditReader | AsyncIterable<AuditEvent>,
+  source: Queryable | AsyncIterable<AuditEvent>,
   about: {
     readonly name: string;
     readonly hasLogs: boolean;
+    readonly select?: Select | undefined;
     readonly expectedEvents?: number;
   },
 ) => Promise<Report>;
@@ -160,8 +163,7 @@ export async function writeReport(
   using file = isPrinted ? null : await opened(() => new ReportFile(out));
   const { reportOn } = await import("../report/render_report.ts");
   const reportOptions = optionsToReport(options);
-  const { events, page } = await read(async (source, { name, hasLogs, expectedEvents }) => {
-    const about = { name, hasLogs };
+  const { events, page } = await read(async (source, { expectedEvents, ...about }) => {
     if (expectedEvents === undefined) return await reportOn(source, reportOptions, about);
     using bar = new ProgressBar("Reading", expectedEvents);
     let waiting = 0;

@@ -283,6 +283,11 @@ export class ReportAggregate {
     }
   }
 
+  /** Adds an event that a filter leaves out, because it may end a call whose beginning matches the filter. */
+  addEnd(event: AuditEvent): void {
+    if (isInReport(eventEpochMs(event.ts), this.#range)) this.#spans.addEnd(event);
+  }
+
   /**
    * Extends the time axis so that it includes the instant of an event that is added later, and returns the width of a
    * bucket in milliseconds, which may have grown.

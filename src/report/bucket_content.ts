@@ -31,6 +31,8 @@ export interface Latency {
   readonly p50: number | null;
   /** The 95th percentile, with a relative error of at most 1 %; null for fewer than 20 durations. */
   readonly p95: number | null;
+  /** The longest duration; null without durations. */
+  readonly longest: number | null;
 }
 
 /** The figures of a time bucket. */
@@ -144,7 +146,7 @@ export function bucketFigures(
 
 function latencyOf(durations: QuantileSketch): Latency {
   const { count: n } = durations;
-  if (n === 0) return { n, p50: null, p95: null };
-  const [p50, p95] = durations.atRanks([0.5, 0.95].map((q) => Math.ceil(q * n)));
-  return { n, p50: p50!, p95: n < P95_DURATIONS_MIN ? null : p95! };
+  if (n === 0) return { n, p50: null, p95: null, longest: null };
+  const [p50, p95, longest] = durations.atRanks([0.5, 0.95, 1].map((q) => Math.ceil(q * n)));
+  return { n, p50: p50!, p95: n < P95_DURATIONS_MIN ? null : p95!, longest: longest! };
 }

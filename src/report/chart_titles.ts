@@ -64,12 +64,13 @@ export function accuracyTitles(buckets: readonly BucketFigures[], timeZone: stri
 export function latencyTitles(buckets: readonly BucketFigures[], timeZone: string): Title[] {
   return buckets.map((bucket) => {
     const range = shownRange(bucket, timeZone);
-    const { n, p50, p95 } = bucket.latency;
-    if (p50 === null) return [range, "no durations"];
+    const { n, p50, p95, longest } = bucket.latency;
+    if (p50 === null || longest === null) return [range, "no durations"];
     return [
       range,
       `median: ${shownDuration(p50)}`,
       `95th percentile: ${p95 === null ? "too few calls" : shownDuration(p95)}`,
+      `longest: ${shownDuration(longest)}`,
       counted(n, "call"),
     ];
   });

@@ -67,6 +67,8 @@ export function spendChart(content: ChartContent & Pick<ReportContent, "hourly">
         axisLabel: { ...AXIS.axisLabel, formatter: shownUsdCompact },
         splitLine: { show: false },
         alignTicks: true,
+        // With aligned ticks, the axis would otherwise begin below 0, although no amount does.
+        min: ({ min }: { min: number }) => Math.min(0, min),
         max: upTo(rightLimit),
       },
     ],
@@ -207,10 +209,11 @@ export function accuracyChart(content: ChartContent): Markup {
   });
 }
 
-/** Draws a chart of the median and the 95th percentile of the durations over time. */
+/** Draws a chart of the median, the 95th percentile and the maximum of the durations over time. */
 export function latencyChart(content: ChartContent): Markup {
   const { data: { buckets }, options: { timeZone } } = content;
-  const label = "Line chart of the median and the 95th percentile of the durations of calls";
+  const label =
+    "Line chart of the median, the 95th percentile and the maximum of the durations of calls";
   const titles = latencyTitles(buckets, timeZone);
   const line = (color: string, data: readonly (number | null)[]) => ({
     ...QUIET,
@@ -230,6 +233,7 @@ export function latencyChart(content: ChartContent): Markup {
       max: ({ max }: { max: number }) => roundedUp(Math.max(max, 1)),
     },
     series: [
+      line("others", buckets.map(({ latency }) => latency.longest)),
       line("s1", buckets.map(({ latency }) => latency.p95)),
       line("s0", buckets.map(({ latency }) => latency.p50)),
     ],

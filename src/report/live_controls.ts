@@ -18,7 +18,9 @@ export const LISTED_EVENTS_MAX = 1_000;
 const SUGGESTIONS_MAX = 100;
 
 /** The names that the page suggests for its filter, by field. */
-export type FilterNames = Readonly<Record<FilteredField | "log", readonly string[]>>;
+export type FilterNames = Readonly<
+  Record<FilteredField | "log" | "reason", readonly string[]>
+>;
 
 const LABELS: Readonly<Record<typeof FILTER_NAMES[number], string>> = {
   log: "Log",
@@ -26,14 +28,14 @@ const LABELS: Readonly<Record<typeof FILTER_NAMES[number], string>> = {
   model: "Model",
   session: "Session",
   type: "Event type",
-  reason: "Reason of failures",
-  text: "Text",
+  reason: "Reason for failures",
+  text: "Text in names or values",
   since: "From",
   until: "Before",
 };
 
 /** Returns the names that a page suggests for its filter. */
-export function namesIn({ breakdowns, types, sessions }: ReportData): FilterNames {
+export function namesIn({ breakdowns, types, sessions, failures }: ReportData): FilterNames {
   const named = (all: readonly { readonly name: string | null }[]) =>
     all.flatMap(({ name }) => name === null ? [] : [name]).slice(0, SUGGESTIONS_MAX);
   const groupsBy = (field: string) =>
@@ -44,6 +46,7 @@ export function namesIn({ breakdowns, types, sessions }: ReportData): FilterName
     model: groupsBy("model"),
     session: sessions.map(({ id }) => id),
     type: named(types.named),
+    reason: failures.slice(0, SUGGESTIONS_MAX).map(({ reason }) => reason),
   };
 }
 
@@ -74,9 +77,10 @@ export function liveControls(filter: ReportFilter, names: FilterNames): Markup {
   });
   return markup`<div id="controls"><p id="live" role="status">not connected yet</p>
 <button type="button" id="pause">Pause</button></div>
-${active}<details id="filter"><summary>Filter</summary>
+${active}<details id="filter"${shown === "" ? NOTHING : markup` open`}><summary>Filter</summary>
 <form>
 ${fields}<p><button type="submit">Filter</button></p>
+<p id="refused" role="alert"></p>
 </form></details>
 `;
 }

@@ -12,6 +12,7 @@ import type { Markup } from "./markup.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import { type Sections, sectionsOf } from "./page.ts";
 import { type FilterNames, namesIn } from "./live_controls.ts";
+import { mainRange, type TimeSpan } from "./main_range.ts";
 import type { LinkTo } from "./report_content.ts";
 import { addressOf, type ReportFilter } from "./report_filter.ts";
 import type { SectionId } from "./sections.ts";
@@ -46,9 +47,11 @@ export class LiveReport {
   readonly #ending: AbortSignal;
   readonly #sources: readonly AuditFollow[];
   readonly #linkTo: LinkTo;
+  readonly #onOutliers: (() => void) | undefined;
   readonly #aggregate: ReportAggregate;
   readonly #parts = new Map<SectionId, Part>();
   #sections: Sections | undefined;
+  #names: FilterNames | undefined;
   #version = 0;
   #isStale = true;
   #drawing: Promise<void> | undefined;
@@ -64,32 +67,36 @@ export class LiveReport {
    * events, which the method {@linkcode LiveReport.follow} reads. For some archives, the function may add the stored
    * sums to its argument, the figures of the report, instead of returning the events. After `ending` is aborted,
    * {@linkcode current} and {@linkcode next} no longer wait. The links of the page narrow `filter`, the filter of the
-   * report.
+   * report. The charts over time show the time span `axis`. After a drawing with events far from all others in time,
+   * `onOutliers` is called.
    */
   constructor(
     follow: (aggregate: ReportAggregate) => readonly AuditFollow[],
     options: ResolvedReportOptions,
-    { clock, ending, filter, hasLogs }: {
+    { clock, ending, filter, hasLogs, axis, onOutliers }: {
       readonly clock: Clock;
       readonly ending: AbortSignal;
       readonly filter: ReportFilter;
       readonly hasLogs: boolean;
+      readonly axis?: TimeSpan;
+      readonly onOutliers?: () => void;
     },
   ) {
     this.#options = options;
     this.#linkTo = (more) => addressOf({ ...filter, ...more });
     this.#clock = clock;
     this.#ending = ending;
-    this.#aggregate = new ReportAggregate(options, { hasLogs });
+    this.#aggregate = new ReportAggregate(options, { hasLogs, axis });
+    this.#onOutliers = onOutliers;
     this.#sources = follow(this.#aggregate);
   }
 
   /**
-   * Adds the events to the report. `budgets` has the state of the budgets before the first event of the report.
-   * Resolves when the events end. Rejects if reading the events fails.
+   * Adds the events to the report. `budgets` has the state of the budgets before the first event of the report; null for
+   * several logs, which have budgets of their own. Resolves when the events end. Rejects if reading the events fails.
    */
-  async follow(budgets: BudgetLedger): Promise<void> {
-    this.#aggregate.beginBudgets(budgets);
+  async follow(budgets: BudgetLedger | null): Promise<void> {
+    if (budgets !== null) this.#aggregate.beginBudgets(budgets);
     // The page may have been drawn before the budgets were known, and possibly no event follows.
     if (!this.#isStale) this.#becomeStale();
     await Promise.all(this.#sources.map((source) => this.#addAll(source)));
@@ -110,11 +117,7 @@ export class LiveReport {
    */
   async current(): Promise<{ version: number; sections: Sections; names: FilterNames }> {
     await this.#draw();
-    return {
-      version: this.#version,
-      sections: this.#sections!,
-      names: namesIn(this.#aggregate.data()),
-    };
+    return { version: this.#version, sections: this.#sections!, names: this.#names! };
   }
 
   /**
@@ -156,14 +159,17 @@ export class LiveReport {
     // From here on, a call of #draw() needs a new drawing, because this drawing does not include later events.
     this.#drawing = undefined;
     const startMs = this.#clock.monotonicMs();
+    const data = this.#aggregate.data();
+    this.#names = namesIn(data);
     this.#compare(sectionsOf({
-      data: this.#aggregate.data(),
+      data,
       damage: this.#sources.flatMap(({ damage }) => damage),
       options: this.#options,
       linkTo: this.#linkTo,
     }));
     this.#isStale = false;
     this.#change = new AbortController();
+    if (mainRange(data.buckets, data.outside.count) !== null) this.#onOutliers?.();
     const endMs = this.#clock.monotonicMs();
     const paceMs = (endMs - startMs) / DRAWING_SHARE;
     this.#drawableAtMs = endMs + Math.min(Math.max(paceMs, PACE_MIN_MS), PACE_MAX_MS);

@@ -12,16 +12,19 @@ import type { AuditFollow } from "../read/follow.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { ReportAggregate } from "./aggregate.ts";
 import { LiveReport } from "./live_report.ts";
+import { ALL_TIME, type TimeSpan } from "./main_range.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import { addressOf, filteredOptions, type ReportFilter } from "./report_filter.ts";
 
 /** Maximum number of filtered reports that follow the log at the same time. */
 const FILTERED_MAX = 8;
+/** Minimum time in milliseconds between two searches for the time span of the charts. */
+const SEARCH_MS = 60_000;
 
 /** The events of a report, and its budgets. */
 export interface ReportSource {
-  /** Resolves with the state of the budgets before the first event. */
-  budgets(): Promise<BudgetLedger>;
+  /** Resolves with the state of the budgets before the first event; null for several logs. */
+  budgets(): Promise<BudgetLedger | null>;
   /**
    * Returns the existing events of each log and then the new events. For some archives, it may add the stored sums to
    * the figures of the report, instead of returning the events.
@@ -41,6 +44,8 @@ export interface ServedReport {
   readonly id: string;
   readonly options: ResolvedReportOptions;
   readonly filter: ReportFilter;
+  /** A signal that aborts when the report ends. */
+  readonly ended: AbortSignal;
 }
 
 interface Entry extends ServedReport {
@@ -57,40 +62,45 @@ export class LiveReports {
     options: ResolvedReportOptions,
     ending: AbortSignal,
   ) => ReportSource;
+  readonly #findAxis: (signal: AbortSignal) => Promise<TimeSpan>;
   readonly #clock: Clock;
   readonly #ending: AbortSignal;
   readonly #finished = Promise.withResolvers<void>();
   /** The filtered reports by the address of their filter, the last used at the end. */
   readonly #filtered = new Map<string, Entry>();
-  readonly #whole: Entry;
+  #whole: Entry;
+  /** The time span that the charts of all reports show. */
+  #axis = ALL_TIME;
+  /** The time of the clock before which the time span is not looked for again. */
+  #nextSearchMs = -Infinity;
 
   /**
    * Starts the report on the whole log.
    *
    * @param options The options of that report. A filter can narrow its time range.
    * @param more.open Returns the source of the report with a filter.
+   * @param more.findAxis Reads the whole log, and resolves with the time span that contains almost all of its events.
    * @param more.ending The signal that ends all reports.
    */
   constructor(
     options: ResolvedReportOptions,
-    { open, clock, ending }: {
+    { open, findAxis, clock, ending }: {
       readonly open: (
         filter: ReportFilter,
         options: ResolvedReportOptions,
         ending: AbortSignal,
       ) => ReportSource;
+      readonly findAxis: (signal: AbortSignal) => Promise<TimeSpan>;
       readonly clock: Clock;
       readonly ending: AbortSignal;
     },
   ) {
     this.#options = options;
     this.#open = open;
+    this.#findAxis = findAxis;
     this.#clock = clock;
     this.#ending = ending;
-    this.#whole = this.#start({}, (isEnded, error) => {
-      if (isEnded) this.#finished.resolve();
-      else this.#finished.reject(error);
-    });
+    this.#whole = this.#start({});
   }
 
   /** Resolves when the report on the whole log has ended. Rejects if one of the reports cannot read the log. */
@@ -107,12 +117,13 @@ export class LiveReports {
     if (entry === null) return null;
     entry.users++;
     let isUsed = true;
-    const { live, id, options } = entry;
+    const { live, id, options, ended } = entry;
     return {
       live,
       id,
       options,
       filter,
+      ended,
       [Symbol.dispose]: () => {
         if (isUsed) entry.users--;
         isUsed = false;
@@ -125,9 +136,7 @@ export class LiveReports {
     if (address === addressOf({})) return this.#whole;
     const known = this.#filtered.get(address);
     if (known === undefined && !this.#makeRoom()) return null;
-    const entry = known ?? this.#start(filter, (isEnded, error) => {
-      if (!isEnded) this.#finished.reject(error);
-    });
+    const entry = known ?? this.#start(filter);
     this.#filtered.delete(address);
     this.#filtered.set(address, entry);
     return entry;
@@ -143,19 +152,49 @@ export class LiveReports {
     return this.#filtered.delete(address);
   }
 
-  #start(filter: ReportFilter, onEnd: (isEnded: boolean, error?: unknown) => void): Entry {
+  #start(filter: ReportFilter): Entry {
     const options = filteredOptions(this.#options, filter);
     const ending = new AbortController();
-    const signal = AbortSignal.any([this.#ending, ending.signal]);
-    const source = this.#open(filter, options, signal);
+    const ended = AbortSignal.any([this.#ending, ending.signal]);
+    const source = this.#open(filter, options, ended);
     const live = new LiveReport((aggregate) => source.follow(aggregate), options, {
       clock: this.#clock,
-      ending: signal,
+      ending: ended,
       filter,
       hasLogs: source.hasLogs,
+      axis: this.#axis,
+      onOutliers: () => void this.#searchAxis().catch(this.#finished.reject),
     });
+    const entry = { live, id: crypto.randomUUID(), options, filter, ending, ended, users: 0 };
     const run = async () => await live.follow(await source.budgets());
-    run().then(() => onEnd(true), (error) => onEnd(signal.aborted, error));
-    return { live, id: crypto.randomUUID(), options, filter, ending, users: 0 };
+    // A report that was replaced has not finished the server.
+    run().then(() => {
+      if (entry === this.#whole) this.#finished.resolve();
+    }, (error) => {
+      if (!ended.aborted) this.#finished.reject(error);
+      else if (this.#ending.aborted) this.#finished.resolve();
+    });
+    return entry;
+  }
+
+  /**
+   * Looks for the time span that contains almost all events, and starts all reports again if it has changed. Open pages
+   * connect again.
+   */
+  async #searchAxis(): Promise<void> {
+    if (this.#clock.monotonicMs() < this.#nextSearchMs) return;
+    this.#nextSearchMs = Infinity;
+    const axis = await this.#findAxis(this.#ending).catch((error) => {
+      if (this.#ending.aborted) return this.#axis;
+      throw error;
+    });
+    this.#nextSearchMs = this.#clock.monotonicMs() + SEARCH_MS;
+    const isSame = axis.fromMs === this.#axis.fromMs && axis.toMs === this.#axis.toMs;
+    if (isSame || this.#ending.aborted) return;
+    this.#axis = axis;
+    const old = [this.#whole, ...this.#filtered.values()];
+    this.#filtered.clear();
+    this.#whole = this.#start({});
+    for (const { ending } of old) ending.abort();
   }
 }

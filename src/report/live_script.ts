@@ -13,6 +13,8 @@ export const LIVE_SCRIPT = `
   const status = document.getElementById("live");
   const pause = document.getElementById("pause");
   const older = document.getElementById("older");
+  const all = document.getElementById("listed");
+  const refused = document.getElementById("refused");
   const waiting = new Map();
   const step = 50;
   let version = document.documentElement.dataset.version;
@@ -50,6 +52,9 @@ export const LIVE_SCRIPT = `
       waiting.delete(id);
       if (id === "events" && listed > step) list();
       else show(element, markup);
+      if (id === "events" && listed === step) {
+        older.hidden = element.querySelectorAll("tbody tr").length < step;
+      }
     }
   }
 
@@ -66,6 +71,7 @@ export const LIVE_SCRIPT = `
       if (!isPaused || wanted > element.querySelectorAll("tbody tr").length) show(element, text);
       const rows = element.querySelectorAll("tbody tr").length;
       older.hidden = rows < wanted || wanted === ${LISTED_EVENTS_MAX};
+      all.hidden = rows < ${LISTED_EVENTS_MAX};
     } catch (error) {
       say(false, "older events could not be loaded: " + error.message);
     }
@@ -88,9 +94,16 @@ export const LIVE_SCRIPT = `
     });
   }
 
-  function open(filter) {
+  async function open(filter) {
     for (const [name, value] of [...filter]) if (value.trim() === "") filter.delete(name);
-    location.search = filter.toString();
+    // The server checks the filter first, because its answer would replace the page and what was typed into the form.
+    try {
+      const response = await fetch("last?count=1&" + filter);
+      if (response.status === 400) refused.textContent = await response.text();
+      else location.search = filter.toString();
+    } catch {
+      refused.textContent = "The server cannot be reached.";
+    }
   }
 
   document.querySelector("#filter form").addEventListener("submit", (event) => {
@@ -112,6 +125,7 @@ export const LIVE_SCRIPT = `
     list();
   });
   document.addEventListener("selectionchange", showWaiting);
+  older.hidden = document.querySelectorAll("#events tbody tr").length < step;
   connect();
 }
 `;

@@ -7,12 +7,13 @@
 import { createHash } from "node:crypto";
 import { VERSION } from "../platform/version.ts";
 import { shownFields } from "./groups.ts";
+import { LISTED_EVENTS_MAX } from "./live_controls.ts";
 import { hourlyBudget } from "./hourly_budget.ts";
 import { Markup, markup, NOTHING } from "./markup.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import type { LinkTo, ReportContent } from "./report_content.ts";
 import { type SectionId, SECTIONS } from "./sections.ts";
-import { timeElement } from "./shown_in_report.ts";
+import { shownCount, timeElement } from "./shown_in_report.ts";
 import { STYLE } from "./style.ts";
 
 /** The markup of each section of the page. The keys are the identifiers of the sections. */
@@ -77,7 +78,10 @@ export function page(
   const status = live === undefined ? NOTHING : live.controls;
   const older = live === undefined
     ? NOTHING
-    : markup`<p><button type="button" id="older">Show older events</button></p>`;
+    : markup`<p><button type="button" id="older">Show older events</button></p>
+<p id="listed" hidden>Only the last ${
+      shownCount(LISTED_EVENTS_MAX)
+    } events are listed. A filter by time shows older ones.</p>`;
   const source = log === null ? NOTHING : markup`Log: <bdi>${log}</bdi>. `;
   const script = live === undefined ? NOTHING : new Markup(`<script>${live.script}</script>\n`);
   return markup`<!DOCTYPE html>

@@ -15,7 +15,7 @@ import { sumsSourceOf } from "../read/sum_up.ts";
 import { readExceptTaken } from "../read/whole_archives.ts";
 import { ReportAggregate } from "./aggregate.ts";
 import { ReportArchives } from "./archive_sums.ts";
-import { mainRange, type TimeSpan } from "./main_range.ts";
+import { ALL_TIME, mainRange, type TimeSpan } from "./main_range.ts";
 import { type ReportOptions, type ResolvedReportOptions, resolveReportOptions } from "./options.ts";
 import { page as pageOf, sectionsOf } from "./page.ts";
 import type { ReportContent } from "./report_content.ts";
@@ -64,6 +64,9 @@ export async function renderReport(
   return (await reportOn(source, options)).page;
 }
 
+/** A log, a reader, or an object that has only the method `query()` of a reader. */
+export type Queryable = AuditLog | AuditReader | Pick<AuditReader, "query">;
+
 /** A report, and the number of the events that it shows. */
 export interface Report {
   readonly page: string;
@@ -76,14 +79,16 @@ export interface Report {
  * @param more.onEvents Called with the number of events that were added to the report since the last call.
  * @param more.name The name of the source on the page, for a source that is not a log or a reader.
  * @param more.hasLogs Whether the events are from several logs, whose names they have.
+ * @param more.select Selects the events of the report; only for a log or a reader.
  */
 export async function reportOn(
-  source: AuditLog | AuditReader | AsyncIterable<AuditEvent>,
+  source: Queryable | AsyncIterable<AuditEvent>,
   options: ReportOptions = {},
-  { onEvents = () => {}, name = null, hasLogs = false }: {
+  { name = null, hasLogs = false, ...more }: {
     readonly onEvents?: (events: number) => void;
     readonly name?: string | null;
     readonly hasLogs?: boolean;
+    readonly select?: Select | undefined;
   } = {},
 ): Promise<Report> {
   // A log or a reader is not iterable; its query() method returns the events.
@@ -91,15 +96,7 @@ export async function reportOn(
   if (!isReader) checkOption(source, eventSource, "Cannot render report: source");
   const resolved = resolveReportOptions(options);
   options.signal?.throwIfAborted();
-  let found = await read(source, options, { resolved, hasLogs, onEvents });
-  // Events far from all others in time, for example of 1970, would make each bar a year long. If the source can be read
-  // again, the second reading leaves them out of the charts over time.
-  for (let n = 0; n < READINGS_MAX && canBeReadAgain(source); n++) {
-    const range = mainRange(found.data.buckets, found.data.outside.count);
-    if (range === null) break;
-    found = await read(source, options, { resolved, hasLogs, axis: range.span });
-  }
-  const { data, damage } = found;
+  const { data, damage } = await readWithAxis(source, options, { ...more, resolved, hasLogs });
   const log = "query" in source ? sumsSourceOf(source)?.log.files.active : undefined;
   const origin = { log: log ?? name, madeMs: Date.now() };
   const page = pageOf(resolved, sectionsOf({ data, damage, options: resolved }), { origin });
@@ -109,31 +106,69 @@ export async function reportOn(
 /** Maximum number of further readings of a log that has events far from all others in time. */
 const READINGS_MAX = 3;
 
+/**
+ * Reads a source for a report. Events far from all others in time, for example of 1970, would make each bar a year long.
+ * If the source can be read again, the last reading leaves them out of the charts over time.
+ */
+export async function readWithAxis(
+  source: Queryable | AsyncIterable<AuditEvent>,
+  options: ReportOptions,
+  reading: Reading,
+): Promise<Found> {
+  let found = await read(source, options, reading);
+  for (let n = 0; n < READINGS_MAX && canBeReadAgain(source); n++) {
+    const range = mainRange(found.data.buckets, found.data.outside.count);
+    if (range === null) break;
+    const { onEvents: _, ...again } = reading;
+    found = await read(source, options, { ...again, axis: range.span });
+  }
+  return found;
+}
+
 /** Checks whether a source can be read more than once: a log, a reader or a query, but not a stream. */
-function canBeReadAgain(source: AuditLog | AuditReader | AsyncIterable<AuditEvent>): boolean {
+function canBeReadAgain(source: Queryable | AsyncIterable<AuditEvent>): boolean {
   return "query" in source || "damage" in source;
 }
 
+/** A function that returns whether an event belongs to a report. */
+export type Select = (event: AuditEvent) => boolean;
+
+/**
+ * Returns a function that selects the events of a report, and tells the report which calls other events have ended.
+ * Each event of a log must be passed to it, in the order of the log.
+ */
+export function selectWithEnds(select: Select, aggregate: ReportAggregate): Select {
+  return (event) => {
+    const isSelected = select(event);
+    if (!isSelected) aggregate.addEnd(event);
+    return isSelected;
+  };
+}
+
 /** The figures of a report, and the unreadable regions. */
-type Found = Pick<ReportContent, "data" | "damage">;
+interface Found extends Pick<ReportContent, "data" | "damage"> {
+  /** The time span that the charts show. */
+  readonly axis: TimeSpan;
+}
 
 /** Options for reading a source for a report. */
-interface Reading {
+export interface Reading {
   readonly resolved: ResolvedReportOptions;
   /** The time span that the charts show. */
   readonly axis?: TimeSpan;
   readonly hasLogs: boolean;
+  readonly select?: Select | undefined;
   /** Called with the number of events that were added since the last call. */
   readonly onEvents?: (events: number) => void;
 }
 
 /** Reads a source for a report. */
 async function read(
-  source: AuditLog | AuditReader | AsyncIterable<AuditEvent>,
+  source: Queryable | AsyncIterable<AuditEvent>,
   options: ReportOptions,
   reading: Reading,
 ): Promise<Found> {
-  if ("query" in source) {
+  if ("query" in source && reading.select === undefined) {
     return await readLog(source, options, reading) ??
       await readEvents(source, options, reading);
   }
@@ -145,9 +180,9 @@ async function read(
  * not accessible, or an archive that was expected to be readable is damaged.
  */
 async function readLog(
-  source: AuditLog | AuditReader,
+  source: Queryable,
   options: ReportOptions,
-  { resolved, axis, onEvents = () => {} }: Reading,
+  { resolved, axis = ALL_TIME, onEvents = () => {} }: Reading,
 ): Promise<Found | null> {
   const log = sumsSourceOf(source);
   // The source may be an object that wraps a log or a reader, and has only its method query().
@@ -164,28 +199,32 @@ async function readLog(
   const filter = eventFilter(rangeOf(options));
   await readExceptTaken(log, { filter, order: "asc", damage, signal }, { taker, add });
   const { regions } = damage;
-  return taker.isRefutedBy(regions) ? null : { data: aggregate.data(), damage: regions };
+  return taker.isRefutedBy(regions) ? null : { data: aggregate.data(), damage: regions, axis };
 }
 
 /** Reads the events of a source one by one. */
 async function readEvents(
-  source: AuditLog | AuditReader | AsyncIterable<AuditEvent>,
+  source: Queryable | AsyncIterable<AuditEvent>,
   options: ReportOptions,
-  { resolved, axis, hasLogs, onEvents = () => {} }: Reading,
+  { resolved, axis = ALL_TIME, hasLogs, select, onEvents = () => {} }: Reading,
 ): Promise<Found> {
   const { since, signal } = options;
   const aggregate = new ReportAggregate(resolved, { axis, hasLogs });
-  const isLog = "query" in source;
-  if (isLog) aggregate.beginBudgets(await budgetsBefore(since, { source, signal }));
-  const events: AsyncIterable<AuditEvent> & { readonly damage?: readonly Damage[] } = isLog
-    ? source.query(rangeOf(options))
-    : source;
+  let events: AsyncIterable<AuditEvent> & { readonly damage?: readonly Damage[] };
+  if ("query" in source) {
+    const where = select === undefined ? {} : { where: selectWithEnds(select, aggregate) };
+    events = source.query({ ...rangeOf(options), ...where });
+    // The amounts of budgets cannot be computed from some of the events, and several logs have several budgets.
+    if (select === undefined && !hasLogs) {
+      aggregate.beginBudgets(await budgetsBefore(since, { source, signal }));
+    }
+  } else events = source;
   for await (const event of events) {
     signal?.throwIfAborted();
     aggregate.add(event);
     onEvents(1);
   }
-  return { data: aggregate.data(), damage: events.damage ?? [] };
+  return { data: aggregate.data(), damage: events.damage ?? [], axis };
 }
 
 function rangeOf({ since, until }: ReportOptions): Pick<ReportOptions, "since" | "until"> {
@@ -198,7 +237,7 @@ function rangeOf({ since, until }: ReportOptions): Pick<ReportOptions, "since" |
 export async function budgetsBefore(
   since: ReportOptions["since"],
   { source, signal }: {
-    readonly source: AuditLog | AuditReader;
+    readonly source: Queryable;
     readonly signal: AbortSignal | undefined;
   },
 ): Promise<BudgetLedger> {

@@ -84,6 +84,17 @@ export function parseFilter(
     const text = filter[name];
     if (text !== undefined) epochMsOf(name, text, timeZone);
   }
+  const { since, until } = filter;
+  if (
+    since !== undefined && until !== undefined &&
+    epochMsOf("since", since, timeZone) >= epochMsOf("until", until, timeZone)
+  ) {
+    throw new RangeError(
+      `Cannot filter report: since must be before until, got ${JSON.stringify(since)} and ${
+        JSON.stringify(until)
+      }`,
+    );
+  }
   return filter;
 }
 
@@ -140,12 +151,20 @@ function hasValue(event: AuditEvent, field: string, value: string): boolean {
   return text !== null && (text === value || keptName(text) === value);
 }
 
+/** The words before the values of a filter, where they are not the names in the address. */
+const WORDS: Readonly<Partial<Record<typeof FILTER_NAMES[number], string>>> = {
+  reason: "the reason",
+  text: "the text",
+  since: "a time from",
+  until: "a time before",
+};
+
 /** Returns a filter in words, for the head of the page; an empty text without a filter. */
 export function shownFilter(filter: ReportFilter): string {
-  return FILTER_NAMES.flatMap((name) =>
-    filter[name] === undefined ? [] : [`${name} ${filter[name]}`]
-  )
-    .join(", ");
+  return FILTER_NAMES.flatMap((name) => {
+    const value = filter[name];
+    return value === undefined ? [] : [`${WORDS[name] ?? name} ${value}`];
+  }).join(", ");
 }
 
 /** Returns a time of the address in epoch milliseconds. A time without an offset is in the time zone of the report. */

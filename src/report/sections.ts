@@ -80,6 +80,7 @@ function rangeLine({ data, options }: ReportContent): Markup {
   const zone = markup`<span class="zone">Time zone: ${timeZone}.</span>`;
   const from = sinceMs === -Infinity ? data.firstMs : sinceMs;
   const to = untilMs === Infinity ? data.lastMs : untilMs;
+  if (data.events === 0) return markup`No events. ${zone}`;
   if (from === null || to === null) return markup`No event has a time. ${zone}`;
   const shown = (ms: number) => shortTimeElement(ms, timeZone, data.bucketMs);
   return markup`${shown(from)} to ${shown(to)}. ${zone}`;
@@ -103,7 +104,7 @@ function figures(content: ReportContent): Markup {
       `${gate.passRatePct} %`,
       `n = ${shownCount(gate.total)} decisions`,
     ),
-    unfinishedCount(data),
+    unfinishedCount(content),
     figure(
       "damage-count",
       "Damage",
@@ -114,9 +115,12 @@ function figures(content: ReportContent): Markup {
   ]}`;
 }
 
-function unfinishedCount({ unfinished: { count } }: ReportData): Markup {
+function unfinishedCount(
+  { data: { unfinished: { count } }, options: { untilMs } }: ReportContent,
+): Markup {
   const shown = count === null ? `over ${shownCount(OPEN_MAX)}` : shownCount(count);
-  const about = count === 0 ? "every call has ended" : "begun and not ended";
+  const range = untilMs === Infinity ? "" : " in the range";
+  const about = count === 0 ? `every call has ended${range}` : `begun and not ended${range}`;
   return figure("unfinished-count", "Unfinished calls", shown, about);
 }
 
@@ -194,7 +198,9 @@ function outsideNote(
     : "These events";
   return markup`<p>${
     counted(count, "event")
-  } far from all others in time. The charts over time, the range above, and the last hour and 24 hours leave them out; all other figures include them.</p>
+  } far from all others in time. The charts over time, the range above, and the last hour and 24 hours do not include ${
+    count === 1 ? "it" : "them"
+  }; all other figures do.</p>
 <details><summary>${summary}</summary><div class="scroll" id="outside" tabindex="0" role="region" aria-label="Events far from all others in time, table">${
     eventsList(first, timeZone)
   }</div></details>`;
@@ -301,6 +307,7 @@ function latency(content: ReportContent): Markup {
   const legend = markup`<ul class="legend">${[
     key("s0 line", "median"),
     key("s1 line", "95th percentile, of 20 calls or more"),
+    key("others line", "longest"),
   ]}</ul>`;
   return markup`<p>The durations of the calls that ended, per ${
     shownWidth(data.bucketMs)

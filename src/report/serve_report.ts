@@ -16,14 +16,14 @@ import { LiveReports, type ReportSource, type ServedReport } from "./live_report
 import { LIVE_SCRIPT } from "./live_script.ts";
 import { type ReportOptions, resolveReportOptions } from "./options.ts";
 import { page, policyOf } from "./page.ts";
-import { budgetsBefore } from "./render_report.ts";
+import { budgetsBefore, readWithAxis, selectWithEnds } from "./render_report.ts";
 import {
   filteredOptions,
   followOptionsOf,
   parseFilter,
   type ReportFilter,
 } from "./report_filter.ts";
-import { followOfLog, lastOfLogs, namedLogs } from "./several_logs.ts";
+import { followOfLog, lastOfLogs, namedLogs, severalLogs } from "./several_logs.ts";
 import { eventsList } from "./tables.ts";
 import { updateStream, versionText } from "./update_stream.ts";
 
@@ -174,7 +174,7 @@ export function serveReportBy(
   const wanted = checkedSite(options);
   signal?.throwIfAborted();
   const ending = new AbortController();
-  const logs = namedLogs([readers].flat()).map((log) => ({ ...log, source: sourceOf(log.reader) }));
+  const logs = namedSources(readers);
   const logsOf = ({ log }: ReportFilter) => logs.filter(({ name }) => name === (log ?? name));
   const reports = new LiveReports(resolved, {
     open: (filter, { sinceMs, ...range }, signal): ReportSource => {
@@ -188,7 +188,11 @@ export function serveReportBy(
       const isWhole = where === null && chosen.length === 1;
       return {
         hasLogs: chosen.length > 1,
-        budgets: () => budgetsBefore(isWhole ? start : undefined, { source: reader, signal }),
+        // The amounts of budgets cannot be computed from only some of the events.
+        budgets: async () =>
+          chosen.length > 1
+            ? null
+            : await budgetsBefore(isWhole ? start : undefined, { source: reader, signal }),
         follow: (aggregate) =>
           isWhole
             ? [followLog(
@@ -197,10 +201,23 @@ export function serveReportBy(
               new ReportArchives(source, { options: { sinceMs, ...range }, aggregate }),
             )]
             : chosen.map(({ source, name }) => {
-              const follow = followLog(source, { ...beginning, ...where, signal });
+              const selected = where === null
+                ? {}
+                : { where: selectWithEnds(where.where, aggregate) };
+              const follow = followLog(source, { ...beginning, ...selected, signal });
               return chosen.length > 1 ? followOfLog(follow, name) : follow;
             }),
       };
+    },
+    async findAxis(signal) {
+      const hasLogs = logs.length > 1;
+      const source = hasLogs ? severalLogs(logs) : logs[0]!.reader;
+      const { since, until } = options;
+      const range = {
+        ...since === undefined ? {} : { since },
+        ...until === undefined ? {} : { until },
+      };
+      return (await readWithAxis(source, { ...range, signal }, { resolved, hasLogs })).axis;
     },
     clock,
     ending: ending.signal,
@@ -233,9 +250,9 @@ export function serveReportBy(
       return new Response("Too many open pages.", { status: 503 });
     }
     connections++;
-    const { live, id } = report;
+    const { live, id, ended } = report;
     const from = request.headers.get("last-event-id") ?? searchParams.get("from") ?? "";
-    const stream = updateStream(live, { from, reportId: id, signal: ending.signal }, () => {
+    const stream = updateStream(live, { from, reportId: id, signal: ended }, () => {
       connections--;
       report[Symbol.dispose]();
     });
@@ -313,6 +330,12 @@ export function serveReportBy(
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+function namedSources(readers: AuditReader | readonly AuditReader[]) {
+  const logs = namedLogs([readers].flat());
+  if (logs.length === 0) throw new TypeError("Cannot serve report: the list of readers is empty");
+  return logs.map((log) => ({ ...log, source: sourceOf(log.reader) }));
 }
 
 function sourceOf(reader: AuditReader): SummedSource {

@@ -6,8 +6,8 @@
 import { basename } from "@std/path";
 import type { AuditReader } from "../audit_reader.ts";
 import type { AuditEvent } from "../event.ts";
-import type { Damage } from "../read/damage.ts";
 import type { AuditFollow } from "../read/follow.ts";
+import type { AuditQuery } from "../read/query.ts";
 import type { QueryOptions } from "../read/query_options.ts";
 import { eventEpochMs } from "../time.ts";
 
@@ -24,18 +24,22 @@ export function namedLogs(readers: readonly AuditReader[]): NamedLog[] {
   return readers.map((reader, n) => ({ reader, name: areUnique ? names[n]! : reader.path }));
 }
 
-/** Returns the events of several logs that a query selects, one log after the other. */
-export function eventsOfLogs(
-  logs: readonly NamedLog[],
-  options: QueryOptions,
-): AsyncIterable<AuditEvent> & { readonly damage: readonly Damage[] } {
+/** Returns an object with the method `query()` of a reader, whose events are those of one log after the other. */
+export function severalLogs(logs: readonly NamedLog[]): Pick<AuditReader, "query"> {
+  return { query: (options = {}) => eventsOfLogs(logs, options) };
+}
+
+function eventsOfLogs(logs: readonly NamedLog[], options: QueryOptions): AuditQuery {
   const queries = logs.map(({ reader, name }) => ({ query: reader.query(options), name }));
+  async function* events() {
+    for (const { query, name } of queries) {
+      for await (const event of query) yield ofLog(event, name);
+    }
+  }
   return {
-    async *[Symbol.asyncIterator]() {
-      for (const { query, name } of queries) {
-        for await (const event of query) yield ofLog(event, name);
-      }
-    },
+    [Symbol.asyncIterator]: events,
+    toArray: () => Array.fromAsync(events()),
+    toReadableStream: () => ReadableStream.from(events()),
     get damage() {
       return queries.flatMap(({ query }) => query.damage);
     },

@@ -21,8 +21,9 @@ export interface UnfinishedCall {
   /** The time at which the call began in epoch milliseconds; null if its event has no readable time. */
   readonly startMs: number | null;
   readonly agent: unknown;
-  readonly model: unknown;
   readonly session: unknown;
+  /** The event that began the call. */
+  readonly event: AuditEvent;
 }
 
 /** The calls that have begun and not ended. */
@@ -49,6 +50,16 @@ export class SpanTally {
   }
 
   /**
+   * Adds an event that a filter leaves out. It may end a call whose beginning matches the filter, because the event at
+   * the end of a call need not have the fields of the event at its beginning.
+   */
+  addEnd(event: AuditEvent): void {
+    if (this.#open === null || typeof event.span !== "string") return;
+    const span = spanOf(event);
+    if (span !== null && !span.begins) this.#open.end(span.end);
+  }
+
+  /**
    * Checks whether the summary of the spans in an archive is enough: it has all ends that may matter, and the whole
    * events that begin calls.
    */
@@ -71,14 +82,14 @@ export class SpanTally {
 }
 
 function callBegunBy(event: AuditEvent, type: string): UnfinishedCall {
-  const { ts, span, agent, model, session_id } = event;
+  const { ts, span, agent, session_id } = event;
   const startMs = eventEpochMs(ts);
   return {
     type,
     span: span as string,
     startMs: Number.isNaN(startMs) ? null : startMs,
     agent,
-    model,
     session: session_id,
+    event,
   };
 }

@@ -59,7 +59,6 @@ dd span { font-size: 0.85rem; }
 a { color: inherit; text-decoration-color: var(--line); text-underline-offset: 0.15em; }
 a:hover { text-decoration-color: currentColor; }
 button { font: inherit; padding: 0.2rem 0.75rem; color: inherit; background: var(--panel); border: 1px solid var(--line); border-radius: 0.25rem; cursor: pointer; }
-button[hidden] { display: none; }
 #controls { display: flex; gap: 0.5rem 1rem; align-items: center; margin-bottom: 0.5rem; }
 #controls p { margin: 0; }
 #filter form { display: grid; gap: 0.5rem 1rem; margin-top: 0.5rem; grid-template-columns: repeat(auto-fill, minmax(12rem, 1fr)); align-items: end; }
@@ -67,6 +66,8 @@ button[hidden] { display: none; }
 #filter input { display: block; width: 100%; font: inherit; padding: 0.2rem 0.4rem; color: var(--ink); background: var(--paper); border: 1px solid var(--line); border-radius: 0.25rem; }
 #filter p { margin: 0; }
 #filtered { overflow-wrap: anywhere; }
+#refused { color: var(--bad); grid-column: 1 / -1; }
+[hidden] { display: none; }
 section > p { margin-top: 0.5rem; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; margin: 0 0 0.5rem; padding: 0; list-style: none; font-size: 0.9rem; }
 .legend li { overflow-wrap: anywhere; min-width: 0; }
@@ -92,6 +93,9 @@ th, td { white-space: nowrap; }
 #notes:not(:empty) { margin-top: 0.75rem; }
 .half .text bdi { max-width: clamp(9rem, 12vw, 26rem); }
 #events .text bdi { max-width: 9rem; }
+#events td:nth-child(7) bdi, #unfinished td:nth-child(5) bdi { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+#unfinished .text bdi { max-width: 9rem; }
+#unfinished .text:last-child bdi { max-width: clamp(12rem, 20vw, 40rem); }
 #events .text:last-child bdi { max-width: clamp(12rem, 20vw, 40rem); }
 #failures .text bdi { max-width: clamp(10rem, 16vw, 26rem); }
 .scroll table + table { margin-top: 1rem; }

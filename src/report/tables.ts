@@ -117,14 +117,15 @@ export function latencyTable(
 ): Markup {
   const { bucketMs } = data;
   return table(
-    [text("from"), ...["calls", "median", "95th percentile"].map(number)],
+    [text("from"), ...["calls", "median", "95th percentile", "longest"].map(number)],
     data.buckets.filter(({ latency }) => latency.n > 0).map((bucket) => {
-      const { n, p50, p95 } = bucket.latency;
+      const { n, p50, p95, longest } = bucket.latency;
       return [
         bucketCell(bucket, { timeZone, bucketMs, linkTo }),
         shownCount(n),
         p50 === null ? "–" : shownDuration(p50),
         p95 === null ? "too few" : shownDuration(p95),
+        longest === null ? "–" : shownDuration(longest),
       ];
     }),
   );
@@ -251,6 +252,9 @@ function amount(usd: number): Cell {
   return usd === 0 ? "–" : shownUsd(usd);
 }
 
+/** The fields of an event that begins a call which have a separate column. */
+const BEGUN_COLUMNS = new Set(["ts", "event", "agent", "session_id", "span"]);
+
 /** Renders a table of the calls that have begun and not ended in the range of the report. */
 export function unfinishedTable(
   { data: { unfinished: { count, first }, endMs }, options: { timeZone } }: ReportContent,
@@ -259,21 +263,21 @@ export function unfinishedTable(
   if (count === null) {
     return none(`More than ${shownCount(OPEN_MAX)} calls have begun and not ended.`);
   }
-  const rows = first.map(({ type, span, startMs, agent, model, session }) => [
+  const rows = first.map(({ type, span, startMs, agent, session, event }) => [
     startMs === null ? "–" : timeElement(startMs, timeZone, "second"),
     startMs === null || endMs === null || endMs < startMs ? "–" : shownDuration(endMs - startMs),
     textElement(type),
     valueElement(agent),
-    valueElement(model),
     valueElement(session),
     textElement(span),
+    furtherFields(event, BEGUN_COLUMNS),
   ]);
   const rest = count - first.length;
   const more = rest <= 0 ? NOTHING : markup`<p class="none">… and ${shownCount(rest)} more.</p>`;
   const columns = [
     text("began"),
     number("until the end of the report"),
-    ...["type", "agent", "model", "session", "span"].map(text),
+    ...["type", "agent", "session", "span", "other fields"].map(text),
   ];
   return markup`${table(columns, rows)}${more}`;
 }
@@ -377,8 +381,8 @@ function tokensOf({ input_t, output_t }: AuditEvent): Cell {
   return `${shown(input)} in, ${shown(output)} out`;
 }
 
-function furtherFields(event: AuditEvent): Cell {
-  const fields = Object.entries(event).filter(([name]) => !COLUMNS.has(name));
+function furtherFields(event: AuditEvent, columns: ReadonlySet<string> = COLUMNS): Cell {
+  const fields = Object.entries(event).filter(([name]) => !columns.has(name));
   if (fields.length === 0) return "–";
   const shown = fields.map(([name, value]) => `${name}: ${valueText(value)}`).join(", ");
   return textElement(shown, FIELDS_LENGTH_MAX);

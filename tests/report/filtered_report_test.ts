@@ -2,8 +2,9 @@
  * Compares the filtered pages of a server with reports on the events that a query selects.
  */
 import { assertEquals } from "@std/assert";
-import { type AuditEvent, AuditLog, AuditReader } from "@vivarium/scout";
-import { renderReport, serveReport } from "@vivarium/scout/report";
+import { type AuditEvent, AuditLog, AuditReader, type AuditSpan } from "@vivarium/scout";
+import { serveReport } from "@vivarium/scout/report";
+import { reportOn } from "../../src/report/render_report.ts";
 import { addressOf, type ReportFilter, shownFilter } from "../../src/report/report_filter.ts";
 import { sampledTest } from "../extent.ts";
 import { silent } from "../loggers.ts";
@@ -34,6 +35,7 @@ async function writeLog(path: string, random: SeededRandom): Promise<void> {
   let nowMs = START_MS;
   const stepMs = [1_000, 30 * MINUTE_MS][random.below(2)]!;
   await using log = await AuditLog.open({ path, now: () => nowMs, logger: silent });
+  const spans: AuditSpan[] = [];
   for (let n = 0; n < 150; n++) {
     nowMs += random.below(stepMs);
     const some = (fields: object) => random.below(3) === 0 ? {} : fields;
@@ -47,7 +49,9 @@ async function writeLog(path: string, random: SeededRandom): Promise<void> {
       ...some({ cost: random.below(1_000) / 7, duration_ms: random.below(9_000) }),
       ...random.below(5) === 0 ? { status: "error", error: REASONS[random.below(4)] } : {},
     };
-    if (random.below(20) === 0) await log.begin("tool_call", who);
+    if (random.below(10) === 0) spans.push(await log.begin("tool_call", who));
+    // The event that ends a call does not have the agent of the event that began it.
+    if (random.below(12) === 0) await spans.pop()?.end({ status: "ok" });
     else await log.log(random.pick({ llm_call: 3, nav: 2, validation_fail: 1 }), fields);
     if (random.below(30) === 0) await log.rotate();
     if (random.below(60) === 0) await log.budget({ name: "run", limit: { usd: 9 } });
@@ -56,7 +60,8 @@ async function writeLog(path: string, random: SeededRandom): Promise<void> {
 
 function randomFilter(random: SeededRandom): ReportFilter {
   const some = (one: number, filter: ReportFilter) => random.below(one) === 0 ? filter : {};
-  const time = () => new Date(START_MS + random.below(60) * 15 * MINUTE_MS).toISOString();
+  const time = (from: number) =>
+    new Date(START_MS + (from + random.below(40)) * 15 * MINUTE_MS).toISOString();
   return {
     ...some(3, { agent: random.pick({ a: 1, "b & c": 1, '"d"': 1, nobody: 1 }) }),
     ...some(4, { model: "large" }),
@@ -64,8 +69,8 @@ function randomFilter(random: SeededRandom): ReportFilter {
     ...some(4, { type: random.pick({ llm_call: 1, nav: 1, tool_call_begin: 1 }) }),
     ...some(5, { reason: random.pick({ "timeout after <n> s": 2, "no file": 1 }) }),
     ...some(5, { text: random.pick({ "QUOTED": 1, "b & C": 1, '"d': 1 }) }),
-    ...some(3, { since: time() }),
-    ...some(3, { until: time() }),
+    ...some(3, { since: time(0) }),
+    ...some(3, { until: time(41) }),
   };
 }
 
@@ -83,6 +88,21 @@ function matches(event: AuditEvent, { agent, model, session, type, reason, text 
       Object.values(event).some((value) =>
         String(value).toLowerCase().includes(text.toLowerCase())
       ));
+}
+
+/** Returns the number of calls that match a filter and have not ended. */
+function unfinishedIn(events: readonly AuditEvent[], select: (event: AuditEvent) => boolean) {
+  const ended = new Set(
+    events.filter(({ event }) => event === "tool_call").map(({ span }) => span),
+  );
+  return events.filter((event) =>
+    event.event === "tool_call_begin" && select(event) && !ended.has(event.span)
+  ).length;
+}
+
+/** Returns the number in a figure of a page. */
+function numberOf(page: string, id: string): number {
+  return Number(new RegExp(`id="${id}">([^<]*)<`).exec(page)![1]);
 }
 
 /** Returns the sections of a page by their identifiers, without their links. */
@@ -119,11 +139,14 @@ await sampledTest(
           ...until === undefined ? {} : { until },
         };
         const isWhole = Object.keys(fields).length === 0;
-        const where = (event: AuditEvent) => matches(event, fields);
-        const expected = await renderReport(
-          isWhole ? reader : reader.query({ ...range, where }),
+        const select = (event: AuditEvent) => matches(event, fields);
+        const { page: expected } = await reportOn(
+          reader,
           { timeZone, ...range },
+          isWhole ? {} : { select },
         );
+        const open = unfinishedIn(await reader.query(range).toArray(), select);
+        assertEquals(numberOf(expected, "unfinished-count"), open, place);
         // The first pages of a filter may be drawn before all events are read.
         let page = "";
         for (let asked = 0; asked < 500 && !isSame(page, expected); asked++) {

@@ -219,11 +219,20 @@ await browserTest(
       "2026-02-13T14:00:05Z",
     ]);
     await page.locator("#types-chart rect[data-href]:visible").first().click();
+    await page.waitForURL(/type=tool_call/);
     await count(page, 1);
-    assertEquals(new URL(page.url()).searchParams.get("type"), "tool_call");
+
+    // A filter that the server refuses leaves the page and the form as they are.
+    const before = page.url();
+    await page.locator("#filter input[name=since]").fill("yesterday");
+    await page.locator("#filter button").click();
+    await page.locator("#refused").filter({ hasText: "since is not a time" }).waitFor();
+    assertEquals(page.url(), before);
+    assertEquals(await page.locator("#filter input[name=since]").inputValue(), "yesterday");
+    messages.splice(0, messages.length, ...messages.filter((text) => !/status of 400/.test(text)));
     assertEquals(messages, []);
     const paths = new Set(requests.map((request) => new URL(request).pathname));
-    assertEquals([...paths], ["/events"]);
+    assertEquals([...paths].sort(), ["/events", "/last"]);
   },
 );
 

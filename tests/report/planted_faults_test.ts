@@ -33,8 +33,15 @@ const FAULTS: readonly Fault[] = [
   {
     name: "a filtered page uses the sums of archives, which also have the events that do not match",
     file: "src/report/serve_report.ts",
-    from: "const taker = where === null",
-    to: "const taker = true",
+    from: "const isWhole = where === null && chosen.length === 1;",
+    to: "const isWhole = chosen.length === 1;",
+    tests: FILTERED,
+  },
+  {
+    name: "a filtered page lists calls whose ends do not match the filter as unfinished",
+    file: "src/report/render_report.ts",
+    from: "if (!isSelected) aggregate.addEnd(event);",
+    to: "",
     tests: FILTERED,
   },
   {

@@ -247,7 +247,7 @@ Deno.test("renderReport() lists the calls that have begun and not ended, and for
   ];
   const page = await renderReport(ReadableStream.from([...calls, ...events(31)]));
   assertEquals(rowsOf(page, "unfinished"), [
-    ["2026-02-13 14:00:00", "31 min 0 s", "tool_call", "scout", "large", "s1", "&lt;1&gt;"],
+    ["2026-02-13 14:00:00", "31 min 0 s", "tool_call", "scout", "s1", "&lt;1&gt;", "model: large"],
   ]);
   assertStringIncludes(page, '<b id="unfinished-count">1</b><span>begun and not ended</span>');
   const ended = await renderReport(ReadableStream.from(calls.slice(1)));

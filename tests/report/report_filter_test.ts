@@ -38,7 +38,7 @@ Deno.test("parseFilter() returns the filter from whose address addressOf() was m
   assertEquals(parsed("?from=server-7&agent=a&log=b.jsonl"), { agent: "a", log: "b.jsonl" });
   assertEquals([addressOf({}), shownFilter({})], ["?", ""]);
   assertEquals(addressOf({ text: "x", agent: "a" }), addressOf(parsed("?text=x&agent=a")));
-  assertEquals(shownFilter({ agent: "scout", since: "2026" }), "agent scout, since 2026");
+  assertEquals(shownFilter({ agent: "scout", since: "2026" }), "agent scout, a time from 2026");
 });
 
 for (
@@ -57,6 +57,10 @@ for (
     [
       "?since=yesterday",
       'Cannot filter report: since is not a time, got "yesterday"; use 2026-02-13T14:30 or 2026-02-13T14:30:00Z',
+    ],
+    [
+      "?since=2026-02-13T15:00&until=2026-02-13T14:00Z",
+      'Cannot filter report: since must be before until, got "2026-02-13T15:00" and "2026-02-13T14:00Z"',
     ],
     [
       "?until=2026-13-01",

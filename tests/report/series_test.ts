@@ -18,7 +18,7 @@ function bucketOf(usdByGroup: readonly number[]): BucketFigures {
     usdByGroup,
     accuracy: ACCURACY,
     topReasons: [],
-    latency: { n: 0, p50: null, p95: null },
+    latency: { n: 0, p50: null, p95: null, longest: null },
   };
 }
 

@@ -485,3 +485,33 @@ Deno.test("serveReport() leaves out the budgets of a page that is filtered by mo
   assertMatch(await budgetsOn("since=2020-01-01"), /<bdi>run<\/bdi>/);
   assertMatch(await budgetsOn("agent=a"), /a filter leaves them out/);
 });
+
+Deno.test("serveReport() leaves a few events far from all others in time out of the charts, and open pages connect again", async () => {
+  let wrongMs: number | null = 0;
+  const rightNow = clockFrom("2026-02-13T14:00:00Z");
+  await using served = await Served.start({}, () => wrongMs ?? rightNow());
+  await served.log.log("nav", { cost: 3 });
+  wrongMs = null;
+  await using first = await Updates.from(served, "");
+  for (let n = 0; n < 60; n++) await served.log.log("nav", { cost: 1 });
+  // The first drawing of all events starts the search for the outlier. The stream of an open page then ends.
+  await assertRejects(
+    async () => {
+      while (true) await first.next();
+    },
+    Error,
+    "the stream ended early",
+  );
+  let page = "";
+  while (!page.includes("61</b>")) page = await served.page();
+  assert(page.includes("<p>1 event far from all others in time. The charts over time, "));
+  assertEquals(sectionOf(page, "spend-table").split("<tr>").length, 62);
+  await using again = await Updates.from(served, versionOf(page));
+  await again.next();
+  await served.log.log("nav", { cost: 5 });
+  while ((await again.update()).sections.figures?.includes("$68.00") !== true);
+  const filtered = async () => sectionOf(await served.page("type=nav"), "spend-table");
+  let table = "";
+  while (!table.includes("$5.00")) table = await filtered();
+  assertEquals(table.split("<tr>").length, 63);
+});

@@ -1,8 +1,8 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { type AuditEvent, AuditLog, AuditReader } from "@vivarium/scout";
 import { serveReport } from "@vivarium/scout/report";
 import { LastEvents } from "../../src/report/last_events.ts";
-import { eventsOfLogs, lastOfLogs, namedLogs } from "../../src/report/several_logs.ts";
+import { lastOfLogs, namedLogs, severalLogs } from "../../src/report/several_logs.ts";
 import { silent } from "../loggers.ts";
 import { SeededRandom } from "../seeded_random.ts";
 import { tempDir } from "../temp_dir.ts";
@@ -35,13 +35,13 @@ Deno.test("namedLogs() names logs by their files, or by their paths if two files
   assertEquals(names(0, 1), [dir.path("a.jsonl"), dir.path("b/a.jsonl")]);
 });
 
-Deno.test("eventsOfLogs() yields the events of each log with its name, and lists the damage of all logs", async () => {
+Deno.test("severalLogs() yields the events of each log with its name, and lists the damage of all logs", async () => {
   await using stack = new AsyncDisposableStack();
   const { dir, readers } = await openLogs(stack, ["a.jsonl", "b.jsonl"]);
   for (const name of ["a.jsonl", "b.jsonl"]) {
     Deno.writeTextFileSync(dir.path(name), "torn\n", { append: true });
   }
-  const events = eventsOfLogs(namedLogs(readers), { where: ({ cost }) => cost! > 0 });
+  const events = severalLogs(namedLogs(readers)).query({ where: ({ cost }) => cost! > 0 });
   const found = await Array.fromAsync(events);
   assertEquals(found.length, 80);
   for (const { event, scout_log } of found) {
@@ -61,7 +61,7 @@ Deno.test("lastOfLogs() returns the newest events of all logs, and LastEvents th
   for (const count of [1, 50, 120, 500]) {
     assertEquals(typesOf(await lastOfLogs(logs, { count })), expected.slice(0, count));
     const last = new LastEvents(count, { hasLogs: true });
-    for await (const event of eventsOfLogs(logs, {})) last.add(event, Date.parse(event.ts!));
+    for await (const event of severalLogs(logs).query()) last.add(event, Date.parse(event.ts!));
     assertEquals(typesOf(last.newestFirst()), expected.slice(0, count));
   }
   assertEquals(typesOf(await lastOfLogs(logs.slice(0, 1), { count: 2 })), [
@@ -112,4 +112,20 @@ Deno.test("serveReport() shows several logs on one page, and each of them alone"
     400,
     'Cannot filter report: log "c.jsonl" is unknown; use one of a.jsonl, b.jsonl',
   ]);
+});
+
+Deno.test("serveReport() shows the budgets of each log, and rejects a list without readers", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { dir, readers } = await openLogs(stack, ["a.jsonl", "b.jsonl"]);
+  for (const name of ["a.jsonl", "b.jsonl"]) {
+    await using log = await AuditLog.open({ path: dir.path(name), logger: silent });
+    await log.budget({ name: "run", limit: { usd: 5 } });
+  }
+  await using server = serveReport(readers);
+  let page = "";
+  for (let asked = 0; asked < 500 && !page.includes("b.jsonl: run"); asked++) {
+    page = await (await fetch(server.url)).text();
+  }
+  assertStringIncludes(page, "a.jsonl: run");
+  assertThrows(() => serveReport([]), TypeError, "the list of readers is empty");
 });

@@ -21,22 +21,24 @@ function tallyOf(events: readonly AuditEvent[]): SpanTally {
 }
 
 Deno.test("SpanTally returns the calls that have begun and not ended, in the order of the log", () => {
+  const first = begin("a", { agent: "scout", model: "large", session_id: "s1" });
+  const last = { ...begin("c"), ts: "yesterday" };
   const tally = tallyOf([
-    begin("a", { agent: "scout", model: "large", session_id: "s1" }),
+    first,
     begin("b"),
     { event: "nav", span: "a" },
     end("b"),
-    { ...begin("c"), ts: "yesterday" },
+    last,
     end("c2"),
     { event: "tool_call_begin", span: 7 as never },
     { event: "nav" },
   ]);
-  const call = { type: "tool_call", agent: undefined, model: undefined, session: undefined };
+  const call = { type: "tool_call", agent: undefined, session: undefined };
   assertEquals(tally.figures(), {
     count: 2,
     first: [
-      { ...call, span: "a", startMs: START, agent: "scout", model: "large", session: "s1" },
-      { ...call, span: "c", startMs: null },
+      { ...call, span: "a", startMs: START, agent: "scout", session: "s1", event: first },
+      { ...call, span: "c", startMs: null, event: last },
     ],
   });
 });
@@ -79,4 +81,10 @@ Deno.test("SpanTally needs the events of an archive if its summary may lack an e
   assertEquals(tally.isEnough({ ...summary, unlisted: ["tool_call"] }), false);
   assertEquals(tally.isEnough({ ...summary, cut: true }), false);
   assertEquals([tally.isEnough(null), tally.isEnough(undefined)], [false, false]);
+});
+
+Deno.test("SpanTally.addEnd() ends a call whose beginning matches a filter, and begins none", () => {
+  const tally = tallyOf([begin("a"), begin("b")]);
+  for (const event of [end("a"), end("x"), begin("c"), { event: "nav" }]) tally.addEnd(event);
+  assertEquals(tally.figures().first.map(({ span }) => span), ["b"]);
 });

@@ -155,7 +155,7 @@ Deno.test("From bars of 15 minutes, and above 2,000 calls, the lanes count the c
   }
 });
 
-Deno.test("A bar of the durations has the median and the 95th percentile of stats()", async () => {
+Deno.test("A bar of the durations has the median and the 95th percentile of stats(), and the longest", async () => {
   const random = new SeededRandom(6);
   const events = Array.from(
     { length: 1_000 },
@@ -176,7 +176,11 @@ Deno.test("A bar of the durations has the median and the 95th percentile of stat
     const query = ReadableStream.from([...events, ...few]);
     const { total } = await stats(query, { since: startMs, until: endMs });
     const { n, p50, p95 } = total.duration!;
-    assertEquals(latency, { n, p50: p50.value, p95: n < 20 ? null : p95.value });
+    const inBucket = [...events, ...few].filter(({ ts }) =>
+      Date.parse(ts!) >= startMs && Date.parse(ts!) < endMs
+    );
+    const longest = Math.max(...inBucket.map(({ duration_ms }) => Number(duration_ms ?? 0)));
+    assertEquals(latency, { n, p50: p50.value, p95: n < 20 ? null : p95.value, longest });
   }
   assertEquals(timed.at(-1)!.latency.n, 19);
   assert(timed.some(({ latency }) => latency.p95 !== null));
