@@ -84,8 +84,9 @@ const OPTION_CHECKS: OptionChecks<FollowOptions> = {
  * Returns the events of a log as they are written, until the reader is closed. If the log does not exist, the iteration
  * waits until the log is created.
  *
- * @param taker An object of the caller that decides, for each archive that is in the log when the iteration starts,
+ * @param more.taker An object of the caller that decides, for each archive that is in the log when the iteration starts,
  *   whether the caller uses the stored sums of the archive. The events of such an archive are not read.
+ * @param more.onCaughtUp Called when the iteration has yielded all events of the log for the first time.
  * @throws {TypeError} If an option is unknown or of the wrong type, or if both `since` and `last` are set; the message
  *   names the option.
  * @throws {RangeError} If an option is out of its range; the message names the option.
@@ -93,7 +94,10 @@ const OPTION_CHECKS: OptionChecks<FollowOptions> = {
 export function followLog(
   source: FollowSource,
   options: FollowOptions = {},
-  taker?: ArchiveTaker,
+  { taker, onCaughtUp }: {
+    readonly taker?: ArchiveTaker | undefined;
+    readonly onCaughtUp?: (() => void) | undefined;
+  } = {},
 ): AuditFollow {
   checkOptions(options, OPTION_CHECKS, "follow audit log");
   const { since, last = 0, signal } = options;
@@ -107,7 +111,7 @@ export function followLog(
   const damage: Damage[] = [];
   return {
     [Symbol.asyncIterator]: () =>
-      new Following(source, { filter, signal, damage, beginning, taker }),
+      new Following(source, { filter, signal, damage, beginning, taker, onCaughtUp }),
     damage,
   };
 }
@@ -122,6 +126,8 @@ interface FollowingOptions {
    */
   readonly beginning: "history" | { readonly last: number };
   readonly taker: ArchiveTaker | undefined;
+  /** Called when all events of the log have been yielded for the first time. */
+  readonly onCaughtUp: (() => void) | undefined;
 }
 
 /**
@@ -192,12 +198,17 @@ class Following implements AsyncIterator<AuditEvent, void> {
   }
 
   async *#batches(): AsyncGenerator<AuditEvent[], void> {
-    const { beginning } = this.#options;
+    const { beginning, onCaughtUp } = this.#options;
+    let isCaughtUp = false;
     if (beginning !== "history") yield await this.#cursor.goToEnd(beginning.last);
     while (!this.#ending.signal.aborted) {
       const hasMoved = yield* this.#cursor.read();
       if (hasMoved) this.#changes.retryWatching();
-      else if (!this.#ending.signal.aborted) await this.#changes.wait();
+      else if (!this.#ending.signal.aborted) {
+        if (!isCaughtUp) onCaughtUp?.();
+        isCaughtUp = true;
+        await this.#changes.wait();
+      }
     }
   }
 }

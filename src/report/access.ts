@@ -59,9 +59,7 @@ export function refusalOf(request: Request, site: Site): Response | null {
     const cookieName = `scout_report_${port}`;
     const shown = new URL(request.url).searchParams.get("token");
     if (shown !== null && isSame(shown, token)) {
-      const cookie = `${cookieName}=${
-        encodeURIComponent(token)
-      }; HttpOnly; SameSite=Strict; Path=/`;
+      const cookie = `${cookieName}=${encodeURIComponent(token)}; HttpOnly; SameSite=Lax; Path=/`;
       const url = new URL(request.url);
       url.searchParams.delete("token");
       const headers = { location: `/${url.search}`, "set-cookie": cookie };
@@ -91,8 +89,12 @@ export function refusalOf(request: Request, site: Site): Response | null {
  * but each filter in its requests would make the server read the log. The server therefore refuses the request.
  */
 function isEmbedded({ headers }: Request): boolean {
-  return headers.get("sec-fetch-site") === "cross-site" &&
-    headers.get("sec-fetch-dest") !== "document";
+  // A page of another site can ask the browser to fetch or render pages in advance.
+  const isAhead = ["sec-purpose", "purpose"].some((name) =>
+    headers.get(name)?.includes("prefetch") === true
+  );
+  return isAhead || (headers.get("sec-fetch-site") === "cross-site" &&
+    headers.get("sec-fetch-dest") !== "document");
 }
 
 function isOwnHost(host: string, { hostname, port, allowHosts }: Site): boolean {

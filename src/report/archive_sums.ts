@@ -156,14 +156,15 @@ export class ReportArchives implements ArchiveTaker {
     const { timeZone } = this.#options;
     if (!this.#planned.has(path)) return false;
     const range = { firstMs: Date.parse(line.min_ts!), lastMs: Date.parse(line.max_ts!) };
+    // The time axis is extended only for an archive with readable sums: the archive itself may be unreadable.
+    const rollup = this.#rollupOf(archive);
+    if (rollup === null || rollup.failures === null) return false;
     this.#aggregate.cover(range.firstMs);
     if (this.#aggregate.cover(range.lastMs) < QUARTER_MS) return false;
     // In some time zones, and in others for early times, an hour can begin within a quarter of an hour. Sums of
     // quarters cannot answer for such an hour, so the archive is decoded.
     if (!hasWholeQuarters(timeZone, range)) return false;
     if (!this.#aggregate.areSpansEnough(line.spans)) return false;
-    const rollup = this.#rollupOf(archive);
-    if (rollup === null || rollup.failures === null) return false;
     // The first table of every rollup groups the events by type and model.
     const [byType] = rollup.tables;
     // For a report, a type or model that is not a string is missing. But a rollup stores such a value as text, so the
@@ -419,7 +420,7 @@ async function callsOf(rollup: ReadRollup, firstMs: number | null): Promise<Summ
   const cells = table.calls.map((state, group): StoredCalls => {
     const { calls, errors } = CallTally.from(state, NO_SKETCH);
     return [quarter, agents.length === 1 ? 0 : group, calls, errors];
-  });
+  }).filter(([, , calls]) => calls > 0);
   return { agents, cells, durations: new Map([[quarter, durations]]) };
 }
 

@@ -162,6 +162,11 @@ export class Grouping {
     return this.#groups.of(this.namer.ofKey(key));
   }
 
+  /** The group of all names above the maximum number of names; null if there are not more names than that. */
+  get others(): Group | null {
+    return this.#groups.others;
+  }
+
   /** The groups with costs or tokens, or with a name, the most expensive first; and the combined groups. */
   get spending(): Named<Group> {
     return this.#listed(({ inputTokens, outputTokens, sum }) =>

@@ -41,5 +41,7 @@ export function filterOfBucket({ startMs, endMs }: BucketFigures): ReportFilter 
 /** Returns the filter for the events with a name in one of the fields of a report; null if such a filter does not exist. */
 export function filterOfName(by: readonly string[], name: string | null): ReportFilter | null {
   const filtered = by.length === 1 ? FILTERED[by[0]!] : undefined;
-  return filtered === undefined || name === null || name === "" ? null : { [filtered]: name };
+  // A lone surrogate cannot be part of an address.
+  const isUsable = name !== null && name !== "" && name.isWellFormed();
+  return filtered === undefined || !isUsable ? null : { [filtered]: name };
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { shownText } from "../shown.ts";
 import type { ReportData } from "./aggregate.ts";
 import { type Markup, markup, NOTHING } from "./markup.ts";
 import {
@@ -37,17 +38,23 @@ const LABELS: Readonly<Record<typeof FILTER_NAMES[number], string>> = {
 /** Returns the names that a page suggests for its filter. */
 export function namesIn({ breakdowns, types, sessions, failures }: ReportData): FilterNames {
   const named = (all: readonly { readonly name: string | null }[]) =>
-    all.flatMap(({ name }) => name === null ? [] : [name]).slice(0, SUGGESTIONS_MAX);
+    all.flatMap(({ name }) => name === null ? [] : [name]).filter(isPlain)
+      .slice(0, SUGGESTIONS_MAX);
   const groupsBy = (field: string) =>
     named(breakdowns.find(({ by }) => by.length === 1 && by[0] === field)?.groups.named ?? []);
   return {
     log: groupsBy("log"),
     agent: groupsBy("agent"),
     model: groupsBy("model"),
-    session: sessions.map(({ id }) => id),
+    session: sessions.map(({ id }) => id).filter(isPlain),
     type: named(types.named),
-    reason: failures.slice(0, SUGGESTIONS_MAX).map(({ reason }) => reason),
+    reason: failures.slice(0, SUGGESTIONS_MAX).map(({ reason }) => reason).filter(isPlain),
   };
+}
+
+/** Checks whether a text has no characters that a page shows as escapes, which a form would send in their place. */
+function isPlain(text: string): boolean {
+  return shownText(text) === text;
 }
 
 /** Renders the state of the connection, the button that pauses the page, and the form for the filter. */

@@ -50,6 +50,8 @@ export class LiveReport {
   readonly #onOutliers: (() => void) | undefined;
   readonly #aggregate: ReportAggregate;
   readonly #parts = new Map<SectionId, Part>();
+  /** A controller that is aborted when all existing events have been added. */
+  readonly #caughtUp = new AbortController();
   #sections: Sections | undefined;
   #names: FilterNames | undefined;
   #version = 0;
@@ -65,13 +67,14 @@ export class LiveReport {
   /**
    * Creates a report without events. The function `follow` returns the existing events of each log and then the new
    * events, which the method {@linkcode LiveReport.follow} reads. For some archives, the function may add the stored
-   * sums to its argument, the figures of the report, instead of returning the events. After `ending` is aborted,
+   * sums to its argument, the figures of the report, instead of returning the events. For each log, it calls
+   * `onCaughtUp` once, when all existing events were returned. After `ending` is aborted,
    * {@linkcode current} and {@linkcode next} no longer wait. The links of the page narrow `filter`, the filter of the
    * report. The charts over time show the time span `axis`. After a drawing with events far from all others in time,
    * `onOutliers` is called.
    */
   constructor(
-    follow: (aggregate: ReportAggregate) => readonly AuditFollow[],
+    follow: (aggregate: ReportAggregate, onCaughtUp: () => void) => readonly AuditFollow[],
     options: ResolvedReportOptions,
     { clock, ending, filter, hasLogs, axis, onOutliers }: {
       readonly clock: Clock;
@@ -88,7 +91,12 @@ export class LiveReport {
     this.#ending = ending;
     this.#aggregate = new ReportAggregate(options, { hasLogs, axis });
     this.#onOutliers = onOutliers;
-    this.#sources = follow(this.#aggregate);
+    let caughtUp = 0;
+    this.#sources = follow(this.#aggregate, () => {
+      if (++caughtUp < this.#sources.length) return;
+      this.#caughtUp.abort();
+      if (!this.#isStale) this.#becomeStale();
+    });
   }
 
   /**
@@ -109,6 +117,11 @@ export class LiveReport {
       if (!this.#isStale) this.#becomeStale();
       if (++events % EVENTS_PER_TURN === 0) await this.#clock.turn();
     }
+  }
+
+  /** Resolves when all existing events have been added, but after `patienceMs` milliseconds at the latest. */
+  async settled(patienceMs: number): Promise<void> {
+    await this.#pause(patienceMs, this.#caughtUp.signal);
   }
 
   /**
@@ -159,6 +172,7 @@ export class LiveReport {
     // From here on, a call of #draw() needs a new drawing, because this drawing does not include later events.
     this.#drawing = undefined;
     const startMs = this.#clock.monotonicMs();
+    const isComplete = this.#caughtUp.signal.aborted;
     const data = this.#aggregate.data();
     this.#names = namesIn(data);
     this.#compare(sectionsOf({
@@ -166,10 +180,11 @@ export class LiveReport {
       damage: this.#sources.flatMap(({ damage }) => damage),
       options: this.#options,
       linkTo: this.#linkTo,
+      isComplete,
     }));
     this.#isStale = false;
     this.#change = new AbortController();
-    if (mainRange(data.buckets, data.outside.count) !== null) this.#onOutliers?.();
+    if (isComplete && mainRange(data) !== null) this.#onOutliers?.();
     const endMs = this.#clock.monotonicMs();
     const paceMs = (endMs - startMs) / DRAWING_SHARE;
     this.#drawableAtMs = endMs + Math.min(Math.max(paceMs, PACE_MIN_MS), PACE_MAX_MS);

@@ -27,9 +27,10 @@ export interface ReportSource {
   budgets(): Promise<BudgetLedger | null>;
   /**
    * Returns the existing events of each log and then the new events. For some archives, it may add the stored sums to
-   * the figures of the report, instead of returning the events.
+   * the figures of the report, instead of returning the events. Calls `onCaughtUp` for each log when all existing events
+   * were returned.
    */
-  follow(aggregate: ReportAggregate): readonly AuditFollow[];
+  follow(aggregate: ReportAggregate, onCaughtUp: () => void): readonly AuditFollow[];
   /** Whether the events are from several logs, whose names they have. */
   readonly hasLogs: boolean;
 }
@@ -157,7 +158,7 @@ export class LiveReports {
     const ending = new AbortController();
     const ended = AbortSignal.any([this.#ending, ending.signal]);
     const source = this.#open(filter, options, ended);
-    const live = new LiveReport((aggregate) => source.follow(aggregate), options, {
+    const live = new LiveReport((...of) => source.follow(...of), options, {
       clock: this.#clock,
       ending: ended,
       filter,

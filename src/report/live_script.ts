@@ -14,16 +14,19 @@ export const LIVE_SCRIPT = `
   const pause = document.getElementById("pause");
   const older = document.getElementById("older");
   const all = document.getElementById("listed");
+  const failed = document.getElementById("failed");
   const refused = document.getElementById("refused");
   const waiting = new Map();
   const step = 50;
   let version = document.documentElement.dataset.version;
   let isPaused = false;
+  let isConnected = false;
   let listed = step;
 
-  function say(isOn, text) {
-    status.className = isOn ? "on" : "";
-    if (status.textContent !== text) status.textContent = text;
+  function sayState() {
+    const state = isPaused ? "paused" : isConnected ? "live" : "connection lost, reconnecting";
+    status.className = isConnected ? "on" : "";
+    if (status.textContent !== state) status.textContent = state;
   }
 
   function addressOf(path, name, value) {
@@ -72,8 +75,9 @@ export const LIVE_SCRIPT = `
       const rows = element.querySelectorAll("tbody tr").length;
       older.hidden = rows < wanted || wanted === ${LISTED_EVENTS_MAX};
       all.hidden = rows < ${LISTED_EVENTS_MAX};
+      failed.textContent = "";
     } catch (error) {
-      say(false, "older events could not be loaded: " + error.message);
+      failed.textContent = "Older events could not be loaded: " + error.message;
     }
     listing = null;
     if (own.again) await list();
@@ -81,14 +85,18 @@ export const LIVE_SCRIPT = `
 
   function connect() {
     const source = new EventSource(addressOf("events", "from", version));
-    source.addEventListener("open", () => say(true, isPaused ? "paused" : "live"));
+    source.addEventListener("open", () => {
+      isConnected = true;
+      sayState();
+    });
     source.addEventListener("sections", (event) => {
       version = event.lastEventId;
       for (const [id, markup] of Object.entries(JSON.parse(event.data))) waiting.set(id, markup);
       showWaiting();
     });
     source.addEventListener("error", () => {
-      say(false, "connection lost, reconnecting");
+      isConnected = false;
+      sayState();
       // A browser does not retry a request that the server has refused.
       if (source.readyState === EventSource.CLOSED) setTimeout(connect, 2000);
     });
@@ -108,7 +116,13 @@ export const LIVE_SCRIPT = `
 
   document.querySelector("#filter form").addEventListener("submit", (event) => {
     event.preventDefault();
-    open(new URLSearchParams(new FormData(event.target)));
+    const filter = new URLSearchParams(new FormData(event.target));
+    const current = new URLSearchParams(location.search);
+    for (const { name, value, defaultValue } of event.target.elements) {
+      // An input shows control characters as escapes, so a value that was not changed is taken from the address.
+      if (value === defaultValue && current.has(name)) filter.set(name, current.get(name));
+    }
+    open(filter);
   });
   document.addEventListener("click", (event) => {
     const address = event.target.dataset?.href;
@@ -117,7 +131,7 @@ export const LIVE_SCRIPT = `
   pause.addEventListener("click", () => {
     isPaused = !isPaused;
     pause.textContent = isPaused ? "Continue" : "Pause";
-    say(status.className === "on", isPaused ? "paused" : "live");
+    sayState();
     showWaiting();
   });
   older.addEventListener("click", () => {

@@ -32,6 +32,7 @@ export interface MainRange {
 const OUTSIDE_SHARE = 0.001;
 /** If a report has fewer events than this number, no event may lie outside of the main range. */
 const EVENTS_MIN = 10;
+const DAY_MS = 24 * 3_600_000;
 /**
  * Maximum length of the main range, in which almost all events lie, as a share of the whole range. If the main range is
  * longer, the charts are readable, and the report does not mention it.
@@ -42,31 +43,44 @@ const RANGE_SHARE = 0.25;
  * Returns the main range, which contains all events except a few; null if it is not much shorter than the range of all
  * events.
  *
- * @param buckets The time buckets of a report.
- * @param alreadyOutside Number of further events that are not in the buckets, because they are outside of the main
- *   range that was found before.
+ * The first events are left out if they are at least a day before all others. The last events are left out only if they
+ * are in the future: otherwise they are the newest of a log whose program runs again.
+ *
+ * @param report The time buckets of a report, and the number of events that are not in the buckets, because they are
+ *   outside of the main range that was found before.
+ * @param nowMs The present time in epoch milliseconds.
  */
 export function mainRange(
-  buckets: readonly BucketFigures[],
-  alreadyOutside: number = 0,
+  { buckets, outside: before }: {
+    readonly buckets: readonly BucketFigures[];
+    readonly outside: { readonly count: number };
+  },
+  nowMs: number = Date.now(),
 ): MainRange | null {
-  const total = buckets.reduce((sum, { events }) => sum + events, alreadyOutside);
+  const total = buckets.reduce((sum, { events }) => sum + events, before.count);
   const share = Math.max(1, Math.floor(total * OUTSIDE_SHARE));
-  const allowed = total < EVENTS_MIN ? 0 : share - alreadyOutside;
+  const allowed = total < EVENTS_MIN ? 0 : share - before.count;
   let [first, last, outside] = [0, buckets.length - 1, 0];
+  const isFuture = (index: number) => buckets[index]!.firstMs > nowMs + DAY_MS;
   // Of the first and the last bucket, the bucket with fewer events is left out first.
   while (first < last) {
     const [atStart, atEnd] = [buckets[first]!.events, buckets[last]!.events];
-    const fewer = Math.min(atStart, atEnd);
+    const leavesFirst = atStart <= atEnd || !isFuture(last);
+    const fewer = leavesFirst ? atStart : atEnd;
     if (outside + fewer > allowed) break;
     outside += fewer;
-    if (atStart <= atEnd) first++;
+    if (leavesFirst) first++;
     else last--;
   }
   if (outside === 0) return null;
   const [firstMs, lastMs] = [buckets[first]!.firstMs, buckets[last]!.lastMs];
-  const wholeMs = buckets.at(-1)!.lastMs - buckets[0]!.firstMs;
-  if (lastMs - firstMs > RANGE_SHARE * wholeMs) return null;
+  const [wholeFirst, wholeLast] = [buckets[0]!.firstMs, buckets.at(-1)!.lastMs];
+  const isMuchShorter = lastMs - firstMs <= RANGE_SHARE * (wholeLast - wholeFirst);
+  const lastBefore = buckets.slice(0, first).reduce(
+    (max, { lastMs }) => Math.max(max, lastMs),
+    -Infinity,
+  );
+  if (!isMuchShorter || firstMs - lastBefore < DAY_MS) return null;
   const span = {
     fromMs: first === 0 ? -Infinity : firstMs,
     toMs: last === buckets.length - 1 ? Infinity : lastMs,

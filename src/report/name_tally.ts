@@ -16,7 +16,9 @@ const encoder = new TextEncoder();
 export function keptName(name: string): string {
   if (name.length <= NAME_LENGTH_MAX) return name;
   const digest = sha256(encoder.encode(name)).slice(0, 16);
-  return `${name.slice(0, NAME_LENGTH_MAX - digest.length - 2)}… ${digest}`;
+  // If the cut would split a surrogate pair, the pair is omitted.
+  const start = name.slice(0, NAME_LENGTH_MAX - digest.length - 2).replace(/[\uD800-\uDBFF]$/, "");
+  return `${start}… ${digest}`;
 }
 
 /** The figures of each name, and the figures of events without a name. */

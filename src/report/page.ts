@@ -38,9 +38,11 @@ export interface LiveParts {
 
 /** Renders all sections of the page. */
 export function sectionsOf(
-  { linkTo, ...rest }: Omit<ReportContent, "hourly" | "linkTo"> & { readonly linkTo?: LinkTo },
+  { linkTo, isComplete = true, ...rest }:
+    & Omit<ReportContent, "hourly" | "linkTo" | "isComplete">
+    & { readonly linkTo?: LinkTo; readonly isComplete?: boolean },
 ): Sections {
-  const content = { ...rest, linkTo: linkTo ?? null };
+  const content = { ...rest, isComplete, linkTo: linkTo ?? null };
   const { data, options: { budgetPerHour } } = content;
   const hourly = budgetPerHour === null ? null : hourlyBudget(data, budgetPerHour);
   const sections = Object.entries(SECTIONS)
@@ -79,6 +81,7 @@ export function page(
   const older = live === undefined
     ? NOTHING
     : markup`<p><button type="button" id="older">Show older events</button></p>
+<p id="failed" role="alert"></p>
 <p id="listed" hidden>Only the last ${
       shownCount(LISTED_EVENTS_MAX)
     } events are listed. A filter by time shows older ones.</p>`;

@@ -27,7 +27,8 @@ import type { ReportContent } from "./report_content.ts";
  * Of a log or a reader, archives from before the last day of the range are mostly not decoded, because their sums are
  * stored beside them.
  *
- * If at most 0.1 % of the events are far from all others in time, the charts over time leave them out. The page lists
+ * If at most 0.1 % of the events are far from all others in time (a day or more before them, or in the future), the
+ * charts over time leave them out. The page lists
  * these events, and the source is read again. If the source cannot be read again, such as a stream, the charts include
  * all events.
  *
@@ -117,7 +118,7 @@ export async function readWithAxis(
 ): Promise<Found> {
   let found = await read(source, options, reading);
   for (let n = 0; n < READINGS_MAX && canBeReadAgain(source); n++) {
-    const range = mainRange(found.data.buckets, found.data.outside.count);
+    const range = mainRange(found.data);
     if (range === null) break;
     const { onEvents: _, ...again } = reading;
     found = await read(source, options, { ...again, axis: range.span });

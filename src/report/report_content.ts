@@ -19,6 +19,8 @@ export interface ReportContent {
   readonly options: ResolvedReportOptions;
   /** The function for the links of a live page; null for a page without links. */
   readonly linkTo: LinkTo | null;
+  /** Whether all existing events have been read. */
+  readonly isComplete: boolean;
   /** The spend of each time bucket in relation to the budget per hour; null without such a budget. */
   readonly hourly: HourlyBudget | null;
 }

@@ -136,19 +136,36 @@ export function followOptionsOf(
     return value === undefined ? [] : [{ field: FIELDS[name], value: keptName(value) }];
   });
   if (fields.length === 0 && reason === undefined && text === undefined) return null;
-  const part = text === undefined ? null : JSON.stringify(text).slice(1, -1).toLowerCase();
+  const part = text?.toLowerCase();
   const where = (event: AuditEvent) =>
     !isReservedType(event.event) &&
     fields.every(({ field, value }) => hasValue(event, field, value)) &&
     (reason === undefined || (isFailure(event) && groupedReasonOf(event) === reason)) &&
-    (part === null || JSON.stringify(event).toLowerCase().includes(part));
+    (part === undefined || containsText(event, part));
   return { where };
 }
 
-/** Checks whether a field of an event has a value. Also compares the beginning of a long value, which the page shows. */
+/**
+ * Checks whether a field of an event has a value, as the page groups by it: only an agent may be another value than a
+ * string. Also compares the beginning of a long value, which the page shows.
+ */
 function hasValue(event: AuditEvent, field: string, value: string): boolean {
-  const text = groupText(event, field);
-  return text !== null && (text === value || keptName(text) === value);
+  const text = field === FIELDS.agent ? groupText(event, field) : event[field];
+  return typeof text === "string" && (text === value || keptName(text) === value);
+}
+
+/** Checks whether a name or a value of an event contains a text, which is in lower case. */
+function containsText(event: AuditEvent, text: string): boolean {
+  // A line may be nested too deep for a recursive function.
+  const values: unknown[] = [event];
+  while (values.length > 0) {
+    const value = values.pop();
+    if (Array.isArray(value)) values.push(...value);
+    else if (typeof value === "object" && value !== null) {
+      for (const [name, member] of Object.entries(value)) values.push(name, member);
+    } else if (String(value).toLowerCase().includes(text)) return true;
+  }
+  return false;
 }
 
 /** The words before the values of a filter, where they are not the names in the address. */

@@ -163,9 +163,13 @@ function sessionCount({ sessionCount }: ReportData): string {
 }
 
 function notes(content: ReportContent): Markup {
-  const { data: { untimed, buckets, missingFields, outside }, options: { timeZone } } = content;
-  const range = mainRange(buckets, outside.count);
+  const { data, options: { timeZone }, isComplete } = content;
+  const { untimed, missingFields, outside } = data;
+  const range = mainRange(data);
   return markup`${[
+    isComplete
+      ? NOTHING
+      : markup`<p>The log is still being read, so the figures are not complete yet.</p>`,
     budgetNote(content),
     ...missingFields.map((name) =>
       markup`<p>No event has the field ${

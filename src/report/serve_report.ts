@@ -98,10 +98,17 @@ const SITE_OPTION_CHECKS: OptionChecks<Omit<ServeReportOptions, keyof ReportOpti
   },
 };
 
+/**
+ * Maximum time in milliseconds that the first page of a report waits until all existing events are read. After that, the
+ * page says that its figures are not complete.
+ */
+const FIRST_PAGE_MS = 1_000;
+/** Maximum number of lists of events that are read at the same time. */
+const LISTS_MAX = 4;
 /** The paths of the page, of its updates, and of a list of its last events. */
 const PATHS = ["/", "/events", "/last"];
 /** The query parameters that are not part of the filter of a page. */
-const OTHER_PARAMETERS = ["from", "count"];
+const OTHER_PARAMETERS = ["from", "count", "token"];
 const TOO_MANY_FILTERS =
   "Too many pages with different filters are open. Close one of them and reload this page.";
 const HTML = { "content-type": "text/html; charset=utf-8" } as const;
@@ -193,18 +200,23 @@ export function serveReportBy(
           chosen.length > 1
             ? null
             : await budgetsBefore(isWhole ? start : undefined, { source: reader, signal }),
-        follow: (aggregate) =>
+        follow: (aggregate, onCaughtUp) =>
           isWhole
             ? [followLog(
               source,
               { ...beginning, signal },
-              new ReportArchives(source, { options: { sinceMs, ...range }, aggregate }),
+              {
+                taker: new ReportArchives(source, { options: { sinceMs, ...range }, aggregate }),
+                onCaughtUp,
+              },
             )]
             : chosen.map(({ source, name }) => {
               const selected = where === null
                 ? {}
                 : { where: selectWithEnds(where.where, aggregate) };
-              const follow = followLog(source, { ...beginning, ...selected, signal });
+              const follow = followLog(source, { ...beginning, ...selected, signal }, {
+                onCaughtUp,
+              });
               return chosen.length > 1 ? followOfLog(follow, name) : follow;
             }),
       };
@@ -223,6 +235,7 @@ export function serveReportBy(
     ending: ending.signal,
   });
   let connections = 0;
+  let lists = 0;
 
   async function answer(request: Request): Promise<Response> {
     const refusal = refusalOf(request, site);
@@ -238,7 +251,15 @@ export function serveReportBy(
       if (error instanceof RangeError) return new Response(error.message, { status: 400 });
       throw error;
     }
-    if (pathname === "/last") return await lastEvents(filter, searchParams);
+    if (pathname === "/last") {
+      if (lists === LISTS_MAX) return new Response("Too many lists of events.", { status: 503 });
+      lists++;
+      try {
+        return await lastEvents(filter, searchParams);
+      } finally {
+        lists--;
+      }
+    }
     const report = reports.use(filter);
     if (report === null) return new Response(TOO_MANY_FILTERS, { status: 503 });
     if (pathname === "/") {
@@ -260,6 +281,7 @@ export function serveReportBy(
   }
 
   async function pageOf({ live, id, filter }: ServedReport): Promise<Response> {
+    await live.settled(FIRST_PAGE_MS);
     const { version, sections, names } = await live.current();
     const paths = logsOf(filter).map(({ source }) => source.log.files.active);
     const origin = { log: paths.join(", "), madeMs: Date.now() };
@@ -273,7 +295,10 @@ export function serveReportBy(
   }
 
   /** Resolves with a table of the last events, as many as the page asks for. */
-  async function lastEvents(filter: ReportFilter, params: URLSearchParams): Promise<Response> {
+  async function lastEvents(
+    filter: ReportFilter,
+    params: URLSearchParams,
+  ): Promise<Response> {
     const count = Number(params.get("count"));
     if (!Number.isInteger(count) || count < 1 || count > LISTED_EVENTS_MAX) {
       const message =
@@ -309,8 +334,14 @@ export function serveReportBy(
       if (!ending.signal.aborted) throw error;
     } finally {
       ending.abort();
-      const timer = clock.startTimer(GOODBYE_MS, () => hard.abort());
+      let isShutDown = false;
+      // If the server has just shut down, the turn lets its promise resolve first. An abort after that would throw.
+      const timer = clock.startTimer(GOODBYE_MS, async () => {
+        await clock.turn();
+        if (!isShutDown) hard.abort();
+      });
       await server.shutdown();
+      isShutDown = true;
       timer.cancel();
     }
   }

@@ -66,7 +66,7 @@ button { font: inherit; padding: 0.2rem 0.75rem; color: inherit; background: var
 #filter input { display: block; width: 100%; font: inherit; padding: 0.2rem 0.4rem; color: var(--ink); background: var(--paper); border: 1px solid var(--line); border-radius: 0.25rem; }
 #filter p { margin: 0; }
 #filtered { overflow-wrap: anywhere; }
-#refused { color: var(--bad); grid-column: 1 / -1; }
+#refused, #failed { color: var(--bad); grid-column: 1 / -1; }
 [hidden] { display: none; }
 section > p { margin-top: 0.5rem; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; margin: 0 0 0.5rem; padding: 0; list-style: none; font-size: 0.9rem; }

@@ -4,7 +4,7 @@
  * @module
  */
 import { shownAmount } from "../budget/shown_amount.ts";
-import type { AuditEvent } from "../event.ts";
+import { type AuditEvent, fieldText } from "../event.ts";
 import { shownDuration, shownShare, shownUsd } from "../shown.ts";
 import { finite } from "../cost/spend.ts";
 import { eventEpochMs } from "../time.ts";
@@ -214,7 +214,11 @@ export function failuresTable(
   const total = failures.reduce((sum, { count }) => sum + count, 0);
   const shown = (ms: number | null) => ms === null ? "–" : timeElement(ms, timeZone, "second");
   const rows = failures.slice(0, REASONS_MAX).map(({ reason, count, firstMs, lastMs, example }) => [
-    linked(textElement(reason), reason === OTHER_REASONS ? null : { reason }, linkTo),
+    linked(
+      textElement(reason),
+      reason === OTHER_REASONS || !reason.isWellFormed() ? null : { reason },
+      linkTo,
+    ),
     shownCount(count),
     shownShare(count, total) ?? "–",
     shown(firstMs),
@@ -390,7 +394,7 @@ function furtherFields(event: AuditEvent, columns: ReadonlySet<string> = COLUMNS
 
 /** Returns the value of a field as JSON. A string is returned as it is, without quotes. */
 function valueText(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value) ?? "";
+  return value === undefined ? "" : fieldText(value);
 }
 
 function valueElement(value: unknown): Cell {

@@ -20,7 +20,7 @@ import {
 import { timelineTitles } from "./chart_titles.ts";
 import { type ChartSize, drawing, rounded } from "./drawing.ts";
 import { type Markup, markup } from "./markup.ts";
-import { labelOf } from "./series.ts";
+import { FURTHER_LABEL, labelOf } from "./series.ts";
 import { shownUsdCompact } from "./shown_in_report.ts";
 import type { CallBar, Lane, TimelineFigures } from "./timeline_tally.ts";
 
@@ -50,6 +50,7 @@ const FILLS = {
 /** Returns the label of a lane. */
 export function laneLabel({ name, combined }: Lane, by: TimelineFigures["by"]): string {
   if (by === null) return "all calls";
+  if (combined === Infinity) return FURTHER_LABEL;
   return combined > 1 ? `${combined} others` : labelOf(name);
 }
 

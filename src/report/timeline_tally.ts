@@ -38,7 +38,7 @@ export interface CallBar {
 export interface Lane extends CallCounts {
   /** The agent or the session; null for calls without one. */
   readonly name: string | null;
-  /** Number of agents or sessions that are combined in this lane; 1 for most lanes. */
+  /** Number of agents or sessions that are combined in this lane: mostly 1; Infinity for an unknown number. */
   readonly combined: number;
   /** Number of calls that have not ended. */
   readonly unfinished: number;
@@ -116,8 +116,13 @@ export class TimelineTally {
     const totals = new Map<LaneKey, { calls: number; errors: number }>();
     for (const inBucket of counts) for (const [key, each] of inBucket) addTo(totals, key, each);
     for (const call of open) addTo(totals, keyOf(call), { calls: 0, errors: 0 });
-    const keys = [...totals].sort(byCalls).map(([key]) => key);
-    const alone = keys.length <= LANES_MAX + 1 ? keys : keys.slice(0, LANES_MAX);
+    // The agents above the maximum number of names are one group already, which never has a lane of its own.
+    const isCombined = (key: LaneKey) => key !== null && key === agents.others;
+    const sorted = [...totals].sort(byCalls).map(([key]) => key);
+    const named = sorted.filter((key) => !isCombined(key));
+    const hasRest = named.length < sorted.length || named.length > LANES_MAX + 1;
+    const alone = hasRest ? named.slice(0, LANES_MAX) : named;
+    const keys = [...alone, ...sorted.filter((key) => !alone.includes(key))];
     const laneOf = (key: LaneKey) => {
       const place = alone.indexOf(key);
       return place < 0 ? alone.length : place;
@@ -125,12 +130,11 @@ export class TimelineTally {
     const bars = barsOf([...calls ?? [], ...open], (call) => laneOf(keyOf(call)));
     const all = keys.length > alone.length ? [...alone, null] : alone;
     const lanes = all.map((key, place): Lane => {
-      const isCombined = place === alone.length;
-      const members = isCombined ? keys.slice(alone.length) : [key];
+      const members = place === alone.length ? keys.slice(alone.length) : [key];
       const inLane = bars.filter(({ lane }) => lane === place);
       return {
         name: nameOf(key),
-        combined: members.length,
+        combined: members.some(isCombined) ? Infinity : members.length,
         ...sumOf(members.map((member) => totals.get(member))),
         unfinished: inLane.filter(({ status }) => status === "unfinished").length,
         rows: 1 + inLane.reduce((max, { row }) => Math.max(max, row), 0),

@@ -210,6 +210,18 @@ await browserTest(
     assertEquals(await page.locator("#filter input[name=agent]").inputValue(), hostile);
     await assertAccessible(page);
 
+    // A form cannot contain control characters, so the page takes a value that was not changed from its address.
+    await log.log("nav", { agent: "x\u0001y" });
+    await page.locator("#filtered a").click();
+    await page.locator("#groups a").filter({ hasText: "u0001" }).click();
+    await count(page, 1);
+    await page.locator("#filter button").click();
+    await page.waitForLoadState("load");
+    await count(page, 1);
+    assertEquals(new URL(page.url()).searchParams.get("agent"), "x\u0001y");
+    await page.goto(new URL("?agent=" + encodeURIComponent(hostile), page.url()).href);
+    await count(page, 20);
+
     // The bars are a second wide, and each event has a second of its own.
     await page.locator("#spend-chart rect[data-href]:visible").nth(3).click();
     await count(page, 1);

@@ -6,11 +6,17 @@ import { mainRange } from "../../src/report/main_range.ts";
 import { tempDir } from "../temp_dir.ts";
 import { withoutOrigin } from "./same_page.ts";
 
-/** Returns time buckets, one for each number of events in `counts`. */
-function bucketsOf(counts: readonly number[]): BucketFigures[] {
-  return counts.map((events, n) =>
-    ({ firstMs: n, lastMs: n, events }) as Partial<BucketFigures> as BucketFigures
-  );
+const DAY_MS = 24 * 3_600_000;
+
+/** Returns a report with a time bucket of a day for each number of events in `counts`. */
+function reportOf(counts: readonly number[], outside = 0): Parameters<typeof mainRange>[0] {
+  const buckets = counts.map((events, n) => {
+    const times = events > 0
+      ? { firstMs: n * DAY_MS, lastMs: n * DAY_MS }
+      : { firstMs: Infinity, lastMs: -Infinity };
+    return { ...times, events } as Partial<BucketFigures> as BucketFigures;
+  });
+  return { buckets, outside: { count: outside } };
 }
 
 const EMPTY = Array.from({ length: 50 }, () => 0);
@@ -18,22 +24,22 @@ const EMPTY = Array.from({ length: 50 }, () => 0);
 for (
   const [what, counts, expected] of [
     ["one event long before all others", [1, ...EMPTY, 90, 9], {
-      firstMs: 51,
-      lastMs: 52,
+      firstMs: 51 * DAY_MS,
+      lastMs: 52 * DAY_MS,
       outside: 1,
-      span: { fromMs: 51, toMs: Infinity },
+      span: { fromMs: 51 * DAY_MS, toMs: Infinity },
     }],
-    ["one event long after all others", [90, 9, ...EMPTY, 1], {
+    ["one event in the future, long after all others", [90, 9, ...EMPTY, 1], {
       firstMs: 0,
-      lastMs: 1,
+      lastMs: DAY_MS,
       outside: 1,
-      span: { fromMs: -Infinity, toMs: 1 },
+      span: { fromMs: -Infinity, toMs: DAY_MS },
     }],
     ["one event of two thousand at each end of the time range", [1, ...EMPTY, 1_998, ...EMPTY, 1], {
-      firstMs: 51,
-      lastMs: 51,
+      firstMs: 51 * DAY_MS,
+      lastMs: 51 * DAY_MS,
       outside: 2,
-      span: { fromMs: 51, toMs: 51 },
+      span: { fromMs: 51 * DAY_MS, toMs: 51 * DAY_MS },
     }],
     ["two events of a hundred at one end of the time range", [2, ...EMPTY, 98], null],
     ["an early event among only nine events", [1, ...EMPTY, 8], null],
@@ -48,17 +54,49 @@ for (
   ] as const
 ) {
   Deno.test(`mainRange() returns ${expected === null ? "null" : "the range without the outliers"} for ${what}`, () => {
-    assertEquals(mainRange(bucketsOf(counts)), expected);
+    assertEquals(mainRange(reportOf(counts), 50 * DAY_MS), expected);
   });
 }
 
 Deno.test("mainRange() leaves out at most a thousandth of all events, also those that are left out already", () => {
-  const buckets = bucketsOf([1, ...EMPTY, 90, 9]);
-  assertEquals(mainRange(buckets)?.outside, 1);
-  assertEquals(mainRange(buckets, 1), null);
-  const many = bucketsOf([1, ...EMPTY, 2_000]);
-  assertEquals(mainRange(many, 1)?.outside, 1);
-  assertEquals(mainRange(many, 2), null);
+  const few = [1, ...EMPTY, 90, 9];
+  assertEquals(mainRange(reportOf(few))?.outside, 1);
+  assertEquals(mainRange(reportOf(few, 1)), null);
+  const many = [1, ...EMPTY, 2_000];
+  assertEquals(mainRange(reportOf(many, 1))?.outside, 1);
+  assertEquals(mainRange(reportOf(many, 2)), null);
+});
+
+Deno.test("mainRange() keeps the newest events if they are not in the future, and early events of the day before", () => {
+  const newest = reportOf([5_000, ...EMPTY, 5]);
+  assertEquals(mainRange(newest, 50 * DAY_MS + 1), null);
+  assertEquals(mainRange(newest, 49 * DAY_MS)?.outside, 5);
+  const hours = (counts: readonly number[]) => {
+    const { buckets, ...rest } = reportOf(counts);
+    const shorter = buckets.map((bucket) => ({
+      ...bucket,
+      firstMs: bucket.firstMs / 24,
+      lastMs: bucket.lastMs / 24,
+    }));
+    return { ...rest, buckets: shorter };
+  };
+  assertEquals(mainRange(hours([1, ...EMPTY.slice(0, 22), 90])), null);
+  assertEquals(mainRange(hours([1, ...EMPTY.slice(0, 23), 90]))?.outside, 1);
+});
+
+Deno.test("The last hour includes the newest events, although all others are two days older", async () => {
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  const at = (ms: number, cost: number) => ({ ts: new Date(ms).toISOString(), event: "nav", cost });
+  const nowMs = Date.UTC(2026, 1, 15, 10);
+  const old = Array.from({ length: 5_000 }, (_, n) => at(nowMs - 2 * DAY_MS + n * 1_000, 0.01));
+  const lines = [...old, ...Array.from({ length: 5 }, (_, n) => at(nowMs + n, 100))];
+  Deno.writeTextFileSync(path, lines.map((event) => `${JSON.stringify(event)}\n`).join(""));
+  await using reader = await AuditReader.open({ path });
+  for (const until of [{}, { until: nowMs + 60_000 }]) {
+    const page = await renderReport(reader, { budgetPerHour: 50, ...until });
+    assertStringIncludes(page, '<b id="usd-hour">$500.00 of $50.00</b>');
+  }
 });
 
 /** Returns an event of each minute of an hour, and more events. */

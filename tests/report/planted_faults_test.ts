@@ -26,8 +26,8 @@ const FAULTS: readonly Fault[] = [
   {
     name: "a filter by text distinguishes upper and lower case",
     file: "src/report/report_filter.ts",
-    from: "JSON.stringify(event).toLowerCase().includes(part)",
-    to: "JSON.stringify(event).includes(part)",
+    from: "String(value).toLowerCase().includes(text)",
+    to: "String(value).includes(text)",
     tests: FILTERED,
   },
   {

@@ -120,7 +120,7 @@ Deno.test("followOptionsOf() selects the events with the values, the reason and 
     agent: { id: 7 } as never,
     status: "error",
     error: "timeout after 31 s",
-    note: { deep: ['A "quoted" Word'] },
+    note: { deep: ['A "quoted" Word\n'], count: 31 },
     [long]: 1,
   };
   const matches = (filter: ReportFilter, of = event) => followOptionsOf(filter)!.where(of);
@@ -132,6 +132,8 @@ Deno.test("followOptionsOf() selects the events with the values, the reason and 
       { reason: "timeout after <n> s" },
       { text: 'a "QUOTED" word' },
       { text: "deep" },
+      { text: "word\n" },
+      { text: "31" },
     ]
   ) assert(matches(filter), JSON.stringify(filter));
   for (
@@ -141,6 +143,9 @@ Deno.test("followOptionsOf() selects the events with the values, the reason and 
       { agent: "7" },
       { reason: "timeout after 31 s" },
       { text: "a quoted word" },
+      { text: "," },
+      { text: "{" },
+      { text: "\\n" },
     ]
   ) assert(!matches(filter), JSON.stringify(filter));
   // An event that did not fail has no reason, and lines of budgets belong to no filter.
@@ -148,6 +153,19 @@ Deno.test("followOptionsOf() selects the events with the values, the reason and 
   assert(!matches({ session: "s1" }, { ...event, event: "budget_hold" }));
   assert(!matches({ agent: "a" }, { event: "nav" }));
   assertEquals([followOptionsOf({}), followOptionsOf({ since: "2026-02-13" })], [null, null]);
+});
+
+Deno.test("followOptionsOf() accepts events that are nested too deep for JSON.stringify()", () => {
+  const line = `{"event":"nav","x":${'{"1":'.repeat(20_000)}"Needle"${"}".repeat(20_000)}}`;
+  const { where } = followOptionsOf({ text: "needle" })!;
+  assert(where(JSON.parse(line)));
+  assert(!where({ event: "nav" }));
+});
+
+Deno.test("followOptionsOf() compares names as the page groups by them", () => {
+  assert(!followOptionsOf({ type: "7" })!.where({ event: 7 as never }));
+  assert(!followOptionsOf({ model: "7" })!.where({ event: "nav", model: 7 as never }));
+  assert(followOptionsOf({ agent: "7" })!.where({ event: "nav", agent: 7 as never }));
 });
 
 Deno.test("followOptionsOf() finds a long name by the part of it that the page shows", () => {

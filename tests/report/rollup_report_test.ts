@@ -123,7 +123,7 @@ async function assertSameLiveReport(
   const onTaken = (count: number) => taken += count;
   const taker = new ReportArchives(log, { options, aggregate: live, onTaken });
   const beginning = since === undefined ? { last: Infinity } : { since };
-  const following = followLog(log, beginning, taker)[Symbol.asyncIterator]();
+  const following = followLog(log, beginning, { taker })[Symbol.asyncIterator]();
   for (let read = 0; taken + read < total; read++) {
     const { value } = await following.next();
     live.add(value!);
@@ -248,6 +248,29 @@ for (const [name, events, archives] of ACTIVE_FILES) {
   });
 }
 
+Deno.test("The timeline has no lane for an agent without calls, also if its archives are not decoded", async () => {
+  const disk = await sixDays(async (log) => {
+    await log.log("llm_call", { agent: "a", status: "ok" });
+    await log.log("note", { agent: "b" });
+  });
+  const counts = new CountingFileSystem(disk.process());
+  const platform = { fileSystem: counts, clock: new SimulatedClock() };
+  await using reader = await openReaderOn(platform, { path: PATH, logger: silent });
+  const found = await reportOn(reader);
+  assertEquals(counts.archivesOpened.length, 1);
+  assertSamePage(found, await reportOn(withoutSums(reader)));
+});
+
+Deno.test("An unreadable archive without stored sums does not extend the time axis", async () => {
+  const disk = await sixDays();
+  const [first] = stampsOn(disk);
+  disk.writeFile(files.archive(first!), "no gzip");
+  disk.process().remove(files.rollup(first!));
+  const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
+  await using reader = await openReaderOn(platform, { path: PATH, logger: silent });
+  assertSamePage(await reportOn(reader), await reportOn(withoutSums(reader)));
+});
+
 Deno.test("A report decodes an archive with an event of 1970, which the charts leave out", async () => {
   const disk = await sixDays(async (log, day, disk) => {
     await log.log("nav");
@@ -295,7 +318,7 @@ Deno.test("A report that follows the log does not count an event whose line is u
   for await (const event of reader.query({ until: FIRST_MS + 60 * DAY_MS })) plain.add(event);
   counts.forget();
   const taker = new ReportArchives(sumsSourceOf(reader)!, { options, aggregate: live });
-  const following = followLog(sumsSourceOf(reader)!, { last: Infinity }, taker);
+  const following = followLog(sumsSourceOf(reader)!, { last: Infinity }, { taker });
   let read = 0;
   for await (const event of following) {
     live.add(event);

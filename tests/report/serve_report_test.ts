@@ -197,6 +197,8 @@ Deno.test("serveReport() refuses the requests that a page of another site makes,
     assertEquals(await statusOf([site, `Sec-Fetch-Dest: ${dest}`]), 403, dest);
   }
   assertEquals(await statusOf([site]), 403);
+  const ahead = ["Sec-Fetch-Site: none", "Sec-Fetch-Dest: document", "Sec-Purpose: prefetch"];
+  assertEquals(await statusOf(ahead), 403);
   assertEquals(await statusOf([site, "Sec-Fetch-Dest: document"]), 200);
   assertEquals(await statusOf(["Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: empty"]), 200);
 });
@@ -237,7 +239,7 @@ Deno.test(
     assertEquals(filtered.headers.get("location"), "/?agent=a%26b");
     await filtered.body?.cancel();
     const cookie = first.headers.get("set-cookie") ?? "";
-    assertMatch(cookie, /; HttpOnly; SameSite=Strict; Path=\/$/);
+    assertMatch(cookie, /; HttpOnly; SameSite=Lax; Path=\/$/);
     const known: Record<string, string>[] = [
       { cookie: `a=b; ${cookie.split("; ")[0]}` },
       { authorization: `Bearer ${token}` },
@@ -399,6 +401,24 @@ Deno.test("serveReport() serves the events of a filter, and their updates", asyn
   let sections: Record<string, string> = {};
   while (sections.figures?.includes("$14.00") !== true) ({ sections } = await updates.update());
   assert(!sections.events?.includes("$100.00"));
+});
+
+Deno.test("The first page of a filter has all events, or says that the log is still being read", async () => {
+  await using served = await Served.start();
+  let logged: Promise<void> | undefined;
+  for (let n = 0; n < 20_000; n++) logged = served.log.log("nav", { agent: `a${n % 2}` });
+  await logged;
+  for (const filter of ["", "agent=a1", "text=a1"]) {
+    const page = await served.page(filter);
+    const isReading = page.includes("<p>The log is still being read, so the figures are not ");
+    const events = filter === "" ? "20,000" : "10,000";
+    assert(isReading || eventCount(page) === events, `${eventCount(page)} of ${events}`);
+    await using updates = await Updates.from(served, versionOf(page), filter);
+    assertEquals(await updates.next(), "retry: 1000");
+    let last = page;
+    while (last.includes("is still being read")) last = await served.page(filter);
+    assertEquals(eventCount(last), events);
+  }
 });
 
 Deno.test("serveReport() links the names and bars of a page to narrower filters", async () => {

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { type AuditEvent, stats } from "@vivarium/scout";
 import { ReportAggregate, type ReportData } from "../../src/report/aggregate.ts";
 import { resolveReportOptions } from "../../src/report/options.ts";
+import { laneLabel } from "../../src/report/timeline_chart.ts";
 import type { CallBar, Lane } from "../../src/report/timeline_tally.ts";
 import { SeededRandom } from "../seeded_random.ts";
 
@@ -184,4 +185,13 @@ Deno.test("A bar of the durations has the median and the 95th percentile of stat
   }
   assertEquals(timed.at(-1)!.latency.n, 19);
   assert(timed.some(({ latency }) => latency.p95 !== null));
+});
+
+Deno.test("The agents above the maximum number of names share the last lane", () => {
+  const events = Array.from({ length: 400 }, (_, n) => at(n, { agent: `a${n}`, duration_ms: 1 }));
+  const { timeline: { lanes } } = dataOf([...events, at(500, { duration_ms: 1 })]);
+  assertEquals(lanes.length, 21);
+  assertEquals(lanes.at(-1), { ...lanes.at(-1)!, combined: Infinity, calls: 381 });
+  assertEquals(lanes.map((lane) => laneLabel(lane, "agent")).at(-1), "all others");
+  assertEquals(lanes.reduce((sum, { calls }) => sum + calls, 0), 401);
 });
