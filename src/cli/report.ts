@@ -128,7 +128,7 @@ async function sourceOf(
 }
 
 /**
- * A function that renders a report on events. `name` is the name of their source on the page, `hasLogs` tells whether
+ * A function that renders a report on events. `name` is the name of their source on the page, `hasLogs` is true if
  * they are from several logs, `select` selects the events of a log, and `expectedEvents` is an estimated total for the
  * progress bar.
  */

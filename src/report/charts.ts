@@ -43,7 +43,7 @@ export function spendChart(content: ChartContent & Pick<ReportContent, "hourly">
   const cumulative = buckets.map(({ usd }) => soFar += usd);
   const label = `Bar chart of the spend by ${shownFields(by)}, with a line of the cumulative spend`;
   const rolling = hourly?.lastHourUsd ?? null;
-  const limitUsd = hourly?.limitUsd ?? 0;
+  const limitUsd = hourly === null || hourly.isFar ? 0 : hourly.limitUsd;
   // If the spend of the hour before is compared with the budget, both are on the right axis: on the axis of the bars,
   // they would make the bars of a few minutes too low to see.
   const [leftLimit, rightLimit] = rolling === null ? [limitUsd, 0] : [0, limitUsd];
@@ -102,10 +102,11 @@ function upTo(limitUsd: number) {
   return ({ max }: { max: number }) => roundedUp(Math.max(max, limitUsd, SMALLEST_USD));
 }
 
-function budgetLines({ lastHourUsd, limitUsd }: HourlyBudget) {
-  return lastHourUsd === null
-    ? [budgetLine(limitUsd, 0)]
-    : [lastHourLine(lastHourUsd), budgetLine(limitUsd, 1)];
+function budgetLines({ lastHourUsd, limitUsd, isFar }: HourlyBudget) {
+  return [
+    ...lastHourUsd === null ? [] : [lastHourLine(lastHourUsd)],
+    ...isFar ? [] : [budgetLine(limitUsd, lastHourUsd === null ? 0 : 1)],
+  ];
 }
 
 function lastHourLine(data: readonly number[]) {

@@ -10,6 +10,8 @@ import type { ReportData } from "./aggregate.ts";
 import type { BucketFigures } from "./bucket_content.ts";
 
 const HOUR_MS = 3_600_000;
+/** A limit of more than this multiple of the highest bar is not drawn. */
+const FAR_FACTOR = 5;
 
 /** The spend of each time bucket in relation to a budget per hour. */
 export interface HourlyBudget {
@@ -22,6 +24,11 @@ export interface HourlyBudget {
   readonly lastHourUsd: readonly number[] | null;
   /** The amount in USD with which the spend of a usual bucket is compared. */
   readonly limitUsd: number;
+  /**
+   * Whether the limit is so far above everything on its axis that a line at the limit would make the bars too low to
+   * see.
+   */
+  readonly isFar: boolean;
   /** Number of buckets whose spend exceeds the budget. */
   readonly exceeded: number;
   /** The start of the first of these buckets in epoch milliseconds; null if no bucket exceeds it. */
@@ -59,10 +66,15 @@ export function hourlyBudget(
       ? isAbove(usd, budgetPerHour * (endMs - startMs) / HOUR_MS)
       : isAbove(lastHourUsd[n]!, budgetPerHour);
   const over = buckets.filter(isOver);
+  const limitUsd = isRolling ? budgetPerHour : budgetPerHour / perHour;
+  const costs = buckets.map(({ usd }) => usd);
+  // The spend of the hour before is on one axis with the cumulative spend.
+  const highest = isRolling ? Math.sumPrecise(costs) : Math.max(0, ...costs);
   return {
     budgetPerHour,
     lastHourUsd,
-    limitUsd: isRolling ? budgetPerHour : budgetPerHour / perHour,
+    limitUsd,
+    isFar: limitUsd > FAR_FACTOR * highest,
     exceeded: over.length,
     firstMs: over[0]?.startMs ?? null,
   };

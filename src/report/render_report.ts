@@ -135,7 +135,7 @@ function canBeReadAgain(source: Queryable | AsyncIterable<AuditEvent>): boolean 
 export type Select = (event: AuditEvent) => boolean;
 
 /**
- * Returns a function that selects the events of a report, and tells the report which calls other events have ended.
+ * Returns a function that selects the events of a report, and adds the ends of calls in other events to the report.
  * Each event of a log must be passed to it, in the order of the log.
  */
 export function selectWithEnds(select: Select, aggregate: ReportAggregate): Select {

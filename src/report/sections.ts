@@ -251,7 +251,10 @@ function budgetKeys(hourly: HourlyBudget): Markup[] {
   const axis = isRolling ? " (right axis)" : "";
   return [
     ...isRolling ? [key("hour line", `spend of the hour before${axis}`)] : [],
-    key("budget line", `budget: ${budgetShown(hourly)}${axis}`),
+    key(
+      "budget line",
+      `budget: ${budgetShown(hourly)}${hourly.isFar ? ", above the chart" : axis}`,
+    ),
   ];
 }
 

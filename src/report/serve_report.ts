@@ -190,8 +190,8 @@ export function serveReportBy(
       const beginning = start === undefined ? { last: Infinity } : { since: start };
       const chosen = logsOf(filter);
       const [{ reader, source }] = chosen as [typeof chosen[0], ...typeof chosen];
-      // The stored sums of archives can replace the events of a whole log, but not of some of its events. Nor can they
-      // be told apart by log.
+      // The stored sums of archives can replace the events of a single log, but neither some of its events nor those of
+      // several logs.
       const isWhole = where === null && chosen.length === 1;
       return {
         hasLogs: chosen.length > 1,

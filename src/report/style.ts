@@ -42,7 +42,7 @@ section.bare { padding: 0; border: 0; }
   main { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   section:not(.half) { grid-column: 1 / -1; }
 }
-dl { display: grid; gap: 0.75rem; margin: 0; grid-template-columns: repeat(auto-fit, minmax(8.75rem, 1fr)); }
+dl { display: grid; gap: 0.75rem; margin: 0; grid-template-columns: repeat(auto-fit, minmax(8.25rem, 1fr)); }
 .figure { padding: 0.75rem; border-radius: 0.5rem; background: var(--panel); }
 dt { color: var(--dim); }
 dd { margin: 0; }

@@ -307,7 +307,8 @@ export function budgetsTable(
       return [
         textElement(log === null ? name : `${log}: ${name}`),
         hours === null ? markup`since ${timeElement(sinceMs!, timeZone)}` : `${hours} h`,
-        ...[limit, spent, held, orphaned].map(shown),
+        ...[limit, spent, held].map(shown),
+        orphaned > 0 ? markup`<b class="over">${shown(orphaned)}</b>` : shown(orphaned),
         left < 0 ? markup`<b class="over">over by ${shown(-left)}</b>` : shown(left),
         shownCount(granted),
         shownCount(refused),

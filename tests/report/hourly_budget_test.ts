@@ -55,6 +55,7 @@ Deno.test("hourlyBudget() compares the spend of each bucket with the budget of i
     lastHourUsd: null,
     limitUsd: 24,
     exceeded: 2,
+    isFar: false,
     firstMs: START_MS + 24 * HOUR_MS,
   });
 });
@@ -65,6 +66,7 @@ Deno.test("hourlyBudget() of no buckets, or of a budget that is not exceeded, ha
     lastHourUsd: [],
     limitUsd: 1,
     exceeded: 0,
+    isFar: true,
     firstMs: null,
   });
   const even = hourlyBudget({ buckets: bucketsOf([1, 1], HOUR_MS), bucketMs: HOUR_MS }, 1);
@@ -127,4 +129,28 @@ Deno.test("A report says in red that the last hour, and how many bars, exceeded 
   assert(!within.includes('class="over"') && !within.includes("figure bad"));
   const without = await renderReport(callsAt(0, 1, 2));
   assert(!without.includes("hour before") && without.includes('<b id="usd-hour">$3.00</b>'));
+});
+
+Deno.test("hourlyBudget() says whether the limit is so far above the bars that its line would hide them", () => {
+  const isFar = (costs: readonly number[], budget: number, bucketMs: number) =>
+    hourlyBudget({ buckets: bucketsOf(costs, bucketMs), bucketMs }, budget).isFar;
+  assertEquals(isFar([1, 3], 15, HOUR_MS), false);
+  assertEquals(isFar([1, 3], 15.1, HOUR_MS), true);
+  // Shorter bars are on another axis than the limit, which the cumulative spend shares.
+  assertEquals(isFar([1, 3], 20, 15 * MINUTE_MS), false);
+  assertEquals(isFar([1, 3], 20.1, 15 * MINUTE_MS), true);
+});
+
+Deno.test("The spend chart draws no line for a budget that is far above its bars, and says so", async () => {
+  const events = Array.from({ length: 40 }, (_, n): AuditEvent => ({
+    ts: new Date(START_MS + n * HOUR_MS).toISOString(),
+    event: "nav",
+    cost: 1,
+  }));
+  const page = (budgetPerHour: number) =>
+    renderReport(ReadableStream.from(events), { budgetPerHour });
+  const [near, far] = [await page(4), await page(40)];
+  assert(near.includes('stroke="var(--budget)"') && near.includes("budget: $4.00 an hour</li>"));
+  assert(!far.includes('stroke="var(--budget)"'));
+  assert(far.includes("budget: $40.00 an hour, above the chart</li>"));
 });
