@@ -158,6 +158,7 @@ export const MAY_SKIP: Readonly<Record<RequirementName, readonly string[]>> = {
     "scout fleet query and tail show the events of all logs, or only the events that match",
     "scout fleet connects over TLS to a server whose certificate is signed by --ca",
     "scout fleet connects to a server over a WebSocket",
+    "scout fleet serve shows all logs or one, and events that are shipped later",
     "scout fleet spend sums up costs by log or event type, and scout fleet report shows the total",
     "scout fleet status shows the position, the lag and the gaps of each log",
     "scout fleet tail -f shows events that are shipped later",

@@ -10,10 +10,9 @@ import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
 import type { FleetQuery, FleetQueryOptions } from "../fleet/fleet_events.ts";
-import type { FleetStatusOptions } from "../fleet/fleet_status.ts";
 import type { Run } from "./command.ts";
 import { tell } from "./messages.ts";
-import { type ServerOptions, serverOptions, withConnection } from "./fleet_connection.ts";
+import { hostsOf, type ServerOptions, serverOptions, withConnection } from "./fleet_connection.ts";
 import { fleetStatusLines } from "./fleet_status.ts";
 import {
   fieldsToQuery,
@@ -21,12 +20,18 @@ import {
   type ShownOptions,
   shownOptions,
   sinceOption,
+  type TimeOptions,
+  timeOptions,
 } from "./options.ts";
 import { type QuestionOptions, questionOptions, tellEvents } from "./query.ts";
 import { type ReportFileOptions, reportFileOptions, writeReport } from "./report.ts";
+import { type ReportLookOptions, reportLookOptions } from "./report_options.ts";
+import { serveUntilInterrupted, type SiteOptions, siteOptions } from "./serve.ts";
 import { spend } from "../stats/spend.ts";
 import { type SpendOptions, spendOptions, spendQuery, tellSpend } from "./spend.ts";
 import { type TailOptions, tailOptions, tellAtOnce } from "./tail.ts";
+import type { FleetPlace } from "./fleet_source.ts";
+import { systemClock } from "../platform/clock.ts";
 import { chooseColor, columns, type Output } from "./terminal.ts";
 import { unexpectedInput } from "./usage_error.ts";
 import type { When } from "./when.ts";
@@ -116,12 +121,26 @@ const report = command(
   },
 );
 
+const serve = command(
+  "serve",
+  map(
+    merge(siteOptions, reportLookOptions, timeOptions, fleetOptions),
+    (options): Run => (output) => runServe(options, output),
+  ),
+  {
+    brief: message`Serves the report, updated while logs are shipped`,
+    description:
+      message`Serves the page of ${"scout fleet report"}, and shows new events when they are shipped. The page shows all logs or one, and can be filtered like that of ${"scout serve"}. Logs that are new in the fleet can be chosen after a restart. Ctrl-C ends the server.`,
+    footer: message`Example: scout fleet serve ${text(EXAMPLE)} --since today`,
+  },
+);
+
 /** The `scout fleet` command. */
 export const fleetCommand: Parser<"sync", Run, unknown> = command(
   "fleet",
-  or(status, query, tail, spendCommand, report, { errors: { unexpectedInput } }),
+  or(status, query, tail, spendCommand, report, serve, { errors: { unexpectedInput } }),
   {
-    brief: message`Reads the logs of a fleet: status, query, tail, spend, report`,
+    brief: message`Reads the logs of a fleet: status, query, tail, spend, report, serve`,
     footer: message`Show the help of a command: scout fleet COMMAND -h`,
     description:
       message`Reads the logs that machines have shipped to a NATS JetStream stream. Needs --allow-net for the server, and --allow-read for the files of its options.`,
@@ -209,6 +228,29 @@ function runReport(options: FleetOptions & ReportFileOptions, output: Output): P
   );
 }
 
+async function runServe(
+  options: FleetOptions & SiteOptions & TimeOptions & ReportLookOptions,
+  output: Output,
+): Promise<number> {
+  const [{ serveSource }, { fleetEvents }, { fleetStatus }, { FleetSource }] = await Promise.all([
+    import("../report/serve_report.ts"),
+    import("../fleet/fleet_events.ts"),
+    import("../fleet/fleet_status.ts"),
+    import("./fleet_source.ts"),
+  ]);
+  await withPlace(options, async (place) => {
+    const names = (await fleetStatus(place)).map(({ log }) => log);
+    const source = new FleetSource(place, { names, query: fleetEvents });
+    const hosts = hostsOf(options);
+    await serveUntilInterrupted(
+      options,
+      { output, flags: [], hosts },
+      (all) => serveSource(systemClock, source, all),
+    );
+  });
+  return 0;
+}
+
 /**
  * Calls `work` with the events of a fleet, and resolves with the result of `work`. Then reports unreadable lines and
  * gaps (bytes of logs that are missing in the stream) on standard error.
@@ -228,9 +270,6 @@ async function withFleet<T>(
     return result;
   });
 }
-
-/** The connection to a fleet, and the logs to read. */
-type FleetPlace = Pick<FleetStatusOptions, "connection" | "fleet" | "stream" | "log">;
 
 /** Connects to a fleet, calls `work` with the connection, and resolves with the result of `work`. */
 function withPlace<T>(

@@ -106,12 +106,18 @@ async function connected({ server, ...options }: ServerOptions): Promise<NatsCon
   } catch (error) {
     for (let cause = error; cause instanceof Error; cause = cause.cause) {
       if (cause instanceof Deno.errors.NotCapable) {
-        const hosts = settings.servers.map((address) => address.replace(/^\w+:\/\//, ""));
-        throw withFlags(cause, [`--allow-net=${hosts}`], { action: "Cannot reach fleet" });
+        throw withFlags(cause, [`--allow-net=${hostsOf({ server })}`], {
+          action: "Cannot reach fleet",
+        });
       }
     }
     throw new CommandError(`Cannot connect to ${server}: ${messageOf(error)}`, 1);
   }
+}
+
+/** Returns the hosts to which a command on a fleet connects, each with its port. */
+export function hostsOf({ server }: Pick<ServerOptions, "server">): string[] {
+  return server.split(",").map((address) => address.replace(/^\w+:\/\//, ""));
 }
 
 async function authentication(

@@ -23,9 +23,11 @@ import {
   countOf,
   type ReadingOptions,
   readingOptions,
+  type ShownOptions,
   type TimeOptions,
   timeOptions,
 } from "./options.ts";
+import type { ReportServer, ServeReportOptions } from "../report/serve_report.ts";
 import { optionsToReport, type ReportLookOptions, reportLookOptions } from "./report_options.ts";
 import type { Output } from "./terminal.ts";
 
@@ -37,36 +39,42 @@ const ENV_FLAGS: Readonly<Record<PathSource, readonly string[]>> = {
   "default": [`--allow-env=${Deno.build.os === "windows" ? "USERPROFILE" : "HOME"}`],
 };
 
-interface ServeCommandOptions extends ReadingOptions, TimeOptions, ReportLookOptions {
+/** The address of a server, and the option to open its page. */
+export type SiteOptions = {
   readonly hostname: string;
   readonly port: number;
   readonly allowHost: readonly string[];
-}
+};
+
+/** The parser of {@linkcode SiteOptions}. */
+export const siteOptions: Parser<"sync", SiteOptions, unknown> = object({
+  port: withDefault(
+    option("--port", countOf("PORT", { min: 0, max: 65_535 }), {
+      description: message`Listen on PORT; default 8788, and 0 for any free port`,
+    }),
+    DEFAULT_PORT,
+  ),
+  hostname: withDefault(
+    option("--hostname", string({ metavar: "HOST" }), {
+      description:
+        message`Listen on HOST; default 127.0.0.1, which only this machine can reach. For other hosts, the printed URL contains a token`,
+    }),
+    "127.0.0.1",
+  ),
+  allowHost: multiple(option("--allow-host", string({ metavar: "NAME" }), {
+    description:
+      message`Also answer requests for this host name, such as that of a proxy; repeat for more`,
+  })),
+});
+
+interface ServeCommandOptions extends ReadingOptions, TimeOptions, ReportLookOptions, SiteOptions {}
 
 /** The `scout serve` command. */
 export const serveCommand: Parser<"sync", Run, unknown> = command(
   "serve",
   map(
     merge(
-      object({
-        port: withDefault(
-          option("--port", countOf("PORT", { min: 0, max: 65_535 }), {
-            description: message`Listen on PORT; default 8788, and 0 for any free port`,
-          }),
-          DEFAULT_PORT,
-        ),
-        hostname: withDefault(
-          option("--hostname", string({ metavar: "HOST" }), {
-            description:
-              message`Listen on HOST; default 127.0.0.1, which only this machine can reach. For other hosts, the printed URL contains a token`,
-          }),
-          "127.0.0.1",
-        ),
-        allowHost: multiple(option("--allow-host", string({ metavar: "NAME" }), {
-          description:
-            message`Also answer requests for this host name, such as that of a proxy; repeat for more`,
-        })),
-      }),
+      siteOptions,
       reportLookOptions,
       timeOptions,
       readingOptions,
@@ -82,39 +90,55 @@ export const serveCommand: Parser<"sync", Run, unknown> = command(
 );
 
 async function runServe(options: ServeCommandOptions, output: Output): Promise<number> {
-  const { hostname, port, open, json } = options;
   const { serveReport } = await import("../report/serve_report.ts");
   await withReaders(options, async (readers, logs) => {
     const [{ source, path }] = logs;
     logs.forEach(tellIfAwaited);
-    const flags = [
-      `--allow-read=${dirname(path)}`,
-      ...ENV_FLAGS[source],
-      `--allow-net=${hostOf(hostname)}:${port}`,
-      ...open ? [OPEN_FLAG] : [],
-    ];
-    const site = {
-      hostname,
-      port,
-      allowHosts: options.allowHost,
-      ...isLoopback(hostname) ? {} : { token: crypto.randomUUID() },
-    };
-    using interrupt = new Interrupt();
-    const { signal } = interrupt;
-    await using server = listening(
-      { hostname, port },
-      () => serveReport(readers, { ...optionsToReport(options), ...site, signal }),
-    );
-    if (json) output.json({ url: server.url, flags });
-    else {
-      const shown = shownText(flags.join(" "));
-      output.line(`Serving ${server.url} until Ctrl-C; sufficient permissions: ${shown}`);
-    }
-    await output.flush();
-    if (open) await openInBrowser(server.url).catch(tellIfKnown);
-    await server.finished;
+    const flags = [`--allow-read=${dirname(path)}`, ...ENV_FLAGS[source]];
+    await serveUntilInterrupted(options, { output, flags }, (all) => serveReport(readers, all));
   }, statusLogger);
   return 0;
+}
+
+/**
+ * Serves a report until Ctrl-C, and prints its address and the permission flags that it needs.
+ *
+ * @param more.flags The flags for reading the logs.
+ * @param serve Starts the server.
+ */
+export async function serveUntilInterrupted(
+  options: SiteOptions & ShownOptions & TimeOptions & ReportLookOptions,
+  { output, flags, hosts = [] }: {
+    readonly output: Output;
+    readonly flags: readonly string[];
+    /** Other hosts to which the command connects. */
+    readonly hosts?: readonly string[];
+  },
+  serve: (options: ServeReportOptions) => ReportServer,
+): Promise<void> {
+  const { hostname, port, open, json } = options;
+  const site = {
+    hostname,
+    port,
+    allowHosts: options.allowHost,
+    ...isLoopback(hostname) ? {} : { token: crypto.randomUUID() },
+  };
+  using interrupt = new Interrupt();
+  const { signal } = interrupt;
+  await using server = listening(
+    { hostname, port },
+    () => serve({ ...optionsToReport(options), ...site, signal }),
+  );
+  const net = [...hosts, `${hostOf(hostname)}:${port}`].join(",");
+  const needed = [...flags, `--allow-net=${net}`, ...open ? [OPEN_FLAG] : []];
+  if (json) output.json({ url: server.url, flags: needed });
+  else {
+    const shown = shownText(needed.join(" "));
+    output.line(`Serving ${server.url} until Ctrl-C; sufficient permissions: ${shown}`);
+  }
+  await output.flush();
+  if (open) await openInBrowser(server.url).catch(tellIfKnown);
+  await server.finished;
 }
 
 function listening<T>({ hostname, port }: Deno.ListenOptions, serve: () => T): T {

@@ -7,12 +7,10 @@
  *
  * @module
  */
-import type { BudgetLedger } from "../budget/ledger.ts";
-import type { AuditFollow } from "../read/follow.ts";
 import type { Clock } from "../platform/clock.ts";
-import type { ReportAggregate } from "./aggregate.ts";
 import { LiveReport } from "./live_report.ts";
-import { ALL_TIME, type TimeSpan } from "./main_range.ts";
+import type { LiveSource } from "./live_source.ts";
+import { ALL_TIME } from "./main_range.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import { addressOf, filteredOptions, type ReportFilter } from "./report_filter.ts";
 
@@ -20,20 +18,6 @@ import { addressOf, filteredOptions, type ReportFilter } from "./report_filter.t
 const FILTERED_MAX = 8;
 /** Minimum time in milliseconds between two searches for the time span of the charts. */
 const SEARCH_MS = 60_000;
-
-/** The events of a report, and its budgets. */
-export interface ReportSource {
-  /** Resolves with the state of the budgets before the first event; null for several logs. */
-  budgets(): Promise<BudgetLedger | null>;
-  /**
-   * Returns the existing events of each log and then the new events. For some archives, it may add the stored sums to
-   * the figures of the report, instead of returning the events. Calls `onCaughtUp` for each log when all existing events
-   * were returned.
-   */
-  follow(aggregate: ReportAggregate, onCaughtUp: () => void): readonly AuditFollow[];
-  /** Whether the events are from several logs, whose names they have. */
-  readonly hasLogs: boolean;
-}
 
 /** A report that follows the log, as long as it is needed. */
 export interface ServedReport {
@@ -58,12 +42,7 @@ interface Entry extends ServedReport {
 /** The reports of a server. */
 export class LiveReports {
   readonly #options: ResolvedReportOptions;
-  readonly #open: (
-    filter: ReportFilter,
-    options: ResolvedReportOptions,
-    ending: AbortSignal,
-  ) => ReportSource;
-  readonly #findAxis: (signal: AbortSignal) => Promise<TimeSpan>;
+  readonly #source: LiveSource;
   readonly #clock: Clock;
   readonly #ending: AbortSignal;
   readonly #finished = Promise.withResolvers<void>();
@@ -79,26 +58,19 @@ export class LiveReports {
    * Starts the report on the whole log.
    *
    * @param options The options of that report. A filter can narrow its time range.
-   * @param more.open Returns the source of the report with a filter.
-   * @param more.findAxis Reads the whole log, and resolves with the time span that contains almost all of its events.
+   * @param more.source The logs.
    * @param more.ending The signal that ends all reports.
    */
   constructor(
     options: ResolvedReportOptions,
-    { open, findAxis, clock, ending }: {
-      readonly open: (
-        filter: ReportFilter,
-        options: ResolvedReportOptions,
-        ending: AbortSignal,
-      ) => ReportSource;
-      readonly findAxis: (signal: AbortSignal) => Promise<TimeSpan>;
+    { source, clock, ending }: {
+      readonly source: LiveSource;
       readonly clock: Clock;
       readonly ending: AbortSignal;
     },
   ) {
     this.#options = options;
-    this.#open = open;
-    this.#findAxis = findAxis;
+    this.#source = source;
     this.#clock = clock;
     this.#ending = ending;
     this.#whole = this.#start({});
@@ -157,7 +129,7 @@ export class LiveReports {
     const options = filteredOptions(this.#options, filter);
     const ending = new AbortController();
     const ended = AbortSignal.any([this.#ending, ending.signal]);
-    const source = this.#open(filter, options, ended);
+    const source = this.#source.open(filter, options, ended);
     const live = new LiveReport((...of) => source.follow(...of), options, {
       clock: this.#clock,
       ending: ended,
@@ -185,7 +157,7 @@ export class LiveReports {
   async #searchAxis(): Promise<void> {
     if (this.#clock.monotonicMs() < this.#nextSearchMs) return;
     this.#nextSearchMs = Infinity;
-    const axis = await this.#findAxis(this.#ending).catch((error) => {
+    const axis = await this.#source.findAxis(this.#options, this.#ending).catch((error) => {
       if (this.#ending.aborted) return this.#axis;
       throw error;
     });

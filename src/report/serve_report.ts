@@ -7,23 +7,14 @@ import type { AuditReader } from "../audit_reader.ts";
 import { withFlags } from "../errors.ts";
 import { nonEmptyText, type OptionChecks } from "../options/option_checks.ts";
 import { type Clock, systemClock } from "../platform/clock.ts";
-import { followLog } from "../read/follow.ts";
-import { type SummedSource, sumsSourceOf } from "../read/sum_up.ts";
 import { hostOf, isLoopback, refusalOf, type Site } from "./access.ts";
-import { ReportArchives } from "./archive_sums.ts";
 import { LISTED_EVENTS_MAX, liveControls } from "./live_controls.ts";
-import { LiveReports, type ReportSource, type ServedReport } from "./live_reports.ts";
+import { LiveReports, type ServedReport } from "./live_reports.ts";
+import { type LiveSource, ReaderSource } from "./live_source.ts";
 import { LIVE_SCRIPT } from "./live_script.ts";
 import { type ReportOptions, resolveReportOptions } from "./options.ts";
 import { page, policyOf } from "./page.ts";
-import { budgetsBefore, readWithAxis, selectWithEnds } from "./render_report.ts";
-import {
-  filteredOptions,
-  followOptionsOf,
-  parseFilter,
-  type ReportFilter,
-} from "./report_filter.ts";
-import { followOfLog, lastOfLogs, namedLogs, severalLogs } from "./several_logs.ts";
+import { filteredOptions, parseFilter, type ReportFilter } from "./report_filter.ts";
 import { eventsList } from "./tables.ts";
 import { updateStream, versionText } from "./update_stream.ts";
 
@@ -176,64 +167,26 @@ export function serveReportBy(
   readers: AuditReader | readonly AuditReader[],
   options: ServeReportOptions,
 ): ReportServer {
+  resolveReportOptions(options, SITE_OPTION_CHECKS);
+  return serveSource(clock, new ReaderSource(readers), options);
+}
+
+/**
+ * Serves a report on the logs of a source.
+ *
+ * @internal
+ */
+export function serveSource(
+  clock: Clock,
+  source: LiveSource,
+  options: ServeReportOptions,
+): ReportServer {
   const { signal } = options;
   const resolved = resolveReportOptions(options, SITE_OPTION_CHECKS);
   const wanted = checkedSite(options);
   signal?.throwIfAborted();
   const ending = new AbortController();
-  const logs = namedSources(readers);
-  const logsOf = ({ log }: ReportFilter) => logs.filter(({ name }) => name === (log ?? name));
-  const reports = new LiveReports(resolved, {
-    open: (filter, { sinceMs, ...range }, signal): ReportSource => {
-      const where = followOptionsOf(filter);
-      const start = sinceMs === -Infinity ? undefined : sinceMs;
-      const beginning = start === undefined ? { last: Infinity } : { since: start };
-      const chosen = logsOf(filter);
-      const [{ reader, source }] = chosen as [typeof chosen[0], ...typeof chosen];
-      // The stored sums of archives can replace the events of a single log, but neither some of its events nor those of
-      // several logs.
-      const isWhole = where === null && chosen.length === 1;
-      return {
-        hasLogs: chosen.length > 1,
-        // The amounts of budgets cannot be computed from only some of the events.
-        budgets: async () =>
-          chosen.length > 1
-            ? null
-            : await budgetsBefore(isWhole ? start : undefined, { source: reader, signal }),
-        follow: (aggregate, onCaughtUp) =>
-          isWhole
-            ? [followLog(
-              source,
-              { ...beginning, signal },
-              {
-                taker: new ReportArchives(source, { options: { sinceMs, ...range }, aggregate }),
-                onCaughtUp,
-              },
-            )]
-            : chosen.map(({ source, name }) => {
-              const selected = where === null
-                ? {}
-                : { where: selectWithEnds(where.where, aggregate) };
-              const follow = followLog(source, { ...beginning, ...selected, signal }, {
-                onCaughtUp,
-              });
-              return chosen.length > 1 ? followOfLog(follow, name) : follow;
-            }),
-      };
-    },
-    async findAxis(signal) {
-      const hasLogs = logs.length > 1;
-      const source = hasLogs ? severalLogs(logs) : logs[0]!.reader;
-      const { since, until } = options;
-      const range = {
-        ...since === undefined ? {} : { since },
-        ...until === undefined ? {} : { until },
-      };
-      return (await readWithAxis(source, { ...range, signal }, { resolved, hasLogs })).axis;
-    },
-    clock,
-    ending: ending.signal,
-  });
+  const reports = new LiveReports(resolved, { source, clock, ending: ending.signal });
   let connections = 0;
   let lists = 0;
 
@@ -245,8 +198,8 @@ export function serveReportBy(
     let filter: ReportFilter;
     try {
       const { timeZone } = resolved;
-      const names = logs.length > 1 ? logs.map(({ name }) => name) : [];
-      filter = parseFilter(searchParams, { timeZone, others: OTHER_PARAMETERS, logs: names });
+      const { names: logs } = source;
+      filter = parseFilter(searchParams, { timeZone, others: OTHER_PARAMETERS, logs });
     } catch (error) {
       if (error instanceof RangeError) return new Response(error.message, { status: 400 });
       throw error;
@@ -283,8 +236,7 @@ export function serveReportBy(
   async function pageOf({ live, id, filter }: ServedReport): Promise<Response> {
     await live.settled(FIRST_PAGE_MS);
     const { version, sections, names } = await live.current();
-    const paths = logsOf(filter).map(({ source }) => source.log.files.active);
-    const origin = { log: paths.join(", "), madeMs: Date.now() };
+    const origin = { log: source.shown(filter), madeMs: Date.now() };
     const parts = {
       script: LIVE_SCRIPT,
       version: versionText(version, id),
@@ -307,14 +259,9 @@ export function serveReportBy(
         }`;
       return new Response(message, { status: 400 });
     }
-    const { isTimed, sinceMs, untilMs, timeZone } = filteredOptions(resolved, filter);
-    const events = await lastOfLogs(logsOf(filter), {
-      ...isTimed && sinceMs !== -Infinity ? { since: sinceMs } : {},
-      ...isTimed && untilMs !== Infinity ? { until: untilMs } : {},
-      ...followOptionsOf(filter),
-      signal: ending.signal,
-      count,
-    });
+    const { timeZone, ...range } = filteredOptions(resolved, filter);
+    const more = { count, signal: ending.signal };
+    const events = await source.last(filter, { ...range, timeZone }, more);
     return new Response(eventsList(events, timeZone).text, { headers: HTML });
   }
 
@@ -361,22 +308,6 @@ export function serveReportBy(
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-function namedSources(readers: AuditReader | readonly AuditReader[]) {
-  const logs = namedLogs([readers].flat());
-  if (logs.length === 0) throw new TypeError("Cannot serve report: the list of readers is empty");
-  return logs.map((log) => ({ ...log, source: sourceOf(log.reader) }));
-}
-
-function sourceOf(reader: AuditReader): SummedSource {
-  const log = sumsSourceOf(reader);
-  if (log === undefined) {
-    throw new TypeError(
-      "Cannot serve report: the argument is not a reader; use AuditReader.open()",
-    );
-  }
-  return log;
 }
 
 function checkedSite(

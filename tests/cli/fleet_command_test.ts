@@ -286,6 +286,48 @@ await natsTest(
   "openssl",
 );
 
+await natsTest(
+  "scout fleet serve shows all logs or one, and events that are shipped later",
+  async () => {
+    await using scene = await Scene.start();
+    await scene.ship("a", ["nav", { cost: 1, agent: "x" }], ["nav", { cost: 2, agent: "y" }]);
+    await scene.ship("b", ["nav", { cost: 4, agent: "x" }]);
+    const options = scene.options("serve", ["--port", "0", "--json"], []);
+    const net = `--allow-net=127.0.0.1:${scene.server.port},127.0.0.1:0`;
+    const process = new Deno.Command(Deno.execPath(), {
+      args: programArgs(MAIN, { ...options, flags: [net] }),
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const stdout = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    const { url, flags } = JSON.parse((await stdout.read()).value!);
+    assertEquals(flags, [net]);
+    const pageWith = async (address: string, text: string) => {
+      for (let asked = 0; asked < 2_000; asked++) {
+        const page = await (await fetch(`${url}${address}`)).text();
+        if (page.includes(text)) return page;
+      }
+      throw new Error(`no page at ${address} has ${text}`);
+    };
+    const all = await pageWith("", '<b id="usd">$7.00</b>');
+    assertStringIncludes(all, "Log: <bdi>fleet f</bdi>");
+    assertMatch(all, /<a href="\?log=b"><bdi>b<\/bdi><\/a><\/th><td class="number">\$4/);
+    assertStringIncludes(
+      await pageWith("?log=a", '<b id="usd">$3.00</b>'),
+      "Log: <bdi>a of the fleet f</bdi>",
+    );
+    await pageWith("?agent=x", '<b id="usd">$5.00</b>');
+    const list = await (await fetch(`${url}last?count=2`)).text();
+    assertEquals(list.match(/<tr>/g)!.length, 3);
+    await scene.ship("b", ["nav", { cost: 8, agent: "x" }]);
+    await pageWith("", '<b id="usd">$15.00</b>');
+    await pageWith("?agent=x&log=b", '<b id="usd">$12.00</b>');
+    process.kill("SIGINT");
+    await stdout.cancel();
+    assertEquals([(await process.status).code, await new Response(process.stderr).text()], [0, ""]);
+  },
+);
+
 await natsTest("scout fleet connects to a server over a WebSocket", async () => {
   using dir = tempDir();
   const port = freePort();

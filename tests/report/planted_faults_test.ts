@@ -32,9 +32,9 @@ const FAULTS: readonly Fault[] = [
   },
   {
     name: "a filtered page uses the sums of archives, which also have the events that do not match",
-    file: "src/report/serve_report.ts",
-    from: "const isWhole = where === null && chosen.length === 1;",
-    to: "const isWhole = chosen.length === 1;",
+    file: "src/report/live_source.ts",
+    from: "if (logs.length === 1 && where === undefined) {",
+    to: "if (logs.length === 1) {",
     tests: FILTERED,
   },
   {
