@@ -61,7 +61,8 @@ export interface AuditLogger {
    *
    * @param event The type `X` of the event that ends the span: any non-empty string that does not end in `_begin`.
    * @param fields The fields of the event that begins the span; by default none. The event that ends the span gets the
-   *   same `session_id`, unless `end()` sets another.
+   *   same `session_id`, unless `end()` sets another. Other fields that
+   *   both events need, such as `agent`, belong to the logger: `log.child({ agent }).begin(...)`.
    * @returns A promise of the span, which resolves when the line of its beginning is written.
    * @throws {AuditEventError} If the type or a field is invalid, or `fields` has `cost`, `span` or `parent`.
    * @throws {AuditWriteError} If the line could not be written or made durable.

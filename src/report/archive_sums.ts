@@ -215,7 +215,7 @@ export class ReportArchives implements ArchiveTaker {
 
   /**
    * Returns the place of the newest archive that has the state of the budgets in the range of the report. The archives
-   * before it do not matter for the budgets. If there is no such archive, returns the place from which on the budgets
+   * before it do not matter for the budgets. Without such an archive, returns the place from which on the budgets
    * may need every event.
    */
   #newestStateAt(archives: readonly WholeArchive[], files: readonly LogFile[]): number {

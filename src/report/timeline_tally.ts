@@ -116,7 +116,7 @@ export class TimelineTally {
     const totals = new Map<LaneKey, { calls: number; errors: number }>();
     for (const inBucket of counts) for (const [key, each] of inBucket) addTo(totals, key, each);
     for (const call of open) addTo(totals, keyOf(call), { calls: 0, errors: 0 });
-    // The agents above the maximum number of names share one group, which never has a lane of its own.
+    // If there are too many agents, the remaining agents share one group. This group belongs to the last lane.
     const isCombined = (key: LaneKey) => key !== null && key === agents.others;
     const sorted = [...totals].sort(byCalls).map(([key]) => key);
     const named = sorted.filter((key) => !isCombined(key));
