@@ -131,8 +131,11 @@ function budgetLine(usd: number, yAxisIndex: number) {
       silent: true,
       symbol: "none",
       label: { show: false },
-      lineStyle: { color: "var(--budget)", width: 2, type: "dashed" as const },
-      data: [{ yAxis: usd }],
+      // A wider line in the color of the page separates the dashes from bars of a similar color.
+      data: [
+        { yAxis: usd, lineStyle: { color: "var(--paper)", width: 5, type: "solid" as const } },
+        { yAxis: usd, lineStyle: { color: "var(--budget)", width: 2, type: "dashed" as const } },
+      ],
     },
   };
 }

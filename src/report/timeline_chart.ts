@@ -170,7 +170,9 @@ function countedPaths(
   lanes: readonly Lane[],
   layout: Layout,
 ): { readonly fill: string; readonly path: string }[] {
-  const most = Math.max(1, ...lanes.flatMap(({ cells }) => cells.map(({ calls }) => calls)));
+  // A lane of combined agents would make all others too low to see, so it does not count for the scale.
+  const single = lanes.filter(({ combined }) => combined === 1);
+  const most = Math.max(1, ...single.flatMap(({ cells }) => cells.map(({ calls }) => calls)));
   const { left, width, buckets } = layout;
   const step = width / buckets.length;
   const barWidth = Math.max(BAR_WIDTH_MIN, step * BUCKET_SHARE);
@@ -180,7 +182,7 @@ function countedPaths(
     for (const [index, { calls, errors }] of cells.entries()) {
       if (calls === 0) continue;
       const x = left + step * index + (step - barWidth) / 2;
-      const share = Math.sqrt(calls / most);
+      const share = Math.min(1, Math.sqrt(calls / most));
       const height = Math.max(BAR_HEIGHT_MIN, (LANE_HEIGHT - 2 * LANE_PADDING) * share);
       const red = errors === 0 ? 0 : Math.max(FAILED_HEIGHT_MIN, height * errors / calls);
       if (height > red) ok.push(rectangle(x, bottom - height, barWidth, height - red));

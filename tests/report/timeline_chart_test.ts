@@ -106,3 +106,16 @@ Deno.test("The timeline of a long range draws the number of calls, and the faile
   assertEquals(ok[2]!.x, failed[0]!.x);
   assertEquals(ok[0]!.y + ok[0]!.height, ok[1]!.y + ok[1]!.height);
 });
+
+Deno.test("The lane of combined agents does not make the bars of the others lower", () => {
+  const day = 86_400_000;
+  const [wide] = rectanglesOf(
+    Array.from({ length: 400 }, (_, n) => {
+      // The first 20 agents have ten calls each, and 200 more agents have one call each.
+      const agent = n < 200 ? `a${n % 20}` : `b${n}`;
+      return at(n % 2 === 0 ? 0 : day, { agent, duration_ms: 1 });
+    }),
+  );
+  const heights = wide!.get("var(--s0)")!.map(({ height }) => height);
+  assertEquals([heights.length, new Set(heights)], [22, new Set([18])]);
+});
