@@ -381,6 +381,19 @@ export class ReportAggregate {
     for (const [quarter, sketch] of durations) contents.get(quarter)!.durations.addAll(sketch);
   }
 
+  /**
+   * Adds the costs of a quarter of an hour of the last day to the spend of that day only. The quarter must lie wholly
+   * within that day, and before the last hour.
+   */
+  addRecentSum(startMs: number, sum: PreciseSum): void {
+    this.#recent.addSum(startMs, sum);
+  }
+
+  /** The end of the report in epoch milliseconds; null if it is unknown. */
+  get endMs(): number | null {
+    return this.#recent.endMs;
+  }
+
   /** Adds the cells of an archive to the types, to the groups, or to both. */
   #addTable(
     { cells, types, groups }: SummedTable,

@@ -10,8 +10,9 @@
  * - failures with too many different reasons for a rollup;
  * - spans (calls with a beginning and an end) that its manifest line does not list.
  *
- * The costs of the last day of the range are summed by minute. So of an archive with events of that day, the sums are
- * added, and the events of that day are read only for their times and costs.
+ * The costs of the last day of the range are summed by minute. So of an archive with events of that day, some events are
+ * read for their times and costs: if the end of the report is known, only those at the edges of the last hour and the
+ * last day, and otherwise those of the whole day.
  *
  * @module
  */
@@ -34,6 +35,7 @@ import {
   AGENTS,
   agentsOf,
   type RollupActivity,
+  type RollupCells,
   type RollupKey,
   type RollupSessions,
   type RollupTable,
@@ -62,6 +64,8 @@ import {
 import { fieldNamed } from "../stats/group_key.ts";
 import type { GroupSums, SummedGrouping } from "./groups.ts";
 import { isInReport, type ResolvedReportOptions } from "./options.ts";
+import { endOfMinute } from "./recent_spend.ts";
+import { type RecentNeeds, RecentWindow } from "./recent_window.ts";
 
 const DAY_MS = 24 * 3_600_000;
 /** Selects the lines that have the state of all budgets. */
@@ -91,15 +95,21 @@ export class ReportArchives implements ArchiveTaker {
   readonly #expected = new Set<string>();
   /** A time at or before the start of the last day of the range, in epoch milliseconds. */
   #dayStartMs = -Infinity;
+  /** Whether the report is made once, so that its end does not change. */
+  readonly #isFinal: boolean;
+  /** The expected end of the report in epoch milliseconds, and its last hour and day; null if the end may change. */
+  #end: { readonly endMs: number; readonly window: RecentWindow } | null = null;
 
   constructor(
     source: { readonly log: LogDirectory; readonly maxLineBytes: number },
-    { options, aggregate, onTaken = () => {} }: {
+    { options, aggregate, isFinal = false, onTaken = () => {} }: {
       readonly options: ResolvedReportOptions;
       readonly aggregate: ReportAggregate;
+      readonly isFinal?: boolean;
       readonly onTaken?: (events: number) => void;
     },
   ) {
+    this.#isFinal = isFinal;
     this.#source = source;
     this.#options = options;
     this.#aggregate = aggregate;
@@ -122,6 +132,10 @@ export class ReportArchives implements ArchiveTaker {
     if (newestMs !== -Infinity) this.#aggregate.cover(newestMs);
     const { untilMs } = this.#options;
     this.#dayStartMs = (untilMs === Infinity ? newestMs : untilMs) - DAY_MS;
+    const endMs = untilMs === Infinity ? endOfMinute(newestMs) : untilMs;
+    if (this.#isFinal && Number.isFinite(endMs)) {
+      this.#end = { endMs, window: new RecentWindow(endMs) };
+    }
     // Events after the last `budget_state` line may change the amounts of a budget, so the archives from `end` on are
     // decoded.
     const end = this.#newestStateAt(archives, files);
@@ -140,11 +154,14 @@ export class ReportArchives implements ArchiveTaker {
   }
 
   /**
-   * Checks whether one of the unreadable regions is in an archive whose events were expected to be among the newest.
-   * The report may then lack older events, of archives that were not read because of these.
+   * Checks whether the report is wrong, and must be read without stored sums. This is the case if one of the unreadable
+   * regions is in an archive whose events were expected to be among the newest: the report may then lack older events,
+   * of archives that were not read because of these. It is also the case if the report ends at another time than
+   * expected, for example because the newest event is in the middle of the active file.
    */
   isRefutedBy(damage: readonly Damage[]): boolean {
-    return damage.some(({ path }) => this.#expected.has(path));
+    const hasOtherEnd = this.#end !== null && this.#end.endMs !== this.#aggregate.endMs;
+    return hasOtherEnd || damage.some(({ path }) => this.#expected.has(path));
   }
 
   /**
@@ -183,6 +200,9 @@ export class ReportArchives implements ArchiveTaker {
     if (sums === null || tables === null) return false;
     const calls = await callsOf(rollup, isOneBucket ? range.firstMs : null);
     if (calls === null) return false;
+    const isRecent = range.lastMs >= this.#dayStartMs;
+    const recent = isRecent && this.#end !== null ? await rollup.part("cells") : undefined;
+    if (recent === null) return false;
     const { failures } = rollup;
     if (sums.validations.some(([, reason]) => failures[reason] === undefined)) return false;
     this.#aggregate.addArchive({
@@ -198,11 +218,26 @@ export class ReportArchives implements ArchiveTaker {
       sessions: sessionsOf(sessions),
     });
     this.#onTaken(eventCount(line) ?? 0);
-    if (range.lastMs < this.#dayStartMs) return true;
+    if (!isRecent) return true;
+    const needed = recent === undefined ? { since: this.#dayStartMs } : this.#addRecent(recent);
+    if (needed === null) return true;
     return {
-      filter: eventFilter({ since: this.#dayStartMs }),
+      filter: eventFilter(needed),
       add: (event) => this.#aggregate.addRecent(event),
     };
+  }
+
+  /**
+   * Adds the sums of an archive to the spend of the last hour and the last day. Returns the time range of the events that
+   * must be read for it; null if no events must be read.
+   */
+  #addRecent({ quarters, tables }: RollupCells): RecentNeeds["range"] {
+    const { isSummed, range } = this.#end!.window.needsOf(quarters.map(([quarter]) => quarter));
+    for (const [quarter, , ...state] of tables[0]!) {
+      if (quarter === null || !isSummed(quarter)) continue;
+      this.#aggregate.addRecentSum(quarter * QUARTER_MS, SpendTally.from(state).sum);
+    }
+    return range;
   }
 
   /**

@@ -10,6 +10,14 @@ const MINUTE_MS = 60_000;
 /** Number of minutes whose costs are stored: one day. Costs of earlier minutes are dropped. */
 const MINUTES_MAX = 24 * 60;
 
+/**
+ * Returns the end of a range in epoch milliseconds whose newest event is at an instant: the end of its minute. Returns
+ * -Infinity for -Infinity.
+ */
+export function endOfMinute(epochMs: number): number {
+  return (Math.floor(epochMs / MINUTE_MS) + 1) * MINUTE_MS;
+}
+
 /** The costs of the events in one minute. */
 interface Minute {
   readonly number: number;
@@ -51,18 +59,30 @@ export class RecentSpend {
     else this.#addElsewhere(epochMs, usd);
   }
 
+  /** Adds several costs as if all were costs of one instant. */
+  addSum(epochMs: number, sum: PreciseSum): void {
+    this.#at(epochMs)?.sum.addSum(sum);
+  }
+
   #addElsewhere(epochMs: number, usd: number): void {
+    const minute = this.#at(epochMs);
+    if (minute === null) return;
+    minute.sum.add(usd);
+    this.#last = minute;
+  }
+
+  /** Returns the minute of an instant; null if it is older than a day. */
+  #at(epochMs: number): Minute | null {
     const number = Math.floor((epochMs - this.#anchorMs) / MINUTE_MS);
     if (number > this.#newest) this.#newest = number;
-    if (number <= this.#newest - MINUTES_MAX) return;
+    if (number <= this.#newest - MINUTES_MAX) return null;
     const place = (number % MINUTES_MAX + MINUTES_MAX) % MINUTES_MAX;
     let minute = this.#minutes[place];
     if (minute?.number !== number) {
       const startMs = this.#anchorMs + number * MINUTE_MS;
       this.#minutes[place] = minute = { number, startMs, sum: new PreciseSum() };
     }
-    minute.sum.add(usd);
-    this.#last = minute;
+    return minute;
   }
 
   /** Returns the spend in USD in the last hours of the range, at most 24 hours. */

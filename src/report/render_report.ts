@@ -192,7 +192,12 @@ async function readLog(
   const aggregate = new ReportAggregate(resolved, { axis });
   aggregate.beginBudgets(await budgetsBefore(since, { source, signal }));
   const damage = new DamageReport(log.logger);
-  const taker = new ReportArchives(log, { options: resolved, aggregate, onTaken: onEvents });
+  const taker = new ReportArchives(log, {
+    options: resolved,
+    aggregate,
+    isFinal: true,
+    onTaken: onEvents,
+  });
   const add = (event: AuditEvent) => {
     aggregate.add(event);
     onEvents(1);

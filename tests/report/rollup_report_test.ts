@@ -271,6 +271,51 @@ Deno.test("An unreadable archive without stored sums does not extend the time ax
   assertSamePage(await reportOn(reader), await reportOn(withoutSums(reader)));
 });
 
+/** Time between two events of `shortArchives()`. */
+const STEP_MS = 4 * 60_000 + 1_234;
+
+/** Resolves with the disk of a log of twelve archives, each with 60 events of four hours, and no active file. */
+async function shortArchives(): Promise<SimulatedDisk> {
+  const disk = new SimulatedDisk();
+  let nowMs = FIRST_MS;
+  const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
+  await using log = await openLogOn(platform, { path: PATH, logger: silent, now: () => nowMs });
+  for (let archive = 0; archive < 12; archive++) {
+    for (let n = 0; n < 60; n++, nowMs += STEP_MS) await log.log("nav", { cost: 1 / 7 + n });
+    await log.rotate();
+  }
+  return disk;
+}
+
+Deno.test("A report reads no events of archives that are in the last day but not at its edges", async () => {
+  const disk = await shortArchives();
+  disk.writeFile(PATH, eventsAt(60, 12 * 60 * STEP_MS + 26 * 60_000).join(""));
+  const names = stampsOn(disk).map((stamp) => basename(files.archive(stamp)));
+  const counts = new CountingFileSystem(disk.process());
+  const platform = { fileSystem: counts, clock: new SimulatedClock() };
+  await using reader = await openReaderOn(platform, { path: PATH, logger: silent });
+  const found = await reportOn(reader);
+  // The last day begins in archive 6, and the last hour in archive 11.
+  assertEquals(new Set(counts.archivesOpened), new Set([names[6]!, names[11]!]));
+  assertSamePage(found, await reportOn(withoutSums(reader)));
+});
+
+Deno.test("A report is right if the newest event is before the last block of the active file", async () => {
+  const disk = await shortArchives();
+  const endMs = 12 * 60 * STEP_MS;
+  for (const minutes of [61, 68, 75, 82, 89]) {
+    const newest = eventsAt(1, endMs + minutes * 60_000);
+    disk.writeFile(PATH, [...newest, ...eventsAt(20_000, endMs)].join(""));
+    const platform = { fileSystem: disk.process(), clock: new SimulatedClock() };
+    await using reader = await openReaderOn(platform, { path: PATH, logger: silent });
+    assertSamePage(
+      await reportOn(reader),
+      await reportOn(withoutSums(reader)),
+      `${minutes} minutes`,
+    );
+  }
+});
+
 Deno.test("A report decodes an archive with an event of 1970, which the charts leave out", async () => {
   const disk = await sixDays(async (log, day, disk) => {
     await log.log("nav");
