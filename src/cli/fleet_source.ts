@@ -50,7 +50,7 @@ export class FleetSource implements LiveSource {
       follow: (aggregate, onCaughtUp) => {
         const isSelected = selectWithEnds(select, aggregate);
         let last: string | undefined;
-        // The query passes each event to this function, also those that it does not select.
+        // The query calls this function with every event, and returns only the events for which it returns true.
         const where = (event: AuditEvent) => {
           if (last !== undefined && keyOf(event) === last) onCaughtUp();
           return isSelected(event);

@@ -32,6 +32,9 @@ export const AXIS = {
   splitLine: { lineStyle: { color: "var(--grid)" } },
 } as const;
 
+/** Minimum upper end of a cost axis in USD. Without this minimum, the axis of a chart without costs would end at 0. */
+export const SMALLEST_USD = 1e-6;
+
 /** The parts of a report that a chart needs. */
 export type ChartContent = Pick<ReportContent, "data" | "options" | "linkTo">;
 
@@ -41,6 +44,25 @@ export function bucketLinks(
   linkTo: LinkTo | null,
 ): readonly string[] {
   return linkTo === null ? [] : buckets.map((bucket) => linkTo(filterOfBucket(bucket)));
+}
+
+/** Returns the spend since the start of the report at the end of each bucket, in USD. */
+export function cumulativeSpend(buckets: readonly BucketFigures[]): readonly number[] {
+  let soFar = 0;
+  return buckets.map(({ usd }) => soFar += usd);
+}
+
+/** Returns a line over time. A single value is drawn as a circle, because a line needs two. */
+export function timeLine(data: readonly number[], color: string) {
+  return {
+    ...QUIET,
+    type: "line" as const,
+    yAxisIndex: 1,
+    data: [...data],
+    symbol: data.length === 1 ? "circle" : "none",
+    lineStyle: { color, width: 1.5 },
+    itemStyle: { color },
+  };
 }
 
 /** Draws a chart over time, with the buckets side by side. */

@@ -6,12 +6,15 @@
 import {
   AXIS,
   type ChartContent,
+  cumulativeSpend,
   FONT_SIZE,
   MARGIN,
   nameLabels,
   QUIET,
   roundedUp,
+  SMALLEST_USD,
   timeChart,
+  timeLine,
 } from "./chart_frame.ts";
 import {
   accuracyInterval,
@@ -32,15 +35,12 @@ import { shownDuration } from "../shown.ts";
 import { shownBrief, shownCompact, shownUsdCompact } from "./shown_in_report.ts";
 
 const BAR_HEIGHT = 26;
-/** Minimum upper end of a cost axis in USD. Without this minimum, the axis of a chart without costs would end at 0. */
-const SMALLEST_USD = 1e-6;
 
 /** Draws a chart of the spend over time, stacked by group, with the budget and the cumulative spend. */
 export function spendChart(content: ChartContent & Pick<ReportContent, "hourly">): Markup {
   const { data: { buckets, groups }, options: { timeZone, by }, hourly } = content;
   const series = spendSeries(groups, buckets);
-  let soFar = 0;
-  const cumulative = buckets.map(({ usd }) => soFar += usd);
+  const cumulative = cumulativeSpend(buckets);
   const label = `Bar chart of the spend by ${shownFields(by)}, with a line of the cumulative spend`;
   const rolling = hourly?.lastHourUsd ?? null;
   const limitUsd = hourly === null || hourly.isFar ? 0 : hourly.limitUsd;
@@ -83,15 +83,7 @@ export function spendChart(content: ChartContent & Pick<ReportContent, "hourly">
         // Null replaces 0, because ECharts draws no bar for null.
         data: values.map((usd) => usd === 0 ? null : usd),
       })),
-      {
-        ...QUIET,
-        type: "line" as const,
-        yAxisIndex: 1,
-        data: cumulative,
-        symbol: buckets.length === 1 ? "circle" : "none",
-        lineStyle: { color: "var(--ink)", width: 1.5 },
-        itemStyle: { color: "var(--ink)" },
-      },
+      timeLine(cumulative, "var(--ink)"),
       ...hourly === null ? [] : budgetLines(hourly),
     ],
   });
@@ -104,21 +96,9 @@ function upTo(limitUsd: number) {
 
 function budgetLines({ lastHourUsd, limitUsd, isFar }: HourlyBudget) {
   return [
-    ...lastHourUsd === null ? [] : [lastHourLine(lastHourUsd)],
+    ...lastHourUsd === null ? [] : [timeLine(lastHourUsd, "var(--hour)")],
     ...isFar ? [] : [budgetLine(limitUsd, lastHourUsd === null ? 0 : 1)],
   ];
-}
-
-function lastHourLine(data: readonly number[]) {
-  return {
-    ...QUIET,
-    type: "line" as const,
-    yAxisIndex: 1,
-    data: [...data],
-    symbol: data.length === 1 ? "circle" : "none",
-    lineStyle: { color: "var(--hour)", width: 1.5 },
-    itemStyle: { color: "var(--hour)" },
-  };
 }
 
 function budgetLine(usd: number, yAxisIndex: number) {

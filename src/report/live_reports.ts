@@ -27,7 +27,6 @@ export interface ServedReport {
    * same number of a version for other content.
    */
   readonly id: string;
-  readonly options: ResolvedReportOptions;
   readonly filter: ReportFilter;
   /** A signal that aborts when the report ends. */
   readonly ended: AbortSignal;
@@ -90,11 +89,10 @@ export class LiveReports {
     if (entry === null) return null;
     entry.users++;
     let isUsed = true;
-    const { live, id, options, ended } = entry;
+    const { live, id, ended } = entry;
     return {
       live,
       id,
-      options,
       filter,
       ended,
       [Symbol.dispose]: () => {
@@ -138,7 +136,7 @@ export class LiveReports {
       axis: this.#axis,
       onOutliers: () => void this.#searchAxis().catch(this.#finished.reject),
     });
-    const entry = { live, id: crypto.randomUUID(), options, filter, ending, ended, users: 0 };
+    const entry = { live, id: crypto.randomUUID(), filter, ending, ended, users: 0 };
     const run = async () => await live.follow(await source.budgets());
     // A report that was replaced has not finished the server.
     run().then(() => {

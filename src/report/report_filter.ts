@@ -124,8 +124,8 @@ export function filteredOptions(
 
 /**
  * Returns the options that select the events of a filter from a log, apart from its time range; null if the filter has
- * only a time range. The lines of budgets are left out, because the amounts of a budget cannot be computed from only some of the
- * events.
+ * only a time range. The lines of budgets are left out, because the amounts of a budget cannot be computed from only some
+ * of the events.
  */
 export function followOptionsOf(
   filter: ReportFilter,

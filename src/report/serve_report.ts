@@ -259,10 +259,9 @@ export function serveSource(
         }`;
       return new Response(message, { status: 400 });
     }
-    const { timeZone, ...range } = filteredOptions(resolved, filter);
-    const more = { count, signal: ending.signal };
-    const events = await source.last(filter, { ...range, timeZone }, more);
-    return new Response(eventsList(events, timeZone).text, { headers: HTML });
+    const options = filteredOptions(resolved, filter);
+    const events = await source.last(filter, options, { count, signal: ending.signal });
+    return new Response(eventsList(events, options.timeZone).text, { headers: HTML });
   }
 
   const hard = new AbortController();

@@ -11,11 +11,13 @@ import {
   AXIS,
   bucketLinks,
   type ChartContent,
+  cumulativeSpend,
   MARGIN,
   nameLabels,
-  QUIET,
   roundedUp,
+  SMALLEST_USD,
   timeAxis,
+  timeLine,
 } from "./chart_frame.ts";
 import { timelineTitles } from "./chart_titles.ts";
 import { type ChartSize, drawing, rounded } from "./drawing.ts";
@@ -37,8 +39,6 @@ const BAR_HEIGHT_MIN = 2;
 const FAILED_HEIGHT_MIN = 1;
 /** The share of the width of a time bucket that its bar takes. */
 const BUCKET_SHARE = 0.85;
-/** Minimum upper end of the axis of the spend in USD. Without costs, the axis would end at 0. */
-const SMALLEST_USD = 1e-6;
 
 /** The fill of the bars of calls by their status. `unfinished` is a pattern, see {@linkcode hatch}. */
 const FILLS = {
@@ -60,8 +60,7 @@ export function timelineChart(
 ): Markup {
   const { by, lanes } = timeline;
   const named = lanes.map((lane) => ({ ...lane, label: laneLabel(lane, by) }));
-  let soFar = 0;
-  const cumulative = buckets.map(({ usd }) => soFar += usd);
+  const cumulative = cumulativeSpend(buckets);
   const lanesHeight = LANE_HEIGHT * lanes.length;
   const spendTop = MARGIN.top + lanesHeight + SPEND_GAP;
   const layoutOf = (size: ChartSize) => {
@@ -109,16 +108,7 @@ export function timelineChart(
             max: ({ max }: { max: number }) => roundedUp(Math.max(max, SMALLEST_USD)),
           },
         ],
-        series: [{
-          ...QUIET,
-          type: "line" as const,
-          xAxisIndex: 1,
-          yAxisIndex: 1,
-          data: cumulative,
-          symbol: buckets.length === 1 ? "circle" : "none",
-          lineStyle: { color: "var(--ink)", width: 1.5 },
-          itemStyle: { color: "var(--ink)" },
-        }],
+        series: [{ ...timeLine(cumulative, "var(--ink)"), xAxisIndex: 1 }],
       };
     },
     shapes: (size) => {

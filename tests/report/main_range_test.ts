@@ -58,7 +58,7 @@ for (
   });
 }
 
-Deno.test("mainRange() leaves out at most a thousandth of all events, also those that are left out already", () => {
+Deno.test("mainRange() leaves out at most a thousandth of all events, including those that the report has left out before", () => {
   const few = [1, ...EMPTY, 90, 9];
   assertEquals(mainRange(reportOf(few))?.outside, 1);
   assertEquals(mainRange(reportOf(few, 1)), null);

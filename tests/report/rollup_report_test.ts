@@ -347,7 +347,7 @@ Deno.test("A report decodes an archive with an event of 1970, which the charts l
 Deno.test("A report decodes an archive whose rollup has no durations by quarter, because they would be too long", async () => {
   const disk = await sixDays(async (log, day) => {
     if (day !== 1) return;
-    // Each duration is in a bucket of its own of the sketch, so it is stored as two numbers.
+    // No two durations fall into the same bucket of the sketch, so the rollup would store two numbers for each.
     for (let n = 0; n < 10_000; n++) {
       await log.log("llm_call", { duration_ms: (1.01 / 0.99) ** (n - 5_000.5) });
     }

@@ -59,7 +59,7 @@ Deno.test("The timeline draws each call to scale, and cuts off what is before th
   // The time axis ends at 14:01:40, and no bar is outside of it.
   near(last!.x + last!.width, left + 100_000 * scale);
   assertEquals(failed!.y, last!.y);
-  assert(failed!.y > call!.y + call!.height, "each lane has a place of its own");
+  assert(failed!.y > call!.y + call!.height, "the second lane is not below the first");
   for (const other of others) {
     assertEquals([...other.values()].map(({ length }) => length), [3, 1]);
   }
