@@ -102,7 +102,7 @@ const spendCommand = command(
   {
     brief: message`Sums up costs by hour, by log, or by any field`,
     description:
-      message`Sums up the costs in USD of the events that match, in the last 24 hours or since --since.`,
+      message`Sums up the costs in USD of the events that match, in the last 24 hours (with --by day, 30 days) or since --since.`,
     footer: message`Example: scout fleet spend ${text(EXAMPLE)} --by log --since 2w`,
   },
 );

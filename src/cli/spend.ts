@@ -30,7 +30,7 @@ import { wrapped } from "./fit.ts";
 import { tellNothingFound } from "./nothing_found.ts";
 import { counted, shownNumber, shownShare, shownSince, shownUsd } from "../shown.ts";
 import { columns, type Output } from "./terminal.ts";
-import { DAY_AGO } from "./when.ts";
+import { defaultSince } from "./when.ts";
 
 /** Options that select the events whose costs are summed up, and the fields by which they are grouped. */
 export type SpendOptions = FieldOptions & TimeOptions & { readonly by: readonly string[] };
@@ -54,7 +54,7 @@ export const spendCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Sums up costs by hour, or by any field`,
     description:
-      message`Sums up the costs in USD of the events that match, in the last 24 hours or since --since. A call is an event with a cost or tokens; its tokens are those of input and output.`,
+      message`Sums up the costs in USD of the events that match, in the last 24 hours (with --by day, 30 days) or since --since. A call is an event with a cost or tokens; its tokens are those of input and output.`,
     footer: message`Example: scout spend logs --by day --since 2w --tz Europe/Berlin`,
   },
 );
@@ -82,7 +82,7 @@ export function spendQuery(
   options: SpendOptions & ShownOptions,
   now: Temporal.ZonedDateTime,
 ): { readonly since: Temporal.Instant; readonly query: QueryOptions } {
-  const selection = { ...options, since: options.since ?? DAY_AGO };
+  const selection = { ...options, since: options.since ?? defaultSince(options.by) };
   return { since: selection.since(now), query: optionsToQuery(selection, now) };
 }
 

@@ -39,7 +39,7 @@ import {
   timeOptions,
 } from "./options.ts";
 import { columns, type Output, styled } from "./terminal.ts";
-import { DAY_AGO } from "./when.ts";
+import { defaultSince } from "./when.ts";
 
 interface StatsCommandOptions extends ReadingOptions, FieldOptions, TimeOptions {
   readonly by: readonly string[];
@@ -70,7 +70,7 @@ export const statsCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Shows errors, durations, tokens and costs by any field`,
     description:
-      message`Sums up the calls of the last 24 hours, or since --since. A call is an event with a status, a duration, a cost or tokens, and a validation_fail. A call failed if its status is error, or if it is a validation_fail. Failures are grouped by reason, with <n> for numbers and <id> for IDs. Below ${
+      message`Sums up the calls of the last 24 hours (with --by day, 30 days), or since --since. A call is an event with a status, a duration, a cost or tokens, and a validation_fail. A call failed if its status is error, or if it is a validation_fail. Failures are grouped by reason, with <n> for numbers and <id> for IDs. Below ${
         shownNumber(FEW)
       } calls, rates and quantiles say too little and are not shown. Quantiles are within 1 %; with --json they have their 95 % intervals.`,
     footer: message`Example: scout stats logs --by agent,model --outcome event=done --since 2w`,
@@ -85,7 +85,7 @@ const REASONS_SHOWN_MAX = 10;
 async function runStats(options: StatsCommandOptions, output: Output): Promise<number> {
   const { by, outcome, timeZone } = options;
   const now = Temporal.Now.zonedDateTimeISO(timeZone);
-  const selection = { ...options, since: options.since ?? DAY_AGO };
+  const selection = { ...options, since: options.since ?? defaultSince(options.by) };
   const since = selection.since(now);
   await withLog(options, async (reader) => {
     await tellRemoved(reader, { beginning: "the figures leave out", since, timeZone });

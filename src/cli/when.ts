@@ -87,5 +87,13 @@ function plainDateTimeOf(localMs: number): Temporal.PlainDateTime {
     .toPlainDateTime();
 }
 
-/** The default of `--since` for `scout spend`, `scout stats` and `scout metrics`: 24 hours ago. */
+/** The default of `--since` for sums: 24 hours ago. */
 export const DAY_AGO: When = parseWhen("24h");
+
+/** The default of `--since` for `scout spend --by day` and `scout stats --by day`: 30 days ago. */
+const MONTH_AGO: When = parseWhen("30d");
+
+/** Returns the default of `--since` for sums by some fields. Days need a longer range than one day. */
+export function defaultSince(by: readonly string[]): When {
+  return by.includes("day") ? MONTH_AGO : DAY_AGO;
+}

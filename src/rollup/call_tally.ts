@@ -99,8 +99,9 @@ export class CallTally {
     this.events++;
     if (event.event === "nav") this.navs++;
     else if (event.event === "validation_fail") this.validationFails++;
-    const { spend: { usd, hasBadCost, input, output }, durationMs } = facts;
+    const { spend: { usd, hasBadCost, input, output, isAdjustment }, durationMs } = facts;
     if (hasBadCost) this.badCosts++;
+    if (isAdjustment) this.#addAmounts(event, facts.spend);
     if (!facts.isCall) return;
     this.calls++;
     if (facts.hasFailed) this.errors++;
@@ -113,6 +114,14 @@ export class CallTally {
     if (output !== null) this.#addOutput(output, durationMs);
     if (usd !== null) this.costs.add(usd);
     if (input !== null || output !== null || usd !== null) this.paid++;
+  }
+
+  /** Adds the amounts of an event that adjusts the call of another event, so that no further call is counted. */
+  #addAmounts({ cache_read_t }: AuditEvent, { usd, input, output }: SpendFacts): void {
+    this.inputTokens += input ?? 0;
+    this.outputTokens += output ?? 0;
+    if (input !== null) this.cachedTokens += amountIn(cache_read_t) ?? 0;
+    if (usd !== null) this.costs.add(usd);
   }
 
   #addInput(input: number, { cache_read_t }: AuditEvent): void {
@@ -188,9 +197,14 @@ export function isFailure({ status, event }: AuditEvent): boolean {
 
 /**
  * Checks whether an event is a call: it states a status, a duration, a cost or tokens, or has the type
- * `validation_fail`. The event that begins a span, and the lines of budgets, are calls only if they have a cost.
+ * `validation_fail`. The event that begins a span, and the lines of budgets, are calls only if they have a cost. An event
+ * that adjusts the call of another event is not a call.
  */
-export function isCall(event: AuditEvent, { usd, input, output }: SpendFacts): boolean {
+export function isCall(
+  event: AuditEvent,
+  { usd, input, output, isAdjustment }: SpendFacts,
+): boolean {
+  if (isAdjustment) return false;
   // Every event with a cost counts as a call, whatever its type is, so that the costs of all calls add up to the spend.
   if (usd !== null) return true;
   if (!mayBeCall(event)) return false;

@@ -20,6 +20,8 @@ export interface SpendFacts {
   readonly hasBadCost: boolean;
   readonly input: number | null;
   readonly output: number | null;
+  /** `true` if the event only adds amounts to a call of another event, see {@linkcode isAdjustment}. */
+  readonly isAdjustment: boolean;
 }
 
 /**
@@ -32,9 +34,16 @@ export function spendFacts(event: AuditEvent): SpendFacts {
   const hasBadCost = usd === null && cost !== undefined;
   const [input, output] = [amountIn(input_t), amountIn(output_t)];
   const isCall = usd !== null || (input === null && output === null) || mayBeCall(event);
-  return isCall
-    ? { usd, hasBadCost, input, output }
-    : { usd, hasBadCost, input: null, output: null };
+  const facts = { usd, hasBadCost, isAdjustment: isAdjustment(event) };
+  return isCall ? { ...facts, input, output } : { ...facts, input: null, output: null };
+}
+
+/**
+ * Checks whether an event only adds amounts to the call of an earlier event, which the field `adjusts` names. An import
+ * appends such an event if a call has grown since it was imported. Its amounts count, but it is not another call.
+ */
+export function isAdjustment({ adjusts, import_id }: AuditEvent): boolean {
+  return typeof adjusts === "string" && typeof import_id === "string";
 }
 
 /** Checks whether an event without a cost may be a call: not if it is a line of a budget or begins a span. */
@@ -47,7 +56,7 @@ export function mayBeCall({ event: type, span }: AuditEvent): boolean {
 export class SpendTally {
   /** Number of events. */
   events = 0;
-  /** Number of events that state a cost or tokens. */
+  /** Number of calls that state a cost or tokens. */
   paid = 0;
   inputTokens = 0;
   outputTokens = 0;
@@ -68,13 +77,13 @@ export class SpendTally {
   }
 
   /** Adds an event by its cost and tokens. */
-  addFacts({ usd, hasBadCost, input, output }: SpendFacts): void {
+  addFacts({ usd, hasBadCost, input, output, isAdjustment }: SpendFacts): void {
     this.events++;
     if (usd !== null) {
       this.costs++;
       this.sum.add(usd);
     } else if (hasBadCost) this.badCosts++;
-    if (usd !== null || input !== null || output !== null) this.paid++;
+    if (!isAdjustment && (usd !== null || input !== null || output !== null)) this.paid++;
     this.inputTokens += input ?? 0;
     this.outputTokens += output ?? 0;
   }
