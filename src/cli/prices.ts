@@ -9,7 +9,6 @@ import { map, multiple } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { argument, command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import { objectOf } from "../llm/json_values.ts";
 import { digestOf, isPriced, priceFaults } from "../llm/price_faults.ts";
 import {
   amountIn,
@@ -20,11 +19,9 @@ import {
 } from "../llm/price_table.ts";
 import { nearestName } from "../options/nearest_name.ts";
 import { counted, shownNumber, shownText, shownUsd } from "../shown.ts";
-import { shown } from "../event.ts";
-import { CommandError } from "./command_error.ts";
 import type { Run } from "./command.ts";
 import { tell } from "./messages.ts";
-import { readSmallFile } from "./small_file.ts";
+import { readPrices } from "./prices_file.ts";
 import type { Output } from "./terminal.ts";
 import { unexpectedInput } from "./usage_error.ts";
 
@@ -61,13 +58,11 @@ export const pricesCommand: Parser<"sync", Run, unknown> = command(
   { brief: message`Checks a table of prices of models` },
 );
 
-/** Maximum length of a file of prices in bytes, which protects the memory. The table of LiteLLM has 1.6 MB. */
-const BYTES_MAX = 64 * 1024 * 1024;
 /** Maximum number of faults in prices to list. Other faults are only counted. */
 const FAULTS_SHOWN = 20;
 
 async function runCheck({ file, models }: PricesOptions, output: Output): Promise<number> {
-  const table = readTable(file);
+  const table = readPrices(file);
   const names = Object.keys(table);
   const priced = names.filter((name) => isPriced(table[name]));
   output.line(
@@ -81,28 +76,6 @@ async function runCheck({ file, models }: PricesOptions, output: Output): Promis
   await output.flush();
   const faults = found.map(({ model, name }) => modelFault(table, model, name));
   return tellFaults(table, faults.filter((each) => each !== null), priced.length);
-}
-
-function readTable(file: string): PriceTable {
-  const text = readSmallFile(file, "prices", BYTES_MAX);
-  let table: unknown;
-  try {
-    table = JSON.parse(text);
-  } catch (error) {
-    throw new CommandError(
-      `Cannot read prices: the file is not JSON: ${shownText((error as Error).message)}: ${
-        shownText(file)
-      }`,
-      1,
-    );
-  }
-  if (objectOf(table) !== undefined) return table as PriceTable;
-  throw new CommandError(
-    `Cannot read prices: the file must contain an object with a member for each model, got ${
-      shown(table)
-    }: ${shownText(file)}`,
-    1,
-  );
 }
 
 /** Returns the prices of a model as a line, in USD per million tokens, as providers publish them. */

@@ -8,12 +8,11 @@ import { rootOf } from "../audit_log.ts";
 import { type AuditLogger, createLogger, originOf } from "../audit_logger.ts";
 import type { Recorder } from "../audit_span.ts";
 import type { BudgetHold } from "../budget/granted_hold.ts";
-import { messageOf } from "../errors.ts";
 import { fieldError, nonRecordKind, shown } from "../event.ts";
 import type { Fields } from "../write/merge_fields.ts";
-import { objectOf, picked } from "./json_values.ts";
+import { picked } from "./json_values.ts";
 import { OpenCalls } from "./open_calls.ts";
-import { digestOf, isPriced, priceFaults } from "./price_faults.ts";
+import { checkedDigest } from "./checked_prices.ts";
 import { type PriceTable, qualifiedName } from "./price_table.ts";
 import { costOf, priceLack } from "./prices.ts";
 import { type ReportedCall, SeenCall, SeenCalls } from "./seen_calls.ts";
@@ -302,43 +301,6 @@ export class CallLog {
       sha256: this.#digest,
       models: Object.keys(this.prices!).length,
     });
-  }
-}
-
-/**
- * Checks a table of prices that a caller passes.
- *
- * @returns The digest of the table.
- * @throws {TypeError} If `prices` is not a table, no model has a price, a price is invalid, or the table cannot be
- *   written as JSON.
- */
-function checkedDigest(prices: PriceTable, action: string): string {
-  checkPrices(prices, action);
-  try {
-    return digestOf(prices);
-  } catch (cause) {
-    throw new TypeError(`Cannot ${action}: prices must be JSON: ${messageOf(cause)}`, { cause });
-  }
-}
-
-function checkPrices(prices: PriceTable, action: string): void {
-  if (objectOf(prices) === undefined) {
-    throw new TypeError(
-      `Cannot ${action}: prices must be an object with a member for each model, got ${
-        shown(prices)
-      }`,
-    );
-  }
-  const [fault] = priceFaults(prices);
-  if (fault !== undefined) {
-    throw new TypeError(
-      `Cannot ${action}: invalid prices of model "${fault.model}": ${fault.message}`,
-    );
-  }
-  if (!Object.values(prices).some(isPriced)) {
-    throw new TypeError(
-      `Cannot ${action}: prices must have a model with input_cost_per_token (USD per token), got none`,
-    );
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import type { AuditLogger } from "../audit_logger.ts";
 import { checkOptions } from "../options/option_checks.ts";
-import { CallLog, type CallStatus } from "./call_log.ts";
+import { CallLog } from "./call_log.ts";
 import { roundedMs } from "./event_values.ts";
 import { RecentKeys } from "./recent_keys.ts";
 import {
@@ -14,8 +14,9 @@ import {
   kindOf,
   modelOf,
   type OtelSpan,
+  placeOf,
   providerOf,
-  type SpanError,
+  statusOf,
   textIn,
   ttftOf,
   usageIn,
@@ -191,24 +192,6 @@ function recordTool(calls: CallLog, span: OtelSpan): Promise<void> {
     error,
     duration_ms: roundedMs(durationOf(span)),
   });
-}
-
-/**
- * Returns the status of a call. OpenTelemetry marks an aborted call as an error, so an abort is recognized by the type
- * of the error.
- */
-function statusOf(error: SpanError | undefined): CallStatus {
-  if (error === undefined) return "ok";
-  return ABORTS.includes(error.type ?? "") ? "aborted" : "error";
-}
-
-/** The types of errors that instrumentations state for an aborted call. */
-const ABORTS = ["AbortError", "APIUserAbortError", "cancelled", "canceled"];
-
-/** Returns the fields with the IDs of a span: of its trace, the span itself and its parent. */
-function placeOf(span: OtelSpan): object {
-  const { traceId, spanId } = span.spanContext();
-  return { trace_id: traceId, span: spanId, parent: span.parentSpanContext?.spanId };
 }
 
 function epochMs([seconds, nanoseconds]: readonly [number, number]): number {

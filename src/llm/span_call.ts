@@ -182,6 +182,24 @@ export function errorOf({ status, attributes, events }: OtelSpan): SpanError | u
 const ERROR = 2;
 
 /**
+ * Returns the status of a call. OpenTelemetry marks an aborted call as an error, so an abort is recognized by the type
+ * of the error.
+ */
+export function statusOf(error: SpanError | undefined): "ok" | "error" | "aborted" {
+  if (error === undefined) return "ok";
+  return ABORTS.includes(error.type ?? "") ? "aborted" : "error";
+}
+
+/** The types of errors that instrumentations state for an aborted call. */
+const ABORTS = ["AbortError", "APIUserAbortError", "cancelled", "canceled"];
+
+/** Returns the fields with the IDs of a span: of its trace, the span itself and its parent. */
+export function placeOf(span: OtelSpan): object {
+  const { traceId, spanId } = span.spanContext();
+  return { trace_id: traceId, span: spanId, parent: span.parentSpanContext?.spanId };
+}
+
+/**
  * Returns the milliseconds from the start of a call until the first output of its stream; `undefined` if the span does
  * not state them.
  */
