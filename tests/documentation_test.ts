@@ -10,7 +10,13 @@ import { runCommand } from "./run_command.ts";
 import { tempDir } from "./temp_dir.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
-const MODULES = ["mod.ts", "src/report/mod.ts", "src/fleet/mod.ts", "src/llm/mod.ts"];
+const MODULES = [
+  "mod.ts",
+  "src/report/mod.ts",
+  "src/fleet/mod.ts",
+  "src/llm/mod.ts",
+  "src/import/mod.ts",
+];
 /** Interfaces whose optional members are options. */
 const OPTIONS_NAME = /(?:Options|Policy)$/;
 

@@ -23,6 +23,7 @@ const DOCUMENTS = [
   ".github/MIGRATING.md",
   ".github/SECURITY.md",
   "examples/README.md",
+  "examples/import/README.md",
   "examples/nats/README.md",
   "examples/sdks/README.md",
   "tests/bench/README.md",
@@ -53,6 +54,10 @@ const RUN_ELSEWHERE: readonly [command: RegExp, where: string][] = [
   [/^nats-server /, "the test below"],
   [/^scout (ship|fleet) .*--server 127/, "the test below"],
   [/^kill %1$/, "ends the server in a shell; the test below ends it too"],
+  [
+    /^scout import ~.\.claude.projects && /,
+    "import_transcripts_test.ts, with a made-up home directory",
+  ],
   [/^scout inflight .demo.killed_agent$/, "examples_test.ts, after the example that it reads"],
   [/^deno task faults$/, "faults/campaign_test.ts runs the campaign"],
   [/^deno task bench$/, "takes thirteen minutes; the test below measures a part"],

@@ -34,6 +34,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "cli": [
     "cli",
     "fleet",
+    "import",
     "llm",
     "report",
     "log",
@@ -59,6 +60,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "leaf",
   ],
   "llm": ["llm", "log", "budget", "write", "leaf"],
+  "import": ["import", "llm", "leaf"],
   "fleet": ["fleet", "read", "segments", "leaf"],
   "log": ["log", "budget", "write", "verify", "read", "metrics", "segments", "leaf"],
   "budget": ["budget", "write", "read", "segments", "leaf"],
@@ -148,11 +150,13 @@ Deno.test("mod.ts and the command line do not load charts and the fleet, but the
   }
 });
 
-Deno.test("The export ./llm loads no npm package except zod, which the core loads too", async () => {
-  const loaded = [...await loadedWith("src/llm/mod.ts")];
-  const packages = loaded.filter((name) => name.startsWith("npm:") && !name.includes("deno-std"));
-  assertEquals(packages.filter((name) => !/^npm:\/*zod@/.test(name)), []);
-  assert(packages.length > 0, loaded.join("\n"));
+Deno.test("The exports ./llm and ./import load no npm package except zod, which the core loads too", async () => {
+  for (const module of ["src/llm/mod.ts", "src/import/mod.ts"]) {
+    const loaded = [...await loadedWith(module)];
+    const packages = loaded.filter((name) => name.startsWith("npm:") && !name.includes("deno-std"));
+    assertEquals(packages.filter((name) => !/^npm:\/*zod@/.test(name)), [], module);
+    assert(packages.length > 0, loaded.join("\n"));
+  }
 });
 
 Deno.test("Only deno_file_system.ts uses Deno's file functions", () => {
@@ -234,7 +238,12 @@ Deno.test("A test that runs an uncommon tool names this tool as a requirement", 
 });
 
 Deno.test("The documentation does not show internal members", async () => {
-  for (const module of ["mod.ts", "src/report/mod.ts", "src/fleet/mod.ts", "src/llm/mod.ts"]) {
+  for (
+    const module of [
+      "mod.ts",
+      ...["report", "fleet", "llm", "import"].map((name) => `src/${name}/mod.ts`),
+    ]
+  ) {
     const args = ["doc", module];
     const env = { NO_COLOR: "1" };
     const { code, stdout, stderr } = await runCommand(Deno.execPath(), { args, cwd: ROOT, env });

@@ -1,5 +1,5 @@
 /** The functions of `@std/fs` that this project imports; the npm build of the standard library leaves it out. */
-import { join } from "../path/mod.ts";
+import { basename, join } from "../path/mod.ts";
 
 /** Deletes everything in the directory, or creates it where there is none. */
 export async function emptyDir(dir: string | URL): Promise<void> {
@@ -9,4 +9,29 @@ export async function emptyDir(dir: string | URL): Promise<void> {
     return [];
   });
   for (const { name } of entries) await Deno.remove(join(dir, name), { recursive: true });
+}
+
+/** The members of the options of `walk()` that this project uses. */
+export interface WalkOptions {
+  includeDirs?: boolean;
+  includeSymlinks?: boolean;
+}
+
+export interface WalkEntry extends Deno.DirEntry {
+  path: string;
+}
+
+/** Yields the files of a directory and of its subdirectories; does not follow symlinks. */
+export async function* walk(
+  root: string | URL,
+  { includeDirs = true, includeSymlinks = true }: WalkOptions = {},
+): AsyncIterableIterator<WalkEntry> {
+  const path = join(root);
+  const { isFile, isDirectory, isSymlink } = await Deno.stat(path);
+  if (includeDirs) yield { path, name: basename(path), isFile, isDirectory, isSymlink };
+  for await (const entry of Deno.readDir(path)) {
+    const inner = join(path, entry.name);
+    if (entry.isDirectory) yield* walk(inner, { includeDirs, includeSymlinks });
+    else if (includeSymlinks || !entry.isSymlink) yield { path: inner, ...entry };
+  }
 }

@@ -6,7 +6,8 @@
  * All commands on a log need `--allow-read=DIR` for its directory; the default path also needs
  * `--allow-env=HOME`. Some commands need more permissions:
  *
- * - `rotate`, `import`, `prune`, `inflight end` and the subcommands of `budget` need `--allow-write=DIR`.
+ * - `rotate`, `import`, `prune`, `inflight end` and the subcommands of `budget` need `--allow-write=DIR`. `import` also
+ *   needs `--allow-read` for the files that it imports.
  * - `report` and `fleet report` need `--allow-read` and `--allow-write` for the file that they write.
  * - `serve` needs `--allow-net=127.0.0.1:8788`, and `ship` needs `--allow-net` for its server.
  *

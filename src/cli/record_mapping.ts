@@ -14,9 +14,13 @@ import {
   TEXT_FIELD_NAMES,
   unfitReason,
 } from "../event.ts";
+import { usageIn } from "../import/usage_sum.ts";
+import { type PriceTable, qualifiedName } from "../llm/price_table.ts";
+import { costOf } from "../llm/prices.ts";
 import { counted } from "../shown.ts";
 import { nearestName } from "../options/nearest_name.ts";
 import { CommandError } from "./command_error.ts";
+import type { Condition } from "./conditions.ts";
 import { exactNumbers } from "./exact_numbers.ts";
 import { ClockChanges } from "./clock_changes.ts";
 import type { Values } from "./source_file.ts";
@@ -25,13 +29,22 @@ import { parseIsoTime } from "./when.ts";
 /** A field of events, and the column of a CSV file or the member of a JSON object from which the field is read. */
 export type FieldSource = { readonly field: string; readonly column: string };
 
+/** A field, and the factor by which its numbers are multiplied. */
+export type FieldFactor = { readonly field: string; readonly factor: number };
+
 /** The options of `scout import` that decide how records become events. */
 export type MappingOptions = {
   readonly map: readonly FieldSource[];
+  /** The factors by which the numbers of fields are multiplied, for values in another unit. */
+  readonly scale: readonly FieldFactor[];
+  /** The conditions that a record must meet. A record that does not is left out. */
+  readonly where: readonly Condition[];
   /** The event type of records without a type. */
   readonly event: string | undefined;
   /** The CSV columns whose cells stay text, even if a cell looks like a number. */
-  readonly text: readonly string[];
+  readonly textColumns: readonly string[];
+  /** The prices from which the cost of a record with tokens but without a cost is computed. */
+  readonly prices: PriceTable | undefined;
   /** The time zone that applies to times without a UTC offset. */
   readonly timeZone: string;
   /**
@@ -118,10 +131,10 @@ export class RecordMapping {
    * @throws {CommandError} If a column is missing or duplicate; the message names it.
    */
   checkColumns(columns: readonly string[], file: string): void {
-    const { event, text } = this.#options;
+    const { event, textColumns } = this.#options;
     const fields = columns.flatMap((column) => this.#fieldsOf(column));
     const twice = firstTwice(columns);
-    const missing = [...this.#fieldsByColumn.keys(), ...text].find((name) =>
+    const missing = [...this.#fieldsByColumn.keys(), ...textColumns].find((name) =>
       !columns.includes(name)
     );
     const mappedOver = firstTwice(fields);
@@ -144,15 +157,33 @@ export class RecordMapping {
   }
 
   /**
+   * Checks whether a record meets the conditions of `--where`, which name its members or columns.
+   *
+   * @param isCsv Whether the values are cells. A cell that looks like a number is compared as a number.
+   */
+  isWanted(values: Values, isCsv: boolean): boolean {
+    const { where } = this.#options;
+    if (where.length === 0) return true;
+    const typed = isCsv
+      ? Object.fromEntries(
+        Object.entries(values).map(([name, cell]) => [name, cellValue("", `${cell}`)]),
+      )
+      : values;
+    return where.every(({ isMetBy }) => isMetBy(typed));
+  }
+
+  /**
    * Returns the event of a CSV row. Numbers, booleans and JSON are parsed from the text of the cells.
    *
    * @throws {AuditEventError} If the event is invalid; the message names the field and its value.
    */
   ofCells(cells: Values): TimedEvent {
-    const { text } = this.#options;
+    const { textColumns } = this.#options;
     return this.#eventOf(cells, (field, column, cell) => {
       if (cell === "") return null;
-      return text.includes(column) || TEXT_FIELDS.has(field) ? cell : cellValue(field, `${cell}`);
+      return textColumns.includes(column) || TEXT_FIELDS.has(field)
+        ? cell
+        : cellValue(field, `${cell}`);
     });
   }
 
@@ -227,6 +258,10 @@ export class RecordMapping {
       renameToRaw(rest, name);
       this.#renamed++;
     }
+    for (const { field, factor } of this.#options.scale) {
+      const value = rest[field];
+      if (typeof value === "number") rest[field] = Number((value * factor).toPrecision(12));
+    }
     for (const field of KNOWN_FIELDS) {
       if (Object.hasOwn(rest, field)) this.#keepUnfit(rest, field);
     }
@@ -238,7 +273,18 @@ export class RecordMapping {
     if (event === "") {
       throw fieldError("event", event, "be set by the record, --event TYPE or --map event=NAME");
     }
-    return { epochMs, event: event as string, fields: rest };
+    return { epochMs, event: event as string, fields: this.#withCost(rest) };
+  }
+
+  /** Adds the cost of a record that states tokens but no cost, if its model has prices. */
+  #withCost(fields: Record<string, unknown>): EventFields {
+    const { prices } = this.#options;
+    const hasCost = fields.cost !== undefined && fields.cost !== null;
+    if (prices === undefined || hasCost || typeof fields.model !== "string") return fields;
+    const found = costOf(usageIn(fields), prices, qualifiedName(fields.provider, fields.model));
+    return found === undefined
+      ? fields
+      : { ...fields, cost: found.cost, cost_source: found.source };
   }
 
   /**

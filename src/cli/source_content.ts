@@ -6,7 +6,7 @@
 import { readChunks } from "../platform/chunks.ts";
 import { denoFileSystem, kindBehind, openPipe } from "../platform/deno_file_system.ts";
 import { pathFlag, withFlags } from "../errors.ts";
-import type { FileStatus } from "../platform/file_system.ts";
+import { type FileStatus, isSameFile } from "../platform/file_system.ts";
 import { CommandError } from "./command_error.ts";
 import type { SpooledPart } from "./import_file.ts";
 
@@ -17,20 +17,23 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 export type Spool = (chunks: AsyncIterable<Bytes>) => Promise<SpooledPart>;
 
 /** The bytes of an imported source: a file, a pipe or standard input. */
-export interface SourceContent extends Disposable {
+export interface SourceContent {
   /** The status of a file when it was opened; null for a pipe. */
   readonly status: FileStatus | null;
   /** Number of bytes to read; 0 if the number is unknown. Bytes that are appended to a file later are not read. */
   readonly byteLength: number;
   /** Whether the bytes are compressed with gzip. */
   readonly isCompressed: boolean;
-  /** Yields the bytes as they are stored, compressed or not. */
+  /** Yields the bytes as they are stored, compressed or not. A file is open only while it is read. */
   read(): AsyncIterable<Bytes>;
+  /** Yields the first bytes as they are stored, at most 1 MiB. */
+  readHead(): AsyncIterable<Bytes>;
 }
 
 /** The argument FILE that means standard input and not a file. */
 export const STANDARD_INPUT = "-";
 const GZIP_SIGNATURE: readonly number[] = [0x1f, 0x8b];
+const HEAD_BYTES = 1024 * 1024;
 
 /**
  * Opens a source that is to be imported. The bytes from a pipe are stored with `spool`; without `spool`, they can be
@@ -46,15 +49,46 @@ export async function openContent(name: string, spool?: Spool): Promise<SourceCo
   }
   // A pipe is opened only once. If it were closed and opened again, the process that writes to it could end in between.
   if (kind === "other") return await contentOfPipe(await openPipe(name), spool);
-  const handle = orExplained(name, () => denoFileSystem.open(name, "read"));
-  const status = handle.status();
+  const status = statusOf(name);
+  const { byteLength } = status;
   return {
     status,
-    byteLength: status.byteLength,
+    byteLength,
     isCompressed: name.endsWith(".gz"),
-    read: () => readChunks(handle, status.byteLength),
-    [Symbol.dispose]: () => handle.close(),
+    read: () => fileChunks(name, status, byteLength),
+    readHead: () => fileChunks(name, status, Math.min(byteLength, HEAD_BYTES)),
   };
+}
+
+function statusOf(name: string): FileStatus {
+  const handle = orExplained(name, () => denoFileSystem.open(name, "read"));
+  try {
+    return handle.status();
+  } finally {
+    handle.close();
+  }
+}
+
+/**
+ * Yields the bytes of a file up to the offset `end`. An import may have thousands of files, so each is open only while
+ * it is read.
+ *
+ * @throws {CommandError} If the file was replaced or truncated since its status was read.
+ */
+async function* fileChunks(name: string, status: FileStatus, end: number): AsyncGenerator<Bytes> {
+  const handle = orExplained(name, () => denoFileSystem.open(name, "read"));
+  try {
+    const now = handle.status();
+    if (!isSameFile(now, status) || now.byteLength < status.byteLength) {
+      throw new CommandError(
+        `Cannot import ${name}: the file was replaced or truncated during the import; run the same command again`,
+        1,
+      );
+    }
+    yield* readChunks(handle, end);
+  } finally {
+    handle.close();
+  }
 }
 
 function orExplained<T>(name: string, access: () => T): T {
@@ -72,41 +106,47 @@ async function contentOfPipe(
   pipe: ReadableStream<Bytes>,
   spool: Spool | undefined,
 ): Promise<SourceContent> {
-  if (spool === undefined) {
-    const read = () => uncompressed(pipe);
-    return { status: null, byteLength: 0, isCompressed: false, read, [Symbol.dispose]() {} };
-  }
+  if (spool === undefined) return await contentReadOnce(pipe);
   const { handle, from, byteLength } = await spool(pipe);
   const start = new Uint8Array(GZIP_SIGNATURE.length);
   handle.readSync(start, from);
+  // The bytes are in the temporary file of the import, which the caller closes.
   return {
     status: null,
     byteLength: byteLength - from,
     isCompressed: isGzip(start),
     read: () => readChunks(handle, byteLength, { from }),
-    // The bytes are in the temporary file of the import, which the caller closes. So disposal has nothing to close.
-    [Symbol.dispose]() {},
+    readHead: () => readChunks(handle, Math.min(byteLength, from + HEAD_BYTES), { from }),
   };
 }
 
 /**
- * Yields the bytes of a pipe that can be read only once.
+ * Returns the content of a pipe that can be read only once.
  *
  * @throws {CommandError} If the bytes are compressed with gzip, because a damaged gzip file has to be read several
  *   times.
  */
-async function* uncompressed(pipe: AsyncIterable<Bytes>): AsyncGenerator<Bytes> {
-  let isFirst = true;
-  for await (const chunk of pipe) {
-    if (isFirst && isGzip(chunk)) {
-      throw new CommandError(
-        "Cannot check a compressed pipe with --dry-run; decompress it first, for example with zcat",
-        2,
-      );
-    }
-    isFirst = false;
-    yield chunk;
+async function contentReadOnce(pipe: ReadableStream<Bytes>): Promise<SourceContent> {
+  const rest = pipe[Symbol.asyncIterator]();
+  const { value: first = new Uint8Array() } = await rest.next();
+  if (isGzip(first)) {
+    throw new CommandError(
+      "Cannot check a compressed pipe with --dry-run; decompress it first, for example with zcat",
+      2,
+    );
   }
+  return {
+    status: null,
+    byteLength: 0,
+    isCompressed: false,
+    async *read() {
+      yield first;
+      for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
+    },
+    async *readHead() {
+      yield first;
+    },
+  };
 }
 
 function isGzip(start: Uint8Array): boolean {

@@ -5,12 +5,12 @@
  */
 import { CsvError, parse as csvParser } from "csv-parse/stream";
 import { isUtf8 } from "node:buffer";
+import { formatOf, type ImportFormat, TRANSCRIPT_FORMATS } from "../import/formats.ts";
 import type { FileStatus } from "../platform/file_system.ts";
 import { LineSplitter, type RawLine } from "../line/line_splitter.ts";
 import { MAX_LINE_BYTES } from "../options/log_options.ts";
 import { parseLine } from "../line/parse_line.ts";
 import { gunzipped, GzipDamageError } from "../read/gunzip.ts";
-import { CommandError } from "./command_error.ts";
 import { exactNumbers } from "./exact_numbers.ts";
 import { LineBreakChunks } from "./line_break_chunks.ts";
 import {
@@ -21,10 +21,21 @@ import {
   STANDARD_INPUT,
 } from "./source_content.ts";
 
-/** The format of the records in an imported file: lines of JSON, or rows of CSV. */
-export type SourceFormat = "jsonl" | "csv";
+/**
+ * The format of an imported file: lines of JSON or rows of CSV, whose fields can be mapped; the lines of a log of this
+ * library; or a transcript.
+ */
+export type SourceFormat = "jsonl" | "csv" | ImportFormat;
 
-/** The format of an imported file. If a member is undefined, it is derived from the name of the file. */
+/** All formats, in the order in which help and messages name them. */
+export const SOURCE_FORMATS: readonly SourceFormat[] = [
+  ...TRANSCRIPT_FORMATS,
+  "scout",
+  "jsonl",
+  "csv",
+];
+
+/** The format of an imported file. If a member is undefined, it is found out from the content or the name of the file. */
 export type SourceOptions = {
   readonly format: SourceFormat | undefined;
   readonly delimiter: string | undefined;
@@ -46,7 +57,12 @@ export type SourceRecord =
   & (
     | { readonly values: Values }
     /** `isRest` is set if the records after the unreadable one cannot be read either. */
-    | { readonly problem: string; readonly isRest?: true }
+    | {
+      readonly problem: string;
+      readonly isRest?: true;
+      /** Set if the record is the last line of the file and has no line break, so that its program may still write it. */
+      readonly isUnfinished?: true;
+    }
   );
 
 /** The callbacks that are called while the records of a file are read. */
@@ -76,7 +92,7 @@ class RestError extends Error {
 }
 
 /** An open file with records, or the records from a pipe. */
-export class SourceFile implements Disposable {
+export class SourceFile {
   /** The name of the file, as the user typed it. */
   readonly name: string;
   /** The format of the records. */
@@ -96,26 +112,29 @@ export class SourceFile implements Disposable {
 
   /**
    * Opens a file whose records are to be imported; the name `-` means standard input. The records of a pipe can be read
-   * several times only with `spool`.
+   * several times only with `spool`. Resolves with `null` if the format is not clear.
    *
-   * @throws {CommandError} If the file does not exist or is a directory, or its format is unknown.
+   * @param formatBy What decides about the format if the option `format` does not: the content, the name, or the content
+   *   and then the name.
+   * @throws {CommandError} If the file does not exist or is a directory.
    */
   static async open(
     name: string,
     { format, delimiter }: SourceOptions,
-    spool?: Spool,
-  ): Promise<SourceFile> {
+    { spool, formatBy = "both" }: {
+      spool?: Spool | undefined;
+      formatBy?: "content" | "name" | "both";
+    } = {},
+  ): Promise<SourceFile | null> {
     const known = KNOWN_EXTENSIONS[name.replace(/\.gz$/, "").split(".").at(-1)!];
-    const itsFormat = format ?? known?.format;
-    const shown = name === STANDARD_INPUT ? "standard input" : name;
-    if (itsFormat === undefined) {
-      throw new CommandError(
-        `Cannot import ${shown}: the name does not show the format; add --format jsonl or csv`,
-        2,
-      );
-    }
-    return new SourceFile(await openContent(name, spool), {
-      name: shown,
+    const content = await openContent(name, spool);
+    // Text in a CSV file could look like the line of a transcript, so the name decides first.
+    const byName = formatBy === "content" ? undefined : known?.format;
+    const itsFormat = format ??
+      (byName === "csv" || formatBy === "name" ? byName : await formatIn(content) ?? byName);
+    if (itsFormat === undefined) return null;
+    return new SourceFile(content, {
+      name: name === STANDARD_INPUT ? "standard input" : name,
       format: itsFormat,
       delimiter: delimiter ?? known?.delimiter ?? ",",
     });
@@ -153,11 +172,6 @@ export class SourceFile implements Disposable {
     }
   }
 
-  /** Closes the imported file. */
-  [Symbol.dispose](): void {
-    this.#content[Symbol.dispose]();
-  }
-
   #chunks({ onRead }: SourceListener): AsyncIterable<Bytes> {
     const content = this.#content;
     let furthest = 0;
@@ -175,11 +189,42 @@ export class SourceFile implements Disposable {
   }
 }
 
+/** Number of lines in which the format of a file is looked for. */
+const LINES_LOOKED_AT = 50;
+
+/** Finds out the format of a file from its first lines; `undefined` if they do not show it. */
+async function formatIn(content: SourceContent): Promise<ImportFormat | undefined> {
+  const { isCompressed } = content;
+  const bytes = isCompressed ? gunzipped(() => content.readHead()) : content.readHead();
+  const splitter = new LineSplitter(MAX_LINE_BYTES);
+  let lines = 0;
+  try {
+    for await (const chunk of bytes) {
+      for (const { bytes } of splitter.split(chunk)) {
+        const format = bytes === null ? undefined : formatOfLine(bytes);
+        if (format !== undefined || ++lines === LINES_LOOKED_AT) return format;
+      }
+    }
+  } catch (error) {
+    // The head of a compressed file ends in the middle of its data. Damage of a file is reported when it is read.
+    if (!(error instanceof GzipDamageError)) throw error;
+  }
+  for (const { bytes } of splitter.end()) {
+    return bytes === null ? undefined : formatOfLine(bytes);
+  }
+  return undefined;
+}
+
+function formatOfLine(bytes: Uint8Array): ImportFormat | undefined {
+  const parsed = parseLine(withoutMark(bytes));
+  return parsed !== null && "event" in parsed ? formatOf(parsed.event) : undefined;
+}
+
 async function* jsonRecords(
   source: LineBreakChunks,
   position: { line: number },
 ): AsyncGenerator<readonly SourceRecord[]> {
-  const recordOf = ({ bytes }: RawLine): SourceRecord | null => {
+  const recordOf = ({ bytes, hasLineBreak }: RawLine): SourceRecord | null => {
     const line = ++position.line;
     if (bytes === null) return { line, problem: TOO_LONG, content: TOO_LONG };
     const text = line === 1 ? withoutMark(bytes) : bytes;
@@ -187,9 +232,12 @@ async function* jsonRecords(
     if (parsed === null) return null;
     // The CR before the line break is left out, so that a line has the same content with CR LF and with LF.
     const content = text.at(-1) === CR ? text.subarray(0, -1) : text;
-    return "event" in parsed
-      ? { line, content, values: parsed.event }
-      : { line, content, problem: parsed.reason };
+    return "event" in parsed ? { line, content, values: parsed.event } : {
+      line,
+      content,
+      problem: parsed.reason,
+      ...hasLineBreak ? {} : { isUnfinished: true as const },
+    };
   };
   const recordsOf = (lines: Iterable<RawLine>) =>
     Array.from(lines, recordOf).filter((record) => record !== null);

@@ -110,9 +110,14 @@ Deno.test("scout import --json reads JSON lines, also from compressed files, in 
     path: target.path,
     checked: 1,
     importedBefore: 0,
+    grown: 0,
     invalid: 0,
+    new: 1,
     imported: 1,
-    files: [{ name: target.source("b.ndjson.gz"), events: 1, importedBefore: 0 }],
+    skipped: [],
+    files: [
+      { name: target.source("b.ndjson.gz"), format: "jsonl", events: 1, importedBefore: 0 },
+    ],
   });
   assertEquals(target.events(), [
     { ts: "2026-02-13T16:26:40.500Z", event: "brief", session_id: "s2", tags: ["a"] },
@@ -186,14 +191,29 @@ Deno.test("scout import continues the hash chain of a log", async () => {
   assertEquals((await reader.verify()).faults, []);
 });
 
-Deno.test("scout import --dry-run checks the files without write permission", async () => {
+Deno.test("scout import --dry-run checks the files without write permission, and shows sums by model", async () => {
   using target = importing({ "trace.csv": TRACE });
   const readOnly = target.flags.slice(0, 1);
   const result = await target.run(["trace.csv"], [...TRACE_ARGS, "--dry-run"], readOnly);
   assertWorked(result);
-  assertEquals(result.stdout, "Checked 2 events: no errors\n");
+  assertEquals(result.stdout.split("\n"), [
+    "Checked 2 events: no errors; 2 new",
+    "",
+    "New events: 2 nav",
+    "",
+    "new, by model  calls  input tokens  output tokens  USD",
+    "a                  1          4808             10    -",
+    "b                  1          3180              8    -",
+    "total              2          7988             18    -",
+    "",
+  ]);
   const asJson = await target.run(["trace.csv"], [...TRACE_ARGS, "--dry-run", "--json"], readOnly);
-  assertEquals([JSON.parse(asJson.stdout).checked, JSON.parse(asJson.stdout).imported], [2, 0]);
+  const { checked, imported, models, stated, leftOut } = JSON.parse(asJson.stdout);
+  assertEquals([checked, imported, stated, leftOut], [2, 0, null, []]);
+  assertEquals(models, [
+    { model: "a", calls: 1, input_t: 4808, output_t: 10, usd: 0 },
+    { model: "b", calls: 1, input_t: 3180, output_t: 8, usd: 0 },
+  ]);
   assertEquals(target.isLogThere(), false);
 });
 
@@ -258,20 +278,16 @@ Deno.test("scout import rejects invalid options and columns before it reads a re
     [
       `2 scout: Cannot import ${
         target.source("notes.txt")
-      }: the name does not show the format; add --format jsonl or csv\n`,
+      }: neither its content nor its name shows the format; add --format claude-code|codex|otlp|scout|jsonl|csv\n`,
       () => refused(["notes.txt"]),
     ],
     [
       `1 scout: Cannot import ${target.source("none.csv")}: the file does not exist\n`,
       () => refused(["none.csv"]),
     ],
-    [
-      `1 scout: Cannot import ${target.source("")}: the path is a directory\n`,
-      () => refused([""], ["--format", "csv"]),
-    ],
   ];
   for (const [expected, found] of cases) assertEquals(await found(), expected);
-  assertEquals(await refused([]), "2 scout: Cannot run scout import: no FILE is named\n");
+  assertEquals(await refused([]), "2 scout: Cannot run scout import: no PATH is named\n");
   assertStringIncludes(
     await refused(["trace.csv"], ["--map", "ts"]),
     "not a mapping; use FIELD=COLUMN such as ts=TIMESTAMP",

@@ -5,7 +5,15 @@ import { type MappingOptions, RecordMapping } from "../../src/cli/record_mapping
 import { AuditEventError } from "../../src/errors.ts";
 
 const NOTHING: MappingOptions = {
-  ...{ map: [], event: "nav", text: [], timeZone: "UTC" },
+  ...{
+    map: [],
+    event: "nav",
+    textColumns: [],
+    scale: [],
+    where: [],
+    prices: undefined,
+    timeZone: "UTC",
+  },
   timeUnit: "s",
   timeStart: undefined,
 };
@@ -39,7 +47,7 @@ Deno.test("RecordMapping turns a cell into a number or boolean only if the text 
   };
   assertEquals(fieldsOf(texts), texts);
   assertEquals(fieldsOf({ empty: "" }), { empty: null });
-  assertEquals(fieldsOf({ release: "1.5" }, { text: ["release"] }), { release: "1.5" });
+  assertEquals(fieldsOf({ release: "1.5" }, { textColumns: ["release"] }), { release: "1.5" });
 });
 
 Deno.test("RecordMapping returns a value whose text equals the cell, for random numbers and texts", () => {

@@ -9,11 +9,8 @@ async function recordsIn(name: string, content: Content, options: Partial<Source
   using dir = tempDir();
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   Deno.writeFileSync(dir.path(name), bytes);
-  using file = await SourceFile.open(dir.path(name), {
-    format: undefined,
-    delimiter: undefined,
-    ...options,
-  });
+  const open = { format: undefined, delimiter: undefined, ...options };
+  const file = (await SourceFile.open(dir.path(name), open))!;
   const columns: (readonly string[])[] = [];
   let read = 0;
   const batches = await Array.fromAsync(file.records({
