@@ -303,12 +303,37 @@ export function checkKnownFields(fields: UncheckedFields, isOwn = false): void {
   throw fieldError(issue.path.join("."), value, `be ${issue.message}`);
 }
 
+const isAmount = (value: unknown) =>
+  typeof value === "number" && value >= 0 && Number.isFinite(value);
+const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+const isText = (value: unknown) => typeof value === "string" && value !== "";
+
+/**
+ * Quick checks that accept the usual values of known fields. The schema, which takes longer, decides about all other
+ * values.
+ */
+const PLAIN_CHECKS: ReadonlyMap<string, (value: unknown) => boolean> = new Map(
+  Object.entries({
+    session_id: isText,
+    cost: isAmount,
+    model: isText,
+    input_t: isCount,
+    output_t: isCount,
+    reason: isText,
+    duration_ms: isAmount,
+    cache_read_t: isCount,
+    cache_write_t: isCount,
+    reasoning_t: isCount,
+  }),
+);
+
 /**
  * Returns the requirement that a value of a known field does not meet, such as "an object"; null if the value is valid
  * or the field is not known.
  */
 export function unfitReason(field: string, value: unknown): string | null {
   if (value === undefined || value === null || !Object.hasOwn(schema.shape, field)) return null;
+  if (PLAIN_CHECKS.get(field)?.(value)) return null;
   const { error } = schema.shape[field as keyof typeof schema.shape].safeParse(value);
   return error?.issues[0]?.message ?? null;
 }

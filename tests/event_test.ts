@@ -1,6 +1,13 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { AuditEventError } from "../src/errors.ts";
-import { checkKnownFields, EVENT_TYPES, KNOWN_FIELD_NAMES, shown } from "../src/event.ts";
+import {
+  checkKnownFields,
+  EVENT_TYPES,
+  KNOWN_FIELD_NAMES,
+  shown,
+  unfitReason,
+} from "../src/event.ts";
+import fc from "fast-check";
 
 Deno.test("EVENT_TYPES is frozen and contains each type once", () => {
   assert(Object.isFrozen(EVENT_TYPES));
@@ -142,4 +149,34 @@ Deno.test("shown() shortens a long string, and does not run code of the value", 
     },
   };
   assertEquals(shown(trap), "an object");
+});
+
+Deno.test("unfitReason() accepts a value exactly if checkKnownFields() does, for random values", () => {
+  const value = fc.oneof(
+    fc.double(),
+    fc.integer(),
+    fc.string(),
+    fc.constantFrom("", -0, 2 ** 53, 0.5, Infinity, NaN, true, 10n),
+    fc.anything(),
+  );
+  const field = fc.constantFrom("event", "session_id", ...KNOWN_FIELD_NAMES);
+  fc.assert(
+    fc.property(field, value, (name, value) => {
+      if (value === undefined || value === null) return;
+      const fields = { event: "nav", session_id: "s1", [name]: value };
+      let message = null;
+      try {
+        checkKnownFields(fields);
+      } catch (error) {
+        if (!(error instanceof AuditEventError)) throw error;
+        ({ message } = error);
+        // Reserved types are not a matter of the type of the field.
+        if (message.includes("not begin with")) return;
+      }
+      const reason = unfitReason(name, value);
+      assertEquals(reason === null, message === null, `${name} ${reason} ${message}`);
+      if (reason !== null) assertStringIncludes(message ?? "", `must be ${reason}`);
+    }),
+    { numRuns: 2_000 },
+  );
 });

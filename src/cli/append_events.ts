@@ -115,9 +115,7 @@ export async function appendEvents(
   });
   using interrupt = new Interrupt();
   let imported = 0;
-  for await (const batch of batches) {
-    if (batch.length === 0) continue;
-    if (interrupt.signal.aborted) return { imported, stoppedBefore: batch[0]!.place };
+  const appendBatch = async (batch: readonly PlacedEvent[]) => {
     const problems = new Problems();
     // All events of a batch are logged without waiting in between, so that they share writes and syncs to the disk.
     await Promise.all(batch.map((found) => {
@@ -132,6 +130,17 @@ export async function appendEvents(
     problems.throwIfAny(
       `Cannot continue import after ${last}: ${imported} events were imported, but the records below were not`,
     );
+  };
+  // The next batch is read while the disk syncs the previous one.
+  let previous = Promise.resolve();
+  for await (const batch of batches) {
+    if (batch.length === 0) continue;
+    await previous;
+    if (interrupt.signal.aborted) return { imported, stoppedBefore: batch[0]!.place };
+    previous = appendBatch(batch);
+    // Without this handler, an error while the next batch is read would end the process. It is thrown by the `await`.
+    previous.catch(() => {});
   }
+  await previous;
   return { imported, stoppedBefore: null };
 }

@@ -7,9 +7,10 @@ import { mapOutsideStrings } from "../line/parse_line.ts";
 
 /**
  * Matches JSON text with a number that could lose digits, overflow or become zero when JavaScript parses it. Other text
- * needs no closer look.
+ * needs no closer look. A number in JSON is at the start or follows a colon, a comma, a bracket or white space. Other
+ * digits, such as those of a UUID, are part of a string.
  */
-const SUSPECT = /\d[\d.]{15}|\d[eE]/;
+const SUSPECT = /(?:^|[:,[\s])-?(?:\d[\d.]{15}|[\d.]+[eE])/;
 // The expression does not match a number before a colon. In JSON a name must be in quotes, so adding quotes to such a
 // number would turn invalid text into valid JSON.
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?![\d.eE]|\s*:)/g;

@@ -4,7 +4,9 @@
  * @module
  */
 import { AuditEventError } from "../errors.ts";
-import { Bits, EarlierImports, RecordIds } from "../import/record_ids.ts";
+import { type EventFields, fieldError, KNOWN_FIELD_NAMES, unfitReason } from "../event.ts";
+import { Bits, EarlierImports, firstOf, RecordIds } from "../import/record_ids.ts";
+import { MAX_LINE_BYTES } from "../options/log_options.ts";
 import { lineSerializer } from "../write/serialize_stream.ts";
 import { importedEvents, type PlacedEvent, type TargetLog } from "./append_events.ts";
 import { CommandError } from "./command_error.ts";
@@ -14,9 +16,17 @@ import type { ProgressBar } from "./progress_bar.ts";
 import type { RecordMapping } from "./record_mapping.ts";
 import type { SourceFile, SourceRecord } from "./source_file.ts";
 
+/**
+ * Maximum length of a record whose line is surely not too long for the log. An event is at most eight times as long as
+ * its record, because `1e20` becomes 100000000000000000000.
+ */
+const SHORT = MAX_LINE_BYTES / 8;
+
 /** A record as an event. `number` counts the records of the file, from 1. */
 type NumberedEvent = PlacedEvent & {
   readonly number: number;
+  /** Length of the content of the record. */
+  readonly length: number;
   /** Set if the record does not meet the conditions of `--where`. */
   readonly isUnwanted?: true;
 };
@@ -69,11 +79,13 @@ export async function checkRecords(
     chain,
     ...sessionId === undefined ? {} : { sessionId },
   });
-  const problemOf = (placed: PlacedEvent): string | null => {
+  const problemOf = (placed: NumberedEvent): string | null => {
     if ("problem" in placed) return placed.problem;
+    const { event, fields } = placed.event;
+    if (placed.length < SHORT) return unfitField({ ...fields, event });
     try {
       ({ epochMs } = placed.event);
-      serialize(placed.event.event, placed.event.fields);
+      serialize(event, fields);
       return null;
     } catch (error) {
       if (error instanceof AuditEventError) return error.message;
@@ -83,8 +95,9 @@ export async function checkRecords(
   const invalid = new Problems();
   let unwanted = 0;
   const found: { file: SourceFile; ids: RecordIds; valid: Bits }[] = [];
+  const keepsSums = await sumsNeeded(files, path);
   for (const file of files) {
-    const ids = new RecordIds({ keepsSums: true });
+    const ids = new RecordIds({ keepsSums: keepsSums(file) });
     const valid = new Bits();
     for await (const batch of numberedEvents(file, mapping, { ids, progress })) {
       for (const placed of batch) {
@@ -104,7 +117,9 @@ export async function checkRecords(
   if (!skipInvalid) invalid.throwIfAny(SOME_INVALID, missing);
   if (missing !== null) throw new CommandError(`Cannot import: ${missing}`, 2);
   const earlier = new EarlierImports(found.map(({ ids }) => ids));
-  for await (const event of importedEvents(path)) earlier.add(event);
+  if (files.some(keepsSums)) {
+    for await (const event of importedEvents(path)) earlier.add(event);
+  }
   for (const { file, ids } of again ? [] : found) {
     const conflict = earlier.conflictIn(ids);
     if (conflict !== null) throw changedSource(file.name, conflict);
@@ -127,6 +142,48 @@ export async function checkRecords(
     return { file, events, newEvents, wanted, wantedCount };
   });
   return { files: checked, invalid, unwanted };
+}
+
+/**
+ * Resolves with a function that checks whether the digests of the records of a file have to be kept in memory. They need
+ * not be kept if the log has no records of a file with the same first record, and no other file begins with this record.
+ */
+async function sumsNeeded(
+  files: readonly SourceFile[],
+  path: string,
+): Promise<(file: SourceFile) => boolean> {
+  const firsts = new Map<SourceFile, string>();
+  for (const file of files) {
+    // A pipe that is not stored can be read only once.
+    if (file.status !== null) firsts.set(file, await firstDigest(file));
+  }
+  const logged = new Set<string>();
+  for await (const event of importedEvents(path)) logged.add(firstOf(event));
+  const counts = Map.groupBy(firsts.values(), (first) => first);
+  return (file) => {
+    const first = firsts.get(file);
+    return first === undefined || logged.has(first) || counts.get(first)!.length > 1;
+  };
+}
+
+/** Resolves with the digest of the first record of a file; "" if the file has no record. */
+async function firstDigest(file: SourceFile): Promise<string> {
+  const ids = new RecordIds();
+  for await (const [record] of file.records({ onRead() {}, onColumns() {} })) {
+    if (record === undefined) continue;
+    ids.add(record.content);
+    break;
+  }
+  return ids.first;
+}
+
+/** Returns the error message for the first field of an event that is invalid; null if all fields are valid. */
+function unfitField(fields: EventFields): string | null {
+  for (const name of ["event", "session_id", ...KNOWN_FIELD_NAMES]) {
+    const reason = unfitReason(name, fields[name]);
+    if (reason !== null) return fieldError(name, fields[name], `be ${reason}`).message;
+  }
+  return null;
 }
 
 function changedSource(name: string, number: number): CommandError {
@@ -178,7 +235,8 @@ async function* numberedEvents(
   });
   const placed = (record: SourceRecord): NumberedEvent => {
     const import_id = ids.add(record.content);
-    const at = { place: `${file.name}:${record.line}`, number: ids.count };
+    const { length } = record.content;
+    const at = { place: `${file.name}:${record.line}`, number: ids.count, length };
     if ("problem" in record) {
       const { problem, isRest } = record;
       return { ...at, problem, ...isRest ? { isRest } : {} };

@@ -24,6 +24,7 @@ import type { Condition } from "./conditions.ts";
 import { exactNumbers } from "./exact_numbers.ts";
 import { ClockChanges } from "./clock_changes.ts";
 import type { Values } from "./source_file.ts";
+import { eventEpochMs } from "../time.ts";
 import { parseIsoTime } from "./when.ts";
 
 /** A field of events, and the column of a CSV file or the member of a JSON object from which the field is read. */
@@ -193,6 +194,9 @@ export class RecordMapping {
    * `message`, as a field.
    */
   ofObject(object: Values): TimedEvent {
+    if (this.#fieldsByColumn.size === 0) {
+      return this.#eventOf(object, (_field, _column, value) => value);
+    }
     for (const name of Object.keys(object)) {
       if (this.#members.size < MEMBERS_MAX) this.#members.add(name);
     }
@@ -241,16 +245,18 @@ export class RecordMapping {
     valueOf: (field: string, column: string, value: unknown) => unknown,
   ): TimedEvent {
     const { event: type = "" } = this.#options;
-    const fields = new Map<string, unknown>();
-    for (const [column, value] of Object.entries(values)) {
-      for (const field of this.#fieldsOf(column)) {
-        if (fields.has(field)) {
-          throw fieldError(field, value, "come from a single column or member");
-        }
-        fields.set(field, valueOf(field, column, value));
+    // Without a prototype, a field named __proto__ is a field like any other.
+    const rest: Record<string, unknown> = Object.create(null);
+    for (const column of Object.keys(values)) {
+      const value = values[column];
+      for (const field of this.#fieldsByColumn.get(column) ?? [column]) {
+        if (field in rest) throw fieldError(field, value, "come from a single column or member");
+        rest[field] = valueOf(field, column, value);
       }
     }
-    const { ts, event: named, ...rest } = Object.fromEntries(fields);
+    const { ts, event: named } = rest;
+    delete rest.ts;
+    delete rest.event;
     // The import itself sets the field `import_id`, and budgets reserve the field `hold`. So fields of a record with
     // these names are renamed.
     for (const name of ["import_id", RESERVED_FIELD]) {
@@ -273,7 +279,7 @@ export class RecordMapping {
     if (event === "") {
       throw fieldError("event", event, "be set by the record, --event TYPE or --map event=NAME");
     }
-    return { epochMs, event: event as string, fields: this.#withCost(rest) };
+    return { epochMs, event: event as string, fields: { ...this.#withCost(rest) } };
   }
 
   /** Adds the cost of a record that states tokens but no cost, if its model has prices. */
@@ -389,8 +395,9 @@ function textEpochMs(
   { timeZone, changes }: { timeZone: string; changes: ClockChanges },
 ): number {
   try {
+    if (timeZone === "UTC") return eventEpochMs(text);
     const instant = parseIsoTime(text)(timeZone);
-    if (timeZone !== "UTC") changes.note(text, instant, timeZone);
+    changes.note(text, instant, timeZone);
     return instant.epochMilliseconds;
   } catch {
     // The text is not a time. The caller rejects NaN with an error that names the field.

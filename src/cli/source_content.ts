@@ -34,6 +34,8 @@ export interface SourceContent {
 export const STANDARD_INPUT = "-";
 const GZIP_SIGNATURE: readonly number[] = [0x1f, 0x8b];
 const HEAD_BYTES = 1024 * 1024;
+/** Size of the chunks in which a file is read. All records of a chunk are in memory at the same time. */
+const CHUNK_BYTES = 64 * 1024;
 
 /**
  * Opens a source that is to be imported. The bytes from a pipe are stored with `spool`; without `spool`, they can be
@@ -85,7 +87,7 @@ async function* fileChunks(name: string, status: FileStatus, end: number): Async
         1,
       );
     }
-    yield* readChunks(handle, end);
+    yield* readChunks(handle, end, { chunkBytes: CHUNK_BYTES });
   } finally {
     handle.close();
   }

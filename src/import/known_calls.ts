@@ -80,7 +80,7 @@ export class KnownCalls {
       const { event, fields: { model, provider } } = call;
       const added = { epochMs, usage, recorded: undefined, event, model, provider, isCopy };
       this.#calls.set(id, added);
-      if (copiedId !== undefined) this.#originals.set(copiedId, added);
+      if (copiedId !== undefined) this.#originals.getOrInsert(copiedId, added);
       return;
     }
     known.isCopy &&= isCopy;
@@ -99,7 +99,8 @@ export class KnownCalls {
   addLogged(event: AuditEvent): void {
     const id = String(event.adjusts ?? event.import_id);
     const copy = this.#calls.get(copiedIdOf(id) ?? "");
-    const known = this.#calls.get(id) ?? (copy?.isCopy ? copy : undefined);
+    // The log may have a call that was imported from a copy, because the original was not there.
+    const known = this.#calls.get(id) ?? (copy?.isCopy ? copy : this.#originals.get(id));
     if (known !== undefined) known.recorded = sum(known.recorded ?? {}, usageIn(event));
   }
 
@@ -117,8 +118,8 @@ export class KnownCalls {
     const { epochMs, usage, recorded } = known;
     const total = usage ?? {};
     if (recorded === undefined) {
-      // Another source states the call with an earlier time. Its session is the one to which the call belongs.
-      if (call.epochMs > epochMs) return null;
+      // Another source states the call itself, or with an earlier time. The call belongs to the session of that source.
+      if (call.epochMs > epochMs || call.isCopy === true && !known.isCopy) return null;
       known.recorded = total;
       return { call, epochMs, usage, total, isGrowth: false };
     }

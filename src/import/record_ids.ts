@@ -39,6 +39,11 @@ export class RecordIds {
     this.#keepsSums = keepsSums;
   }
 
+  /** Whether {@linkcode sumAt} can be called. */
+  get keepsSums(): boolean {
+    return this.#keepsSums;
+  }
+
   /** Number of records of the source that were added. */
   get count(): number {
     return this.#count;
@@ -85,7 +90,15 @@ interface EarlierRecords {
   readonly different: Bits;
 }
 
-/** Finds out which records of some sources a log already contains. */
+/** Returns the digest of the first record of the source from which an event was imported; "" for any other event. */
+export function firstOf({ import_id }: AuditEvent): string {
+  return ID.exec(String(import_id))?.[1] ?? "";
+}
+
+/**
+ * Finds out which records of some sources a log already contains. A source that does not keep its digests counts as
+ * new: neither the log nor another source may begin with the same record.
+ */
 export class EarlierImports {
   /** The sources that begin with the same record, by the digest of that record. */
   readonly #sources: Map<string, RecordIds[]>;
@@ -93,7 +106,8 @@ export class EarlierImports {
 
   /** Prepares the search for the records of `sources`, the files that are to be imported now. */
   constructor(sources: Iterable<RecordIds>) {
-    this.#sources = Map.groupBy(sources, ({ first }) => first);
+    const kept = [...sources].filter(({ keepsSums }) => keepsSums);
+    this.#sources = Map.groupBy(kept, ({ first }) => first);
     for (const source of [...this.#sources.values()].flat()) {
       const { count } = source;
       this.#earlier.set(source, { present: new Bits(count), different: new Bits(count) });
@@ -121,14 +135,14 @@ export class EarlierImports {
    */
   addAll(source: RecordIds, next: RecordIds): void {
     const common = Math.min(source.count, next.count);
-    if (common === 0 || source.first !== next.first) return;
+    if (common === 0 || source.first !== next.first || !source.keepsSums) return;
     if (source.sumAt(common) !== next.sumAt(common)) return;
     for (let number = 1; number <= common; number++) this.#earlier.get(next)!.present.set(number);
   }
 
   /** Checks whether the log contains the record of a source with this number. The first record has the number 1. */
   has(source: RecordIds, number: number): boolean {
-    return this.#earlier.get(source)!.present.has(number);
+    return this.#earlier.get(source)?.present.has(number) ?? false;
   }
 
   /**
@@ -137,7 +151,9 @@ export class EarlierImports {
    * with the same first record.
    */
   conflictIn(source: RecordIds): number | null {
-    const { present, different } = this.#earlier.get(source)!;
+    const earlier = this.#earlier.get(source);
+    if (earlier === undefined) return null;
+    const { present, different } = earlier;
     for (let number = 1; number <= source.count; number++) {
       if (different.has(number) && !present.has(number)) return number;
     }

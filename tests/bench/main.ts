@@ -18,6 +18,7 @@ import { findTool } from "../run_command.ts";
 import { appendWorkloads } from "./append_workloads.ts";
 import { chart } from "./chart.ts";
 import { fleetWorkloads } from "./fleet_workloads.ts";
+import { importWorkloads } from "./import_workloads.ts";
 import { llmWorkloads } from "./llm_workloads.ts";
 import { Progress } from "./progress.ts";
 import { readWorkloads } from "./read_workloads.ts";
@@ -55,6 +56,7 @@ function parseBenchArgs(args: string[]): BenchArgs {
     ...appendWorkloads(values.trace),
     ...readWorkloads,
     ...reportWorkloads(values.trace),
+    ...importWorkloads,
     ...fleetWorkloads,
     ...llmWorkloads,
   ];

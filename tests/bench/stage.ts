@@ -16,6 +16,7 @@ export type ContenderName =
   | "scout"
   | "report"
   | "fleet"
+  | "import"
   | "llm"
   | "plain"
   | "peers/pino"

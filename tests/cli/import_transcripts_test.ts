@@ -170,6 +170,12 @@ for (const { format, files, sums, stated, leftOut, sessions, messages } of FORMA
       0,
       `0 new: nothing was added to LOG; ${events} were imported before\n`,
     ]);
+    await runProgram(MAIN, {
+      dir: dirname(target.path),
+      args: ["rotate", "--path", target.path],
+    });
+    const archived = await target.run(directory);
+    assertStringIncludes(archived.stdout, "0 new: ");
     const found = await target.events();
     assertEquals(sumsOf(found), sums);
     if (sessions === null) return;
