@@ -11,28 +11,23 @@ import { map, multiple, optional, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { argument, command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import { denoFileSystem } from "../platform/deno_file_system.ts";
-import { isSameFile } from "../platform/file_system.ts";
-import { LogDirectory } from "../segments/log_directory.ts";
 import { isChained, opened, type Run } from "./command.ts";
 import { tell } from "./messages.ts";
 import { checkKind } from "./log_kind.ts";
 import { locateLog } from "./log_path.ts";
-import { CommandError } from "./command_error.ts";
+import { type Appended, appendEvents, type TargetLog, withPrices } from "./import/append_events.ts";
 import {
-  type Appended,
-  appendEvents,
-  type PlacedEvent,
-  type TargetLog,
-  withPrices,
-} from "./append_events.ts";
-import { type CallOptions, checkCalls, countCalls, wantedCalls } from "./import_calls.ts";
-import { ImportFile } from "./import_file.ts";
-import type { Problems } from "./import_problems.ts";
-import { type Spool, STANDARD_INPUT } from "./source_content.ts";
-import { importPaths } from "./import_paths.ts";
-import { addToSums, type CheckedFile, checkRecords, wantedRecords } from "./import_records.ts";
-import { ImportSums, unpricedMessage } from "./import_sums.ts";
+  type FilesOptions,
+  type OpenedFiles,
+  openFiles,
+  refuseOwnFiles,
+  tellSkipped,
+} from "./import/files.ts";
+import { ImportFile } from "./import/import_file.ts";
+import { merged, type Plan, planCalls, planRecords, progressOf } from "./import/plan.ts";
+import { type FieldFactor, type FieldSource, RecordMapping } from "./import/record_mapping.ts";
+import { SOURCE_FORMATS } from "./import/source_file.ts";
+import { ImportSums, unpricedMessage } from "./import/sums.ts";
 import {
   choiceOf,
   condition,
@@ -42,23 +37,12 @@ import {
   valueOf,
 } from "./options.ts";
 import { readPrices } from "./prices_file.ts";
-import { ProgressBar } from "./progress_bar.ts";
 import { parseIsoTime } from "./when.ts";
-import {
-  type FieldFactor,
-  type FieldSource,
-  type MappingOptions,
-  RecordMapping,
-} from "./record_mapping.ts";
-import { SOURCE_FORMATS, SourceFile, type SourceOptions } from "./source_file.ts";
-import { isTranscript } from "../import/formats.ts";
 import { checkedDigest } from "../llm/checked_prices.ts";
 import { counted, shownNumber, shownText } from "../shown.ts";
 import type { Output } from "./terminal.ts";
 
-interface ImportCommandOptions
-  extends Omit<LogOptions, "file">, SourceOptions, Omit<MappingOptions, "prices"> {
-  readonly paths: readonly string[];
+interface ImportCommandOptions extends Omit<LogOptions, "file">, FilesOptions {
   readonly session: string | undefined;
   readonly skipInvalid: boolean;
   readonly again: boolean;
@@ -186,27 +170,6 @@ function parseDelimiter(input: string): string {
   return input;
 }
 
-/** The files of an import, by how they are read, and the paths that are left out. */
-interface OpenedFiles {
-  readonly transcripts: readonly SourceFile[];
-  readonly records: readonly SourceFile[];
-  readonly skipped: readonly string[];
-}
-
-/** The outcome of the checks: what the files have, and the events to append. */
-interface Plan {
-  /** Number of events that the files state. */
-  readonly checked: number;
-  readonly importedBefore: number;
-  /** Number of calls that have grown since they were imported. */
-  readonly grown: number;
-  readonly invalid: number;
-  /** Number of events to append. */
-  readonly wanted: number;
-  readonly files: readonly object[];
-  readonly batches: (progress: ProgressBar) => AsyncIterable<readonly PlacedEvent[]>;
-}
-
 async function runImport(options: ImportCommandOptions, output: Output): Promise<number> {
   await using stack = new AsyncDisposableStack();
   const prices = options.pricesFile === undefined ? undefined : readPrices(options.pricesFile);
@@ -256,165 +219,6 @@ async function runImport(options: ImportCommandOptions, output: Output): Promise
   return 1;
 }
 
-/** Opens the files that the paths name. */
-async function openFiles(options: ImportCommandOptions, spool?: Spool): Promise<OpenedFiles> {
-  const mapped = mappingOption(options);
-  const { format } = options;
-  if (mapped !== undefined && format !== undefined && format !== "jsonl" && format !== "csv") {
-    throw new CommandError(
-      `Cannot import: ${mapped} is for JSONL and CSV, not for --format ${format}`,
-      2,
-    );
-  }
-  const files: SourceFile[] = [];
-  const skipped: string[] = [];
-  for (const { name, isFound } of await importPaths(options.paths)) {
-    // With an option for JSONL and CSV, a record is not a line of a transcript, even if it resembles one.
-    const isMapped = mapped !== undefined || format === "jsonl" || format === "csv";
-    const formatBy = isMapped ? "name" : isFound ? "content" : "both";
-    const open = isFound ? { ...options, format: undefined } : options;
-    const file = await SourceFile.open(name, open, { spool, formatBy });
-    if (file === null && !isFound) throw unclearFormat(name);
-    // A directory may also have files in other formats.
-    if (file !== null && (format === undefined || file.format === format)) files.push(file);
-    else skipped.push(name);
-  }
-  return {
-    transcripts: files.filter((file) => isTranscript(file.format)),
-    records: files.filter((file) => !isTranscript(file.format)),
-    skipped,
-  };
-}
-
-/** Returns the name of an option that only JSONL and CSV have, if it is set. */
-function mappingOption(options: ImportCommandOptions): string | undefined {
-  const set: readonly (readonly [name: string, isSet: boolean])[] = [
-    ["--map", options.map.length > 0],
-    ["--scale", options.scale.length > 0],
-    ["--where", options.where.length > 0],
-    ["--event", options.event !== undefined],
-    ["--text-column", options.textColumns.length > 0],
-    ["--delimiter", options.delimiter !== undefined],
-    ["--time-unit", options.timeUnit !== undefined],
-    ["--time-start", options.timeStart !== undefined],
-  ];
-  return set.find(([, isSet]) => isSet)?.[0];
-}
-
-function unclearFormat(name: string): CommandError {
-  const shown = name === STANDARD_INPUT ? "standard input" : name;
-  return new CommandError(
-    `Cannot import ${shown}: neither its content nor its name shows the format; add --format ${
-      SOURCE_FORMATS.join("|")
-    }`,
-    2,
-  );
-}
-
-/** Reports the files of a directory that were left out. The first ones are listed, and the others only counted. */
-function tellSkipped(skipped: readonly string[], format: string | undefined): void {
-  if (skipped.length === 0) return;
-  const more = skipped.length - SKIPPED_SHOWN;
-  const what = counted(skipped.length, "file");
-  const reason = format === undefined
-    ? "whose content shows no format"
-    : `not in the format ${format}`;
-  tell(`left out ${what} ${reason}`, [
-    ...skipped.slice(0, SKIPPED_SHOWN),
-    ...more > 0 ? [`and ${shownNumber(more)} more`] : [],
-  ]);
-}
-
-const SKIPPED_SHOWN = 10;
-
-async function planCalls(
-  files: readonly SourceFile[],
-  options: CallOptions & { readonly again: boolean },
-  sums: ImportSums,
-): Promise<Plan> {
-  using progress = progressOf("Checking", files);
-  const checkedCalls = await checkCalls(files, sums, { ...options, progress });
-  const { calls, invalid, openTools, otherSignals, unfinished } = checkedCalls;
-  tellInvalid(invalid);
-  if (openTools > 0) tell(`left out ${counted(openTools, "tool call")} without a result`);
-  if (otherSignals > 0) {
-    const records = counted(otherSignals, "record");
-    tell(`left out ${records} with logs or metrics, because only spans state calls`);
-  }
-  if (unfinished > 0) tell(`left out ${counted(unfinished, "incomplete last line")}`);
-  const { checked, added, grown } = countCalls(calls);
-  return {
-    checked,
-    importedBefore: checked - added,
-    grown,
-    invalid: invalid.count,
-    wanted: added + grown,
-    files: checkedCalls.files.map(({ file: { name, format }, events }) => ({
-      name,
-      format,
-      events,
-    })),
-    batches: (progress) => wantedCalls(checkedCalls, options, progress),
-  };
-}
-
-async function planRecords(
-  files: readonly SourceFile[],
-  options: TargetLog & ImportCommandOptions & { readonly path: string; mapping: RecordMapping },
-  sums: ImportSums,
-): Promise<Plan> {
-  const { mapping, dryRun } = options;
-  using progress = progressOf("Checking", files);
-  const { files: checked, invalid, unwanted } = await checkRecords(files, mapping, {
-    ...options,
-    progress,
-  });
-  for (const message of mapping.rawMessages()) tell(message);
-  for (const message of mapping.clockChanges.messages(options.timeZone)) tell(message);
-  tellInvalid(invalid);
-  if (unwanted > 0) tell(`left out ${counted(unwanted, "record")} that --where does not select`);
-  // A pipe that is not stored in a file cannot be read again.
-  const readable = checked.filter(({ file }) => file.status !== null);
-  if (dryRun) await addToSums(sums, readable, mapping, progress);
-  const sum = (count: (file: CheckedFile) => number) =>
-    checked.reduce((sum, file) => sum + count(file), 0);
-  const events = sum(({ events }) => events);
-  return {
-    checked: events,
-    importedBefore: events - sum(({ newEvents }) => newEvents),
-    grown: 0,
-    invalid: invalid.count,
-    wanted: sum(({ wantedCount }) => wantedCount),
-    files: checked.map(({ file: { name, format }, events, newEvents }) => ({
-      name,
-      format,
-      events,
-      importedBefore: events - newEvents,
-    })),
-    batches: (progress) => wantedRecords(checked, mapping, progress),
-  };
-}
-
-function tellInvalid(invalid: Problems): void {
-  if (invalid.count === 0) return;
-  tell(`${counted(invalid.count, "invalid record")} left out`, invalid.list());
-}
-
-function merged(plans: readonly Plan[]): Plan {
-  const sum = (count: (plan: Plan) => number) => plans.reduce((sum, plan) => sum + count(plan), 0);
-  return {
-    checked: sum(({ checked }) => checked),
-    importedBefore: sum(({ importedBefore }) => importedBefore),
-    grown: sum(({ grown }) => grown),
-    invalid: sum(({ invalid }) => invalid),
-    wanted: sum(({ wanted }) => wanted),
-    files: plans.flatMap(({ files }) => files),
-    async *batches(progress) {
-      for (const { batches } of plans) yield* batches(progress);
-    },
-  };
-}
-
 async function append(
   plan: Plan,
   { target, pricesEvent, all: { transcripts, records } }: {
@@ -430,12 +234,6 @@ async function append(
     pricesEvent === undefined ? batches : withPrices(batches, pricesEvent),
     target,
   );
-}
-
-function progressOf(label: string, files: readonly SourceFile[]): ProgressBar {
-  const bytes = files.reduce((sum, { byteLength }) => sum + byteLength, 0);
-  const what = files.length === 1 ? files[0]!.name : counted(files.length, "file");
-  return new ProgressBar(`${label} ${what}`, bytes);
 }
 
 function resultLine(
@@ -455,23 +253,4 @@ function resultLine(
       grown === 0 ? "" : `, of which ${shownNumber(grown)} ${grown === 1 ? "has" : "have"} grown`
     }`;
   return result + before;
-}
-
-/**
- * Checks that no source file is part of the target log, because importing such a file would duplicate its events.
- *
- * @throws {CommandError} If a source file is part of the log.
- */
-function refuseOwnFiles(path: string, files: readonly SourceFile[]): void {
-  const log = new LogDirectory(denoFileSystem, path);
-  const segments = log.segments()
-    .flatMap(({ stamp }) => [log.files.archive(stamp), log.files.sealed(stamp)]);
-  for (const ownPath of [path, ...segments]) {
-    const status = denoFileSystem.status(ownPath);
-    if (status === null) continue;
-    const file = files.find((file) => file.status !== null && isSameFile(file.status, status));
-    if (file !== undefined) {
-      throw new CommandError(`Cannot import ${file.name}: the file is part of the log ${path}`, 2);
-    }
-  }
 }

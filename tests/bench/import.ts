@@ -5,11 +5,11 @@
  * @module
  */
 import { AuditLog } from "@vivarium/scout";
-import { appendEvents } from "../../src/cli/append_events.ts";
-import { checkRecords, wantedRecords } from "../../src/cli/import_records.ts";
+import { appendEvents } from "../../src/cli/import/append_events.ts";
+import { checkRecords, wantedRecords } from "../../src/cli/import/records.ts";
 import { ProgressBar } from "../../src/cli/progress_bar.ts";
-import { RecordMapping } from "../../src/cli/record_mapping.ts";
-import { SourceFile } from "../../src/cli/source_file.ts";
+import { RecordMapping } from "../../src/cli/import/record_mapping.ts";
+import { SourceFile } from "../../src/cli/import/source_file.ts";
 import { type Outcome, type Round, takeTurns, timed, type Workloads } from "./contender.ts";
 import { fieldsOf, SESSION_ID, turn } from "./event.ts";
 import { MemoryGrowth } from "./memory_growth.ts";

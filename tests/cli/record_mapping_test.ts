@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { parseIsoTime } from "../../src/cli/when.ts";
-import { type MappingOptions, RecordMapping } from "../../src/cli/record_mapping.ts";
+import { type MappingOptions, RecordMapping } from "../../src/cli/import/record_mapping.ts";
 import { AuditEventError } from "../../src/errors.ts";
 
 const NOTHING: MappingOptions = {

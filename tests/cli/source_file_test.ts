@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { SourceFile, type SourceOptions } from "../../src/cli/source_file.ts";
+import { SourceFile, type SourceOptions } from "../../src/cli/import/source_file.ts";
 import { gzipped, tempDir } from "../temp_dir.ts";
 
 type Content = string | Uint8Array<ArrayBuffer>;

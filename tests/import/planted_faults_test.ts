@@ -105,14 +105,14 @@ const FAULTS: readonly Fault[] = [
   },
   {
     name: "an incomplete last line of a transcript is invalid",
-    file: "src/cli/import_calls.ts",
+    file: "src/cli/import/calls.ts",
     from: "else if (record.isUnfinished) this.isUnfinished = true;",
     to: "",
     tests: COMMAND,
   },
   {
     name: "archives with imported calls are skipped as if they were outside of the time range",
-    file: "src/cli/append_events.ts",
+    file: "src/cli/import/append_events.ts",
     from: "(Date.parse(line.max_ts) < fromMs || Date.parse(line.min_ts) > toMs);",
     to: "(Date.parse(line.max_ts) < toMs || Date.parse(line.min_ts) > toMs);",
     tests: COMMAND,
@@ -126,7 +126,7 @@ const FAULTS: readonly Fault[] = [
   },
   {
     name: "the digests of a file are not kept although the log has records of it",
-    file: "src/cli/import_records.ts",
+    file: "src/cli/import/records.ts",
     from: "return first === undefined || logged.has(first) || counts.get(first)!.length > 1;",
     to: "return first === undefined || counts.get(first)!.length > 1;",
     tests: AGAIN,

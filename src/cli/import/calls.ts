@@ -3,22 +3,22 @@
  *
  * @module
  */
-import { AuditEventError } from "../errors.ts";
-import { type CallEvent, callEvent } from "../import/call_event.ts";
-import { isTranscript, Readers } from "../import/formats.ts";
-import { KnownCalls } from "../import/known_calls.ts";
+import { AuditEventError } from "../../errors.ts";
+import { type CallEvent, callEvent } from "../../import/call_event.ts";
+import { isTranscript, Readers } from "../../import/formats.ts";
+import { KnownCalls } from "../../import/known_calls.ts";
 import {
   RecordError,
   type StatedCall,
   type TranscriptReader,
   type UsageListener,
-} from "../import/stated_call.ts";
-import type { PriceTable } from "../llm/price_table.ts";
-import { lineSerializer } from "../write/serialize_stream.ts";
+} from "../../import/stated_call.ts";
+import type { PriceTable } from "../../llm/price_table.ts";
+import { lineSerializer } from "../../write/serialize_stream.ts";
 import { importedEvents, type PlacedEvent } from "./append_events.ts";
-import { Problems, SOME_INVALID, unreadableRest } from "./import_problems.ts";
-import type { ImportSums } from "./import_sums.ts";
-import type { ProgressBar } from "./progress_bar.ts";
+import { Problems, SOME_INVALID, unreadableRest } from "./problems.ts";
+import type { ImportSums } from "./sums.ts";
+import type { ProgressBar } from "../progress_bar.ts";
 import type { SourceFile } from "./source_file.ts";
 
 /** The checked transcripts of an import. */

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { counted } from "../shown.ts";
-import { localTimeOf } from "./when.ts";
+import { counted } from "../../shown.ts";
+import { localTimeOf } from "../when.ts";
 
 /** A counter of local times that occurred twice or never, because clocks were changed. */
 export class ClockChanges {

@@ -5,9 +5,9 @@
  */
 import { walk } from "@std/fs";
 import { globToRegExp, isGlob, resolve } from "@std/path";
-import { pathFlag, withFlags } from "../errors.ts";
-import { kindBehind } from "../platform/deno_file_system.ts";
-import { CommandError } from "./command_error.ts";
+import { pathFlag, withFlags } from "../../errors.ts";
+import { kindBehind } from "../../platform/deno_file_system.ts";
+import { CommandError } from "../command_error.ts";
 import { STANDARD_INPUT } from "./source_content.ts";
 
 /** A file to import. */

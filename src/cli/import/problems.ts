@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { shownNumber } from "../shown.ts";
-import { CommandError } from "./command_error.ts";
+import { shownNumber } from "../../shown.ts";
+import { CommandError } from "../command_error.ts";
 
 const PROBLEMS_SHOWN = 10;
 

@@ -13,19 +13,19 @@ import {
   shown,
   TEXT_FIELD_NAMES,
   unfitReason,
-} from "../event.ts";
-import { usageIn } from "../import/usage_sum.ts";
-import { type PriceTable, qualifiedName } from "../llm/price_table.ts";
-import { costOf } from "../llm/prices.ts";
-import { counted } from "../shown.ts";
-import { nearestName } from "../options/nearest_name.ts";
-import { CommandError } from "./command_error.ts";
-import type { Condition } from "./conditions.ts";
+} from "../../event.ts";
+import { usageIn } from "../../import/usage_sum.ts";
+import { type PriceTable, qualifiedName } from "../../llm/price_table.ts";
+import { costOf } from "../../llm/prices.ts";
+import { counted } from "../../shown.ts";
+import { nearestName } from "../../options/nearest_name.ts";
+import { CommandError } from "../command_error.ts";
+import type { Condition } from "../conditions.ts";
 import { exactNumbers } from "./exact_numbers.ts";
 import { ClockChanges } from "./clock_changes.ts";
 import type { Values } from "./source_file.ts";
-import { eventEpochMs } from "../time.ts";
-import { parseIsoTime } from "./when.ts";
+import { eventEpochMs } from "../../time.ts";
+import { parseIsoTime } from "../when.ts";
 
 /** A field of events, and the column of a CSV file or the member of a JSON object from which the field is read. */
 export type FieldSource = { readonly field: string; readonly column: string };

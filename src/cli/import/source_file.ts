@@ -5,12 +5,12 @@
  */
 import { CsvError, parse as csvParser } from "csv-parse/stream";
 import { isUtf8 } from "node:buffer";
-import { formatOf, type ImportFormat, TRANSCRIPT_FORMATS } from "../import/formats.ts";
-import type { FileStatus } from "../platform/file_system.ts";
-import { LineSplitter, type RawLine } from "../line/line_splitter.ts";
-import { MAX_LINE_BYTES } from "../options/log_options.ts";
-import { parseLine } from "../line/parse_line.ts";
-import { gunzipped, GzipDamageError } from "../read/gunzip.ts";
+import { formatOf, type ImportFormat, TRANSCRIPT_FORMATS } from "../../import/formats.ts";
+import type { FileStatus } from "../../platform/file_system.ts";
+import { LineSplitter, type RawLine } from "../../line/line_splitter.ts";
+import { MAX_LINE_BYTES } from "../../options/log_options.ts";
+import { parseLine } from "../../line/parse_line.ts";
+import { gunzipped, GzipDamageError } from "../../read/gunzip.ts";
 import { exactNumbers } from "./exact_numbers.ts";
 import { LineBreakChunks } from "./line_break_chunks.ts";
 import {

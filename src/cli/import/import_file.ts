@@ -10,13 +10,13 @@
  * @module
  */
 import { dirname } from "@std/path";
-import { pathFlag, withFlags } from "../errors.ts";
-import { denoFileSystem } from "../platform/deno_file_system.ts";
-import type { FileHandle } from "../platform/file_system.ts";
-import { ensureDirectory } from "../platform/regular_file.ts";
-import { type Claim, tryClaim } from "../segments/claim.ts";
-import { LogDirectory } from "../segments/log_directory.ts";
-import { CommandError } from "./command_error.ts";
+import { pathFlag, withFlags } from "../../errors.ts";
+import { denoFileSystem } from "../../platform/deno_file_system.ts";
+import type { FileHandle } from "../../platform/file_system.ts";
+import { ensureDirectory } from "../../platform/regular_file.ts";
+import { type Claim, tryClaim } from "../../segments/claim.ts";
+import { LogDirectory } from "../../segments/log_directory.ts";
+import { CommandError } from "../command_error.ts";
 
 /**
  * The part of the temporary file that stores the input from one pipe. It begins at the offset `from` and ends at the

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { readChunks } from "../platform/chunks.ts";
-import { denoFileSystem, kindBehind, openPipe } from "../platform/deno_file_system.ts";
-import { pathFlag, withFlags } from "../errors.ts";
-import { type FileStatus, isSameFile } from "../platform/file_system.ts";
-import { CommandError } from "./command_error.ts";
+import { readChunks } from "../../platform/chunks.ts";
+import { denoFileSystem, kindBehind, openPipe } from "../../platform/deno_file_system.ts";
+import { pathFlag, withFlags } from "../../errors.ts";
+import { type FileStatus, isSameFile } from "../../platform/file_system.ts";
+import { CommandError } from "../command_error.ts";
 import type { SpooledPart } from "./import_file.ts";
 
 /** A chunk of the bytes of an imported source. */

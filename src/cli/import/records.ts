@@ -3,16 +3,16 @@
  *
  * @module
  */
-import { AuditEventError } from "../errors.ts";
-import { type EventFields, fieldError, KNOWN_FIELD_NAMES, unfitReason } from "../event.ts";
-import { Bits, EarlierImports, firstOf, RecordIds } from "../import/record_ids.ts";
-import { MAX_LINE_BYTES } from "../options/log_options.ts";
-import { lineSerializer } from "../write/serialize_stream.ts";
+import { AuditEventError } from "../../errors.ts";
+import { type EventFields, fieldError, KNOWN_FIELD_NAMES, unfitReason } from "../../event.ts";
+import { Bits, EarlierImports, firstOf, RecordIds } from "../../import/record_ids.ts";
+import { MAX_LINE_BYTES } from "../../options/log_options.ts";
+import { lineSerializer } from "../../write/serialize_stream.ts";
 import { importedEvents, type PlacedEvent, type TargetLog } from "./append_events.ts";
-import { CommandError } from "./command_error.ts";
-import { Problems, SOME_INVALID, unreadableRest } from "./import_problems.ts";
-import type { ImportSums } from "./import_sums.ts";
-import type { ProgressBar } from "./progress_bar.ts";
+import { CommandError } from "../command_error.ts";
+import { Problems, SOME_INVALID, unreadableRest } from "./problems.ts";
+import type { ImportSums } from "./sums.ts";
+import type { ProgressBar } from "../progress_bar.ts";
 import type { RecordMapping } from "./record_mapping.ts";
 import type { SourceFile, SourceRecord } from "./source_file.ts";
 

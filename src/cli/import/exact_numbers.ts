@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { mapOutsideStrings } from "../line/parse_line.ts";
+import { mapOutsideStrings } from "../../line/parse_line.ts";
 
 /**
  * Matches JSON text with a number that could lose digits, overflow or become zero when JavaScript parses it. Other text

@@ -4,12 +4,12 @@
  *
  * @module
  */
-import { PreciseSum } from "../cost/precise_sum.ts";
-import { amountIn } from "../cost/spend.ts";
-import type { LeftOutReason, UsageListener } from "../import/stated_call.ts";
-import type { TokenUsage } from "../llm/usage.ts";
-import { counted, shownNumber, shownText, shownUsd } from "../shown.ts";
-import { textTable } from "./text_table.ts";
+import { PreciseSum } from "../../cost/precise_sum.ts";
+import { amountIn } from "../../cost/spend.ts";
+import type { LeftOutReason, UsageListener } from "../../import/stated_call.ts";
+import type { TokenUsage } from "../../llm/usage.ts";
+import { counted, shownNumber, shownText, shownUsd } from "../../shown.ts";
+import { textTable } from "../text_table.ts";
 
 /** The row of events without a model. */
 const NO_MODEL = "(none)";

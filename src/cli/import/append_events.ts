@@ -3,16 +3,16 @@
  *
  * @module
  */
-import { AuditReader } from "../audit_reader.ts";
-import { messageOf } from "../errors.ts";
-import type { AuditEvent } from "../event.ts";
-import { DamageReport } from "../read/damage.ts";
-import { LineTest } from "../read/line_test.ts";
-import { openToChange } from "./command.ts";
-import { Interrupt } from "./interrupt.ts";
-import { Problems } from "./import_problems.ts";
-import { listedFiles } from "./listed_files.ts";
-import { stderrLogger } from "./messages.ts";
+import { AuditReader } from "../../audit_reader.ts";
+import { messageOf } from "../../errors.ts";
+import type { AuditEvent } from "../../event.ts";
+import { DamageReport } from "../../read/damage.ts";
+import { LineTest } from "../../read/line_test.ts";
+import { openToChange } from "../command.ts";
+import { Interrupt } from "../interrupt.ts";
+import { Problems } from "./problems.ts";
+import { listedFiles } from "../listed_files.ts";
+import { stderrLogger } from "../messages.ts";
 import type { TimedEvent } from "./record_mapping.ts";
 
 /** An event to append, or the reason why its record is invalid. `place` is the position of the record (`FILE:LINE`). */
