@@ -66,7 +66,7 @@ export const importCommand: Parser<"sync", Run, unknown> = command(
         paths: multiple(
           argument(string({ metavar: "PATH" }), {
             description:
-              message`A file, a directory, a pattern such as logs/*.jsonl, or - for standard input; a name that ends with .gz is decompressed`,
+              message`A file, a directory, a quoted pattern such as 'logs/*.jsonl', or - for standard input; files whose names end with .gz are decompressed`,
           }),
           { min: 1, errors: { tooFew: message`No PATH is named` } },
         ),
@@ -90,7 +90,7 @@ export const importCommand: Parser<"sync", Run, unknown> = command(
         }),
         dryRun: option("--dry-run", {
           description:
-            message`Check the files, show what would be imported and what not, and append nothing`,
+            message`Check the files, and show the sums of the new events and of the usage that is left out; append nothing`,
         }),
       }),
       object("Fields of JSONL and CSV", {
@@ -104,7 +104,7 @@ export const importCommand: Parser<"sync", Run, unknown> = command(
         })),
         where: multiple(option("--where", condition, {
           description:
-            message`Import only the records that meet a condition on a member or column, such as type=GENERATION; repeat to combine`,
+            message`Import only the records that meet a condition on a member or column, such as type=GENERATION; repeat for more conditions, which must all be met`,
         })),
         event: optional(option("--event", string({ metavar: "TYPE" }), {
           description: message`Event type of records without a type`,
@@ -137,9 +137,9 @@ export const importCommand: Parser<"sync", Run, unknown> = command(
     (options): Run => (output) => runImport(options, output),
   ),
   {
-    brief: message`Imports transcripts of Claude Code and Codex, OpenTelemetry, JSONL and CSV`,
+    brief: message`Imports Claude Code and Codex transcripts, OpenTelemetry spans, JSONL and CSV`,
     description:
-      message`Appends events from files of other tools to a log, each at its own time. In transcripts of Claude Code (claude-code) and Codex (codex), and in spans of OpenTelemetry (otlp), each model call becomes an event llm_call, and each tool call an event tool_call. In JSONL, CSV and logs (scout), each record becomes an event: the member or column ts is the time (ISO 8601, or seconds or milliseconds since 1970), event is the type, and the others become fields of the same names. Checks all files first; if any record is invalid, nothing is imported. A value that a known field does not take, such as a cost of n/a, is imported as cost_raw and reported. Each event has the field import_id, so importing the same files again adds only new events. In a directory and its subdirectories, reads the files whose content shows their format. Needs --allow-read for the files, and --allow-write for the directory of the log.`,
+      message`Appends events from the files of other tools to a log, each at its own time. In transcripts of Claude Code (claude-code) and Codex (codex), and in OpenTelemetry spans (otlp), a model call becomes an event llm_call, and a tool call an event tool_call. In JSONL, CSV and logs of this program (scout), each record becomes an event. Its ts is the time: ISO 8601, or seconds or milliseconds since 1970. Its event is the type. All other members or columns become fields of the same names. All files are checked first; if a record is invalid, for example without a readable time, nothing is imported. If a known field has an invalid value, such as the cost n/a, the value is imported as cost_raw and reported. Each event has the field import_id, so importing the same files again adds only new events. In a directory and its subdirectories, files whose content does not show a format are left out. Needs --allow-read for the files, and --allow-write for the directory of the log.`,
     footer: message`Example: scout import ~/.claude/projects --prices prices.json`,
   },
 );
@@ -245,9 +245,9 @@ function resultLine(
       shownNumber(wanted)
     } new`
     : wanted === 0 && checked > 0
-    ? `0 new: nothing was added to ${shownText(path)}`
+    ? `0 new: ${shownText(path)} already has all ${counted(checked, "event")}`
     : `Imported ${shownNumber(imported)} of ${counted(checked, "event")} into ${shownText(path)}`;
-  const before = importedBefore === 0
+  const before = importedBefore === 0 || !isDryRun && wanted === 0
     ? ""
     : `; ${shownNumber(importedBefore)} ${importedBefore === 1 ? "was" : "were"} imported before${
       grown === 0 ? "" : `, of which ${shownNumber(grown)} ${grown === 1 ? "has" : "have"} grown`

@@ -54,7 +54,7 @@ export const spendCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Sums up costs by hour, or by any field`,
     description:
-      message`Sums up the costs in USD of the events that match, in the last 24 hours (with --by day, 30 days) or since --since. A call is an event with a cost or tokens; its tokens are those of input and output.`,
+      message`Sums up the costs in USD of the events that match, in the last 24 hours (with --by day, 30 days) or since --since. A call is an event with a cost or tokens; its tokens are those of input and output, cached ones included.`,
     footer: message`Example: scout spend logs --by day --since 2w --tz Europe/Berlin`,
   },
 );

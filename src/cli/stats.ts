@@ -70,7 +70,7 @@ export const statsCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Shows errors, durations, tokens and costs by any field`,
     description:
-      message`Sums up the calls of the last 24 hours (with --by day, 30 days), or since --since. A call is an event with a status, a duration, a cost or tokens, and a validation_fail. A call failed if its status is error, or if it is a validation_fail. Failures are grouped by reason, with <n> for numbers and <id> for IDs. Below ${
+      message`Sums up the calls of the last 24 hours (with --by day, 30 days), or since --since. A call is an event with a status, a duration, a cost or tokens, or an event validation_fail. A call failed if its status is error, or if it is a validation_fail. Failures are grouped by reason, with <n> for numbers and <id> for IDs. Below ${
         shownNumber(FEW)
       } calls, rates and quantiles say too little and are not shown. Quantiles are within 1 %; with --json they have their 95 % intervals.`,
     footer: message`Example: scout stats logs --by agent,model --outcome event=done --since 2w`,

@@ -5,7 +5,10 @@
  */
 import stringWidth from "string-width";
 
-/** Returns the lines of a table. All rows must have the same number of cells, and their text must be escaped. */
+/**
+ * Returns the lines of a table. All rows must have the same number of cells. The caller must have escaped the control
+ * characters in the cells.
+ */
 export function textTable(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, n) =>
     Math.max(...rows.map((row) => stringWidth(row[n]!)))

@@ -87,7 +87,7 @@ function plainDateTimeOf(localMs: number): Temporal.PlainDateTime {
     .toPlainDateTime();
 }
 
-/** The default of `--since` for sums: 24 hours ago. */
+/** The default of `--since` for commands that compute sums: 24 hours ago. See also {@linkcode defaultSince}. */
 export const DAY_AGO: When = parseWhen("24h");
 
 /** The default of `--since` for `scout spend --by day` and `scout stats --by day`: 30 days ago. */

@@ -43,7 +43,7 @@ interface OpenMessage {
   /** The time of the line that the message answers; `undefined` if the file does not have that line. */
   readonly askedMs: number | undefined;
   readonly prompt: string | undefined;
-  /** The largest of each count; `undefined` if no line states a usage. */
+  /** The largest of each token count over the lines of the message; `undefined` if the lines do not state a usage. */
   usage: TokenUsage | undefined;
   /** The number of lines that state a usage, and the sum of what they state. */
   lines: number;
@@ -111,7 +111,7 @@ export class ClaudeCodeReader implements TranscriptReader {
     if (message.model === NO_MODEL && !isError) {
       if (stated === undefined) return;
       this.#listener.stated(stated);
-      this.#listener.leftOut("messages that no model made", stated, 1);
+      this.#listener.leftOut("messages that Claude Code wrote itself", stated, 1);
       return;
     }
     const id = textOf(message.id) ?? textOf(record.requestId) ?? textOf(record.uuid);

@@ -57,7 +57,7 @@ const CODEX_TYPES: readonly unknown[] = [
   "token_usage_record",
 ];
 
-/** Returns the format of a source that has the record; `undefined` if the record does not show it. */
+/** Returns the format that a record of a source identifies; `undefined` if the record could be in any format. */
 export function formatOf(record: JsonObject): ImportFormat | undefined {
   const { type } = record;
   if (CODEX_TYPES.includes(type) && objectOf(record.payload) !== undefined) return "codex";

@@ -212,7 +212,7 @@ async function* recordsOf(source: ImportSource): AsyncGenerator<SourceLine> {
 }
 
 function refuse({ line, problem }: InvalidRecord): never {
-  throw new Error(`Cannot import events: line ${line} is not valid: ${messageOf(problem)}`);
+  throw new Error(`Cannot import events: line ${line} is invalid: ${messageOf(problem)}`);
 }
 
 function withoutUndefined(event: AuditEvent): AuditEvent {

@@ -14,9 +14,9 @@ import { difference, growth, largest, sum, usageIn } from "./usage_sum.ts";
 interface KnownCall {
   /** The earliest time at which a source states the call. */
   epochMs: number;
-  /** The largest of each count that a source states; `undefined` if no source states a usage. */
+  /** The largest of each token count over all sources; `undefined` if the sources do not state a usage. */
   usage: TokenUsage | undefined;
-  /** The amounts in the log; `undefined` if the log does not have the call. */
+  /** The tokens and the cost that the log has for the call; `undefined` if the log does not contain the call. */
   recorded: TokenUsage | undefined;
   readonly event: StatedCall["event"];
   readonly model: string | undefined;
@@ -99,7 +99,7 @@ export class KnownCalls {
   addLogged(event: AuditEvent): void {
     const id = String(event.adjusts ?? event.import_id);
     const copy = this.#calls.get(copiedIdOf(id) ?? "");
-    // The log may have a call that was imported from a copy, because the original was not there.
+    // If the file of the original was missing at an earlier import, the log has the call from a copy.
     const known = this.#calls.get(id) ?? (copy?.isCopy ? copy : this.#originals.get(id));
     if (known !== undefined) known.recorded = sum(known.recorded ?? {}, usageIn(event));
   }

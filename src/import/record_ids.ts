@@ -44,7 +44,7 @@ export class RecordIds {
     return this.#keepsSums;
   }
 
-  /** Number of records of the source that were added. */
+  /** Number of records of the source that were passed to {@linkcode add}. */
   get count(): number {
     return this.#count;
   }
@@ -69,8 +69,9 @@ export class RecordIds {
   }
 
   /**
-   * Returns 32 bits of the digest of the first `number` records. If two sources differ in a record, all digests after it
-   * differ too, so these bits are enough to compare them.
+   * Returns the first 32 bits of the cumulative digest of the first `number` records. If two sources differ in a record,
+   * their digests differ from this record on. So even if the bits of one record are equal by chance, those of the next
+   * records are not.
    */
   sumAt(number: number): number {
     return this.#sums[Math.floor((number - 1) / BLOCK)]![(number - 1) % BLOCK]!;
@@ -130,8 +131,8 @@ export class EarlierImports {
   }
 
   /**
-   * If `source` and `next` have the same records up to the end of the shorter one, treats these records as if the log
-   * contained them. So the records that both sources have are imported only once.
+   * Marks records of `next` as contained in the log if `source` has them too: those up to the end of the shorter of the
+   * two, if all of these records are equal. So they are imported only once, from `source`.
    */
   addAll(source: RecordIds, next: RecordIds): void {
     const common = Math.min(source.count, next.count);
@@ -161,7 +162,7 @@ export class EarlierImports {
   }
 }
 
-/** A set of numbers up to a maximum, one bit for each. */
+/** A bit set of integers from 0 on. */
 export class Bits {
   #bytes: Uint8Array;
 

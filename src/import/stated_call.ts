@@ -48,8 +48,8 @@ export class RecordError extends Error {
 export type LeftOutReason =
   /** A message of Claude Code has a line for each of its content blocks, and each states the usage of the message. */
   | "further lines of the same message"
-  /** Messages of Claude Code that no model made. */
-  | "messages that no model made"
+  /** Claude Code wrote the message itself, so it is not a call of a model. */
+  | "messages that Claude Code wrote itself"
   /** Codex writes its counters again although no call was made. */
   | "counters that did not change"
   /** The usage of the last call that Codex states beside its counters differs from the change of the counters. */

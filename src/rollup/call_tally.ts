@@ -116,7 +116,7 @@ export class CallTally {
     if (input !== null || output !== null || usd !== null) this.paid++;
   }
 
-  /** Adds the amounts of an event that adjusts the call of another event, so that no further call is counted. */
+  /** Adds the amounts of an event that adjusts the call of another event. The number of calls stays the same. */
   #addAmounts({ cache_read_t }: AuditEvent, { usd, input, output }: SpendFacts): void {
     this.inputTokens += input ?? 0;
     this.outputTokens += output ?? 0;

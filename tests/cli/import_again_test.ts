@@ -106,7 +106,7 @@ Deno.test("scout import adds nothing from a source that was imported before, als
   for (const again of [file, copy]) {
     assertEquals(await target.run(again), {
       code: 0,
-      stdout: "0 new: nothing was added to LOG; 3 were imported before\n",
+      stdout: "0 new: LOG already has all 3 events\n",
       stderr: "",
     });
   }

@@ -105,7 +105,7 @@ const FORMATS: readonly Known[] = [
     // 140 messages have 2 more lines, of 1 + 20 + 50 output tokens only 50 count; 40 messages are repeated.
     leftOut: {
       "further lines of the same message": [280, 366_800, 2_940],
-      "messages that no model made": [1, 0, 0],
+      "messages that Claude Code wrote itself": [1, 0, 0],
       "calls that are stated again": [40, 52_400, 2_000],
     },
     sessions: { s1: 22, s2: 20, s3: 20, s4: 20, s5: 20 },
@@ -147,7 +147,7 @@ const FORMATS: readonly Known[] = [
       "calls that are stated again": [4, 2_800, 80],
     },
     sessions: null,
-    messages: ["scout: left out 1 record with logs or metrics, because only spans state calls"],
+    messages: ["scout: left out 1 record with logs or metrics, because only spans contain calls"],
   },
 ];
 
@@ -168,7 +168,7 @@ for (const { format, files, sums, stated, leftOut, sessions, messages } of FORMA
     const again = await target.run(directory, "--format", format);
     assertEquals([again.code, again.stdout], [
       0,
-      `0 new: nothing was added to LOG; ${events} were imported before\n`,
+      `0 new: LOG already has all ${events} events\n`,
     ]);
     await runProgram(MAIN, {
       dir: dirname(target.path),
@@ -237,7 +237,7 @@ Deno.test("scout import --dry-run shows the sums of a transcript as tables", asy
   const unpriced = await target.run("--dry-run", file, "--prices", target.source("prices.json"));
   assertStringIncludes(
     unpriced.stderr,
-    "scout: the calls of claude-x have no cost, because --prices does not have their prices\n",
+    "scout: imported without a cost: the calls of claude-x, because --prices has no prices of these models\n",
   );
   assertEquals(unpriced.stdout.split("\n"), [
     "Checked 42 events: no errors; 42 new",
@@ -247,11 +247,11 @@ Deno.test("scout import --dry-run shows the sums of a transcript as tables", asy
     "new, by model  calls  input tokens  output tokens  USD",
     "claude-x          21        27,510           1050    -",
     "",
-    "usage                                records  input tokens  output tokens",
-    "stated in the files                       62        79,910           1470",
-    "- messages that no model made              1             0              0",
-    "- further lines of the same message       40        52,400            420",
-    "= new                                     21        27,510           1050",
+    "usage                                     records  input tokens  output tokens",
+    "stated in the files                            62        79,910           1470",
+    "- messages that Claude Code wrote itself        1             0              0",
+    "- further lines of the same message            40        52,400            420",
+    "= new                                          21        27,510           1050",
     "",
   ]);
 });
@@ -399,7 +399,7 @@ Deno.test("scout import refuses options for CSV and JSONL with another format", 
   );
   assertEquals([code, stderr], [
     2,
-    "scout: Cannot import: --map is for JSONL and CSV, not for --format codex\n",
+    "scout: Cannot import: --map works only with JSONL and CSV, got --format codex\n",
   ]);
 });
 

@@ -76,7 +76,7 @@ export function claudeMessage(
  * - The last session repeats the lines of the first one, as a resumed session does, with its own session ID.
  * - A sidechain repeats the messages of the second session with another requestId.
  * - Half of the lines have no requestId.
- * - There are a message that no model made, an error of the API, a summary, and a tool call without a result.
+ * - There are a message that Claude Code wrote itself, an error of the API, a summary, and a tool call without a result.
  */
 export function claudeCodeFixture(): Files {
   const sessions = ["s1", "s2", "s3", "s4", "s5"].map((session, s) => {

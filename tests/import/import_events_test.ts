@@ -102,7 +102,7 @@ Deno.test("importEvents() uses the cost that old versions of Claude Code state, 
   assertEquals(found, [[0.25, "provider"]]);
 });
 
-Deno.test("importEvents() leaves out messages that no model made, and yields errors of the API without tokens", async () => {
+Deno.test("importEvents() leaves out messages that Claude Code wrote itself, and yields errors of the API without tokens", async () => {
   const synthetic = (id: string, more: object) => ({
     ...{ type: "assistant", sessionId: "s1", timestamp: "2026-02-13T14:00:00Z", uuid: id, ...more },
     message: {
@@ -455,7 +455,7 @@ Deno.test("importEvents() rejects an invalid line with its number, or passes it 
   await assertRejects(
     () => read({}),
     Error,
-    "Cannot import events: line 2 is not valid: not JSON",
+    "Cannot import events: line 2 is invalid: not JSON",
   );
   const invalid: unknown[] = [];
   assertEquals((await read({ onInvalid: (record) => invalid.push(record) })).length, 1);

@@ -57,7 +57,8 @@ export interface CallCounts {
 }
 
 /**
- * Reads all transcripts, finds out which of their calls a log already has, and adds the sums to `sums`.
+ * Reads all transcripts, and finds out which of their calls the log already contains. Adds the new calls, and the usage
+ * that is left out, to `sums`.
  *
  * @throws {CommandError} If a record is invalid and `skipInvalid` is false; the details list the first invalid records.
  */

@@ -20,7 +20,7 @@ export interface FilesOptions extends SourceOptions, Omit<MappingOptions, "price
   readonly paths: readonly string[];
 }
 
-/** The files of an import, by how they are read, and the paths that are left out. */
+/** The files of an import, grouped by their kind, and the paths of the files that are left out. */
 export interface OpenedFiles {
   readonly transcripts: readonly SourceFile[];
   readonly records: readonly SourceFile[];
@@ -33,7 +33,7 @@ export async function openFiles(options: FilesOptions, spool?: Spool): Promise<O
   const { format } = options;
   if (mapped !== undefined && format !== undefined && format !== "jsonl" && format !== "csv") {
     throw new CommandError(
-      `Cannot import: ${mapped} is for JSONL and CSV, not for --format ${format}`,
+      `Cannot import: ${mapped} works only with JSONL and CSV, got --format ${format}`,
       2,
     );
   }

@@ -47,7 +47,7 @@ export async function planCalls(
   if (openTools > 0) tell(`left out ${counted(openTools, "tool call")} without a result`);
   if (otherSignals > 0) {
     const records = counted(otherSignals, "record");
-    tell(`left out ${records} with logs or metrics, because only spans state calls`);
+    tell(`left out ${records} with logs or metrics, because only spans contain calls`);
   }
   if (unfinished > 0) tell(`left out ${counted(unfinished, "incomplete last line")}`);
   const { checked, added, grown } = countCalls(calls);

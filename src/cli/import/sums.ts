@@ -33,7 +33,7 @@ export interface LeftOutPart extends Readonly<Tokens> {
   readonly reason: LeftOutReason | "calls that were imported before";
 }
 
-/** Sums up the events that an import would append, and the usage that it leaves out. */
+/** Sums up the events that an import would append, and the token usage that it leaves out. */
 export class ImportSums implements UsageListener {
   readonly #stated: Tokens = { records: 0, input: 0, output: 0 };
   readonly #leftOut = new Map<LeftOutPart["reason"], Tokens>();
@@ -45,7 +45,7 @@ export class ImportSums implements UsageListener {
     addTo(this.#stated, usage, 1);
   }
 
-  /** Adds a part of the stated usage that does not count. */
+  /** Adds a usage that the files state but that is not imported, with the reason. */
   leftOut(reason: LeftOutPart["reason"], usage: TokenUsage, records: number): void {
     const tokens = this.#leftOut.get(reason) ?? { records: 0, input: 0, output: 0 };
     addTo(tokens, usage, records);
@@ -182,5 +182,5 @@ export function unpricedMessage(models: readonly string[]): string | null {
   if (models.length === 0) return null;
   const shown = models.slice(0, 5).join(", ");
   const more = models.length > 5 ? ` and ${counted(models.length - 5, "other model")}` : "";
-  return `the calls of ${shown}${more} have no cost, because --prices does not have their prices`;
+  return `imported without a cost: the calls of ${shown}${more}, because --prices has no prices of these models`;
 }
