@@ -13,6 +13,7 @@ export async function emptyDir(dir: string | URL): Promise<void> {
 
 /** The members of the options of `walk()` that this project uses. */
 export interface WalkOptions {
+  maxDepth?: number;
   includeDirs?: boolean;
   includeSymlinks?: boolean;
 }
@@ -24,14 +25,17 @@ export interface WalkEntry extends Deno.DirEntry {
 /** Yields the files of a directory and of its subdirectories; does not follow symlinks. */
 export async function* walk(
   root: string | URL,
-  { includeDirs = true, includeSymlinks = true }: WalkOptions = {},
+  { maxDepth = Infinity, includeDirs = true, includeSymlinks = true }: WalkOptions = {},
 ): AsyncIterableIterator<WalkEntry> {
   const path = join(root);
   const { isFile, isDirectory, isSymlink } = await Deno.stat(path);
+  if (maxDepth < 0) return;
   if (includeDirs) yield { path, name: basename(path), isFile, isDirectory, isSymlink };
+  if (maxDepth < 1) return;
   for await (const entry of Deno.readDir(path)) {
     const inner = join(path, entry.name);
-    if (entry.isDirectory) yield* walk(inner, { includeDirs, includeSymlinks });
-    else if (includeSymlinks || !entry.isSymlink) yield { path: inner, ...entry };
+    if (entry.isDirectory) {
+      yield* walk(inner, { maxDepth: maxDepth - 1, includeDirs, includeSymlinks });
+    } else if (includeSymlinks || !entry.isSymlink) yield { path: inner, ...entry };
   }
 }

@@ -1,6 +1,7 @@
 /** The functions of `@std/path` that this project imports, from the npm build of the standard library. */
 import * as path from "npm:deno-std@1.4.0/path/mod.js";
 
+export const SEPARATOR: "\\" | "/" = path.SEPARATOR;
 export const DELIMITER: ";" | ":" = path.DELIMITER;
 export const basename: (path: string | URL, suffix?: string) => string = path.basename;
 export const dirname: (path: string | URL) => string = path.dirname;

@@ -27,7 +27,7 @@ import { ImportFile } from "./import/import_file.ts";
 import { merged, type Plan, planCalls, planRecords, progressOf } from "./import/plan.ts";
 import { type FieldFactor, type FieldSource, RecordMapping } from "./import/record_mapping.ts";
 import { SOURCE_FORMATS } from "./import/source_file.ts";
-import { ImportSums, unpricedMessage } from "./import/sums.ts";
+import { ImportSums } from "./import/sums.ts";
 import {
   choiceOf,
   condition,
@@ -45,7 +45,6 @@ import type { Output } from "./terminal.ts";
 interface ImportCommandOptions extends Omit<LogOptions, "file">, FilesOptions {
   readonly session: string | undefined;
   readonly skipInvalid: boolean;
-  readonly again: boolean;
   readonly dryRun: boolean;
   readonly pricesFile: string | undefined;
   /** Whether to import prompts and answers. */
@@ -76,17 +75,17 @@ export const importCommand: Parser<"sync", Run, unknown> = command(
         })),
         pricesFile: optional(option("--prices", string({ metavar: "FILE" }), {
           description:
-            message`Compute missing costs from a table of prices, JSON in the schema of LiteLLM`,
+            message`Compute missing costs from a table of prices, JSON in the schema of LiteLLM; also adds the costs of calls that were imported without one`,
         })),
         texts: option("--text", {
           description:
-            message`Import the prompts and answers in transcripts too, and the inputs and outputs of tools`,
+            message`Import the prompts and answers of new calls too, and the inputs and outputs of tools`,
         }),
         skipInvalid: option("--skip-invalid", {
           description: message`Leave out invalid records, and report them`,
         }),
         again: option("--again", {
-          description: message`Import records that were imported before once more`,
+          description: message`Import records of JSONL and CSV that were imported before once more`,
         }),
         dryRun: option("--dry-run", {
           description:
@@ -139,7 +138,7 @@ export const importCommand: Parser<"sync", Run, unknown> = command(
   {
     brief: message`Imports Claude Code and Codex transcripts, OpenTelemetry spans, JSONL and CSV`,
     description:
-      message`Appends events from the files of other tools to a log, each at its own time. In transcripts of Claude Code (claude-code) and Codex (codex), and in OpenTelemetry spans (otlp), a model call becomes an event llm_call, and a tool call an event tool_call. In JSONL, CSV and logs of this program (scout), each record becomes an event. Its ts is the time: ISO 8601, or seconds or milliseconds since 1970. Its event is the type. All other members or columns become fields of the same names. All files are checked first; if a record is invalid, for example without a readable time, nothing is imported. If a known field has an invalid value, such as the cost n/a, the value is imported as cost_raw and reported. Each event has the field import_id, so importing the same files again adds only new events. In a directory and its subdirectories, files whose content does not show a format are left out. Needs --allow-read for the files, and --allow-write for the directory of the log.`,
+      message`Appends events from the files of other tools to a log, each at its own time. In transcripts of Claude Code (claude-code) and Codex (codex), and in OpenTelemetry spans (otlp), a model call becomes an event llm_call, and a tool call an event tool_call. In JSONL, CSV and logs of this program (scout), each record becomes an event. Its ts is the time: ISO 8601, or seconds or milliseconds since 1970. Its event is the type. All other members or columns become fields of the same names. All files are checked first; if a record is invalid, for example without a readable time, nothing is imported. If a known field has an invalid value, such as the cost n/a, the value is imported as cost_raw and reported; with --map cost=COLUMN, it is invalid. Each event has the field import_id, so importing the same files again adds only new events. In a directory and its subdirectories, files whose content does not show a format are left out. Needs --allow-read for the files, and --allow-write for the directory of the log.`,
     footer: message`Example: scout import ~/.claude/projects --prices prices.json`,
   },
 );
@@ -191,8 +190,8 @@ async function runImport(options: ImportCommandOptions, output: Output): Promise
     await planRecords(files.records, { ...options, ...target, mapping }, sums),
   ];
   const plan = merged(plans);
-  tellSkipped(files.skipped, options.format);
-  const unpriced = prices === undefined ? null : unpricedMessage(sums.unpricedModels);
+  tellSkipped(files.skipped, options);
+  const unpriced = sums.unpricedMessage(prices !== undefined);
   if (unpriced !== null) tell(unpriced);
   const { imported, stoppedBefore } = options.dryRun
     ? { imported: 0, stoppedBefore: null }
@@ -240,17 +239,21 @@ function resultLine(
   { checked, importedBefore, grown, invalid, wanted }: Plan,
   { imported, path, isDryRun }: { imported: number; path: string; isDryRun: boolean },
 ): string {
-  const result = isDryRun
-    ? `Checked ${counted(checked, "event")}${invalid === 0 ? ": no errors" : ""}; ${
-      shownNumber(wanted)
-    } new`
-    : wanted === 0 && checked > 0
-    ? `0 new: ${shownText(path)} already has all ${counted(checked, "event")}`
-    : `Imported ${shownNumber(imported)} of ${counted(checked, "event")} into ${shownText(path)}`;
-  const before = importedBefore === 0 || !isDryRun && wanted === 0
+  const unchanged = importedBefore - grown;
+  const before = unchanged === 0
     ? ""
-    : `; ${shownNumber(importedBefore)} ${importedBefore === 1 ? "was" : "were"} imported before${
-      grown === 0 ? "" : `, of which ${shownNumber(grown)} ${grown === 1 ? "has" : "have"} grown`
-    }`;
-  return result + before;
+    : `; ${shownNumber(unchanged)} ${unchanged === 1 ? "was" : "were"} imported before`;
+  const growth = grown === 0
+    ? ""
+    : `, ${shownNumber(grown)} ${grown === 1 ? "has" : "have"} grown or got a cost`;
+  if (isDryRun) {
+    const errors = invalid === 0 ? ": no errors" : "";
+    const added = shownNumber(wanted - grown);
+    return `Checked ${counted(checked, "event")}${errors}; ${added} new${growth}${before}`;
+  }
+  return wanted === 0 && checked > 0
+    ? `0 new: ${shownText(path)} already has all ${counted(checked, "event")}`
+    : `Imported ${shownNumber(imported)} of ${counted(checked, "event")} into ${
+      shownText(path)
+    }${growth}${before}`;
 }

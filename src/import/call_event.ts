@@ -3,9 +3,7 @@
  *
  * @module
  */
-import { type PriceTable, qualifiedName } from "../llm/price_table.ts";
-import { costOf } from "../llm/prices.ts";
-import type { TokenUsage } from "../llm/usage.ts";
+import { picked } from "../llm/json_values.ts";
 import type { CallToAppend } from "./known_calls.ts";
 
 /** An event to append, at its own time. */
@@ -17,46 +15,41 @@ export interface CallEvent {
 }
 
 /**
- * Returns the event of a call. If the log has the call already, the event has only the amounts by which the call has
- * grown, and the field `adjusts` with the ID of the call. Such an event does not count as a call.
+ * The fields by which the calls of a transcript are grouped. An event that adjusts a call has them too, so that sums by
+ * these fields are right.
+ */
+const GROUPING = ["agent", "project", "service", "client", "client_version"];
+
+/**
+ * Returns the event of a call. If the log has the call already, the event has only the amounts that the log lacks, and
+ * the field `adjusts` with the ID of the call. Such an event does not count as a call.
  */
 export function callEvent(
-  { call: { id, event, fields }, epochMs, usage, total, isGrowth }: CallToAppend,
-  prices: PriceTable | undefined,
+  { call: { id, event, fields, isCopy }, epochMs, usage, cost, total, isNew }: CallToAppend,
 ): CallEvent {
   const { session_id, model, provider, ...others } = fields;
-  const names = { session_id, model, provider };
-  const amounts = amountFields(usage, prices, { model, provider });
-  if (isGrowth) {
+  const { cost: _, ...counts } = usage ?? {};
+  const amounts = {
+    ...{ session_id, model, provider, ...counts },
+    ...(cost === undefined ? {} : { cost: cost.cost, cost_source: cost.source }),
+  };
+  if (!isNew) {
     // The total after the growth makes the ID of each adjustment unique.
-    const import_id = `${id}+${total.output_t ?? 0}.${total.input_t ?? 0}`;
-    return { epochMs, event, fields: { ...names, ...amounts, adjusts: id, import_id } };
+    const kind = usage === undefined ? "cost" : `${total.output_t ?? 0}.${total.input_t ?? 0}`;
+    const ids = { adjusts: id, import_id: `${id}+${kind}` };
+    return { epochMs, event, fields: { ...amounts, ...picked(GROUPING, others), ...ids } };
   }
   const isMissing = event === "llm_call" && usage === undefined;
   return {
     epochMs,
     event,
     fields: {
-      ...names,
       ...amounts,
       usage: isMissing ? "missing" : undefined,
       ...others,
+      // The time and the session of the event are those of the source that has copied the call.
+      copied: isCopy || undefined,
       import_id: id,
     },
-  };
-}
-
-/** Returns the fields with the tokens and the cost of a usage. */
-function amountFields(
-  usage: TokenUsage | undefined,
-  prices: PriceTable | undefined,
-  { model, provider }: { model: string | undefined; provider: string | undefined },
-): object {
-  if (usage === undefined) return {};
-  const { cost: _, ...counts } = usage;
-  const found = costOf(usage, prices, qualifiedName(provider, model));
-  return {
-    ...counts,
-    ...(found === undefined ? {} : { cost: found.cost, cost_source: found.source }),
   };
 }

@@ -9,12 +9,12 @@
  *
  * @module
  */
-import { type JsonObject, objectOf, textOf } from "../llm/json_values.ts";
+import { amountOf, type JsonObject, objectOf, textOf } from "../llm/json_values.ts";
 import { shortened } from "../llm/event_values.ts";
 import { type TokenUsage, usageOf } from "../llm/usage.ts";
 import { eventEpochMs } from "../time.ts";
 import { RecentMap } from "./recent_map.ts";
-import { durationBetween, timeOf } from "./record_time.ts";
+import { callDuration, durationBetween, timeOf } from "./record_time.ts";
 import {
   RecordError,
   type StatedCall,
@@ -114,7 +114,7 @@ export class ClaudeCodeReader implements TranscriptReader {
       this.#listener.leftOut("messages that Claude Code wrote itself", stated, 1);
       return;
     }
-    const id = textOf(message.id) ?? textOf(record.requestId) ?? textOf(record.uuid);
+    const id = textOf(message.id) || textOf(record.requestId) || textOf(record.uuid) || undefined;
     if (id === undefined) throw new RecordError(line, "the message has no message.id");
     const epochMs = timeOf(record, line);
     this.#keepTools(message.content, epochMs);
@@ -135,8 +135,8 @@ export class ClaudeCodeReader implements TranscriptReader {
       stated: usage ?? {},
       finishReason: textOf(message.stop_reason),
       answers: answersIn(message.content, this.#text),
-      record,
       // The content is not kept, because it may be long.
+      record: { ...record, message: undefined },
       message: { ...message, content: isError ? message.content : undefined },
     });
     if (released !== undefined) yield this.#callOf(released);
@@ -182,7 +182,7 @@ export class ClaudeCodeReader implements TranscriptReader {
         provider: "anthropic",
         status: isError ? "error" : "ok",
         error: isError ? { message: shortened(textIn(message.content) ?? "") } : undefined,
-        duration_ms: durationBetween(open.askedMs, open.lastMs),
+        duration_ms: callDuration(open.askedMs, open.lastMs),
         response_id: isError ? undefined : textOf(message.id),
         finish_reason: isError ? undefined : open.finishReason,
         prompt: open.prompt,
@@ -230,7 +230,8 @@ function statedUsage({ costUSD }: JsonObject, { usage }: JsonObject): TokenUsage
   if (objectOf(usage) === undefined) return undefined;
   const tokens = usageOf({ usage });
   // Old versions of Claude Code wrote the cost themselves.
-  return typeof costUSD === "number" ? { ...tokens, cost: costUSD } : tokens;
+  const cost = amountOf(costUSD);
+  return cost === undefined ? tokens : { ...tokens, cost };
 }
 
 /** Returns the fields with the session, the project and the agent of a line. */

@@ -16,7 +16,7 @@ import { type JsonObject, objectOf, parsed, textOf } from "../llm/json_values.ts
 import { type TokenUsage, usageOf } from "../llm/usage.ts";
 import { eventEpochMs } from "../time.ts";
 import { RecentMap } from "./recent_map.ts";
-import { durationBetween, timeOf } from "./record_time.ts";
+import { callDuration, durationBetween, timeOf } from "./record_time.ts";
 import type { StatedCall, TranscriptReader, UsageListener } from "./stated_call.ts";
 import { difference } from "./usage_sum.ts";
 
@@ -65,6 +65,8 @@ export class CodexReader implements TranscriptReader {
   #session: JsonObject | undefined;
   /** The session at the root of all forks. */
   #root = "";
+  /** Whether the root was known before the file was read. */
+  #isRootKnown = false;
   /** The digest of the root and of all counters so far. */
   #digest = "";
   #total = ZERO;
@@ -105,36 +107,45 @@ export class CodexReader implements TranscriptReader {
       ? payload.type
       : record.type;
     this.#noteTurn(payload);
-    if (kind === "session_meta") this.#takeSession(payload, record);
+    const session = sessionIn(record);
+    if (session !== undefined) this.#takeSession(session, payload, record);
     else if (kind === "turn_context") this.#takeTurn(payload, record);
     else if (kind === "token_count") {
       yield* this.#takeCounters(objectOf(payload.info), record, line);
     } else if (kind === "token_usage_record") yield* this.#takeCounters(payload, record, line);
     else if (record.type === "response_item") yield* this.#takeItem(payload, record, line);
-    else if (kind === "user_message" || kind === "task_started") this.#ask(record);
+    else if (kind === "user_message" || kind === "task_started") this.#takeAsked(payload, record);
   }
 
   *end(): Generator<StatedCall> {}
 
-  #takeSession(payload: JsonObject, { timestamp }: JsonObject): void {
-    const id = textOf(payload.id) ?? "";
-    const spawn = objectOf(objectOf(objectOf(payload.source)?.subagent)?.thread_spawn);
-    const parent = textOf(payload.forked_from_id) ?? textOf(spawn?.parent_thread_id);
+  #takeSession(
+    { id, parent }: { id: string; parent: string | undefined },
+    payload: JsonObject,
+    { timestamp }: JsonObject,
+  ): void {
     // The file of a fork may also have a copy of the session_meta of its parent. The first one is that of the file.
     if (this.#session === undefined) {
       this.#session = payload;
+      this.#isRootKnown = this.#roots.has(id);
       const madeMs = eventEpochMs(payload.timestamp ?? timestamp);
       this.#isOwn = parent === undefined || Number.isNaN(madeMs);
       if (!this.#isOwn) this.#forkedMs = madeMs;
     }
     if (this.#digest !== "") return;
-    this.#root = parent === undefined ? id : this.#roots.get(parent) ?? parent;
-    this.#roots.set(textOf(this.#session.id) ?? "", this.#root);
+    // A root that is known from the start is better, because the file of the parent may come later.
+    const own = textOf(this.#session.id) ?? "";
+    this.#root = this.#isRootKnown
+      ? this.#roots.get(own)!
+      : parent === undefined
+      ? id
+      : this.#roots.get(parent) ?? parent;
+    this.#roots.set(own, this.#root);
   }
 
   /** Finds out whether the copied records of the parent are over, from the time in the ID of the turn. */
   #noteTurn({ turn_id }: JsonObject): void {
-    const [, seconds, rest] = UUID_7.exec(String(turn_id)) ?? [];
+    const [, seconds, rest] = UUID_7.exec(textOf(turn_id) ?? "") ?? [];
     if (this.#isOwn || seconds === undefined) return;
     this.#hasTurns = true;
     this.#isOwn = parseInt(seconds + rest, 16) >= this.#forkedMs!;
@@ -144,6 +155,12 @@ export class CodexReader implements TranscriptReader {
     this.#model = textOf(payload.model) ?? this.#model;
     this.#turnStart = this.#total;
     this.#ask(record);
+  }
+
+  /** Takes the beginning of a turn, or a message that the user has typed. */
+  #takeAsked({ message }: JsonObject, record: JsonObject): void {
+    this.#ask(record);
+    if (this.#text && typeof message === "string") this.#prompts.push(message);
   }
 
   #ask({ timestamp }: JsonObject): void {
@@ -162,6 +179,7 @@ export class CodexReader implements TranscriptReader {
     if (total === undefined) return;
     const hasReset = total.some((count, n) => count < this.#total[n]!);
     const change = hasReset ? last ?? total : total.map((count, n) => count - this.#total[n]!);
+    const epochMs = timeOf(record, line);
     const usage = usageIn(change);
     const stated = last === undefined ? usage : usageIn(last);
     this.#listener.stated(stated);
@@ -174,8 +192,9 @@ export class CodexReader implements TranscriptReader {
       this.#listener.leftOut("last usage that differs from the counters", other, 0);
     }
     this.#total = total;
+    // A file without a session_meta has a root of its own.
+    this.#root ||= `unnamed ${epochMs}`;
     this.#digest = digestOf(this.#digest || this.#root, total);
-    const epochMs = timeOf(record, line);
     if (!this.#hasTurns) this.#isOwn ||= epochMs > this.#forkedMs! + COPIED_WITHIN_MS;
     const id = `codex-${this.#digest}`;
     const isForks = this.#forkedMs !== undefined && this.#isOwn;
@@ -192,7 +211,7 @@ export class CodexReader implements TranscriptReader {
         model: this.#model,
         provider: textOf(this.#session?.model_provider) ?? "openai",
         status: "ok",
-        duration_ms: durationBetween(this.#askedMs, epochMs),
+        duration_ms: callDuration(this.#askedMs, epochMs),
         prompt: this.#prompts.length === 0 ? undefined : this.#prompts.join("\n"),
         answer: this.#answers.length === 0 ? undefined : this.#answers.join("\n"),
       },
@@ -215,7 +234,7 @@ export class CodexReader implements TranscriptReader {
     const id = textOf(payload.call_id);
     if (type === "message") return this.#takeMessage(payload, record);
     if (id === undefined) return;
-    if (!String(type).endsWith("_output")) {
+    if (textOf(type)?.endsWith("_output") !== true) {
       const epochMs = timeOf(record, line);
       const input = this.#text ? payload.arguments ?? payload.input ?? payload.action : undefined;
       this.#tools.set(id, { name: textOf(payload.name) ?? textOf(type), epochMs, input });
@@ -226,7 +245,7 @@ export class CodexReader implements TranscriptReader {
     if (tool === undefined) return;
     const epochMs = timeOf(record, line);
     yield {
-      id: `codex-${id}`,
+      id: `codex-${this.#root}-${id}`,
       epochMs,
       line,
       event: "tool_call",
@@ -244,11 +263,12 @@ export class CodexReader implements TranscriptReader {
   }
 
   #takeMessage({ role, content }: JsonObject, record: JsonObject): void {
+    // The messages of the role "user" also have texts that Codex adds. A record user_message has what the user typed.
     if (role === "user") this.#ask(record);
-    if (!this.#text || !Array.isArray(content)) return;
+    if (!this.#text || role !== "assistant" || !Array.isArray(content)) return;
     const texts = content.map(objectOf).map((each) => each?.text)
       .filter((text) => typeof text === "string");
-    (role === "assistant" ? this.#answers : this.#prompts).push(...texts);
+    for (const text of texts) this.#answers.push(text);
   }
 
   #sessionFields() {
@@ -261,6 +281,32 @@ export class CodexReader implements TranscriptReader {
       client_version: textOf(cli_version),
     };
   }
+}
+
+/** Returns the ID and the parent of the session whose record `session_meta` is given; `undefined` for another record. */
+export function sessionIn(
+  record: JsonObject,
+): { id: string; parent: string | undefined } | undefined {
+  const payload = objectOf(record.payload);
+  if (record.type !== "session_meta" || payload === undefined) return undefined;
+  const spawn = objectOf(objectOf(objectOf(payload.source)?.subagent)?.thread_spawn);
+  const parent = textOf(payload.forked_from_id) ?? textOf(spawn?.parent_thread_id);
+  return { id: textOf(payload.id) ?? "", parent };
+}
+
+/** Returns the root of each session, given the parent of each. */
+export function rootsOf(parents: ReadonlyMap<string, string>): SessionRoots {
+  const roots: SessionRoots = new Map();
+  for (const id of parents.keys()) {
+    const seen = new Set([id]);
+    let root = id;
+    for (let next = parents.get(root); next !== undefined && !seen.has(next);) {
+      seen.add(root = next);
+      next = parents.get(root);
+    }
+    roots.set(id, root);
+  }
+  return roots;
 }
 
 /** Returns the ID that a copy of a call has in the file of a fork; `undefined` if a copy has the ID of the call. */
@@ -276,7 +322,7 @@ function countersIn(value: unknown): Counters | undefined {
   }
   return COUNTERS.map((name) => {
     const count = usage[name];
-    return Number.isSafeInteger(count) ? count as number : 0;
+    return Number.isSafeInteger(count) && (count as number) >= 0 ? count as number : 0;
   });
 }
 

@@ -7,7 +7,7 @@ import { type JsonObject, objectOf } from "../llm/json_values.ts";
 import { ClaudeCodeReader } from "./claude_code.ts";
 import { CodexReader, type SessionRoots } from "./codex.ts";
 import { OtlpReader } from "./otlp.ts";
-import type { TranscriptReader, UsageListener } from "./stated_call.ts";
+import type { StatedCall, TranscriptReader, UsageListener } from "./stated_call.ts";
 
 /** The formats of transcripts, whose records have to be put together to calls. */
 export const TRANSCRIPT_FORMATS = ["claude-code", "codex", "otlp"] as const;
@@ -29,14 +29,23 @@ export function isTranscript(format: string): format is TranscriptFormat {
 
 /** Creates the readers of sources of one import. */
 export class Readers {
-  readonly #roots: SessionRoots = new Map();
+  readonly #roots: SessionRoots;
+  /** All sources of OpenTelemetry have one reader, because the spans of a trace may be in several files. */
+  #otlp: OtlpReader | undefined;
   readonly #text: boolean;
   readonly #listener: UsageListener;
 
-  /** @param text Whether the events get the prompts and answers. */
-  constructor(listener: UsageListener, { text }: { text: boolean }) {
+  /**
+   * @param text Whether the events get the prompts and answers.
+   * @param roots The roots of the sessions of Codex, as far as they are known.
+   */
+  constructor(
+    listener: UsageListener,
+    { text, roots = new Map() }: { text: boolean; roots?: SessionRoots },
+  ) {
     this.#listener = listener;
     this.#text = text;
+    this.#roots = new Map(roots);
   }
 
   /** Creates the reader of one source. */
@@ -44,7 +53,13 @@ export class Readers {
     const text = this.#text;
     if (format === "claude-code") return new ClaudeCodeReader(this.#listener, { text });
     if (format === "codex") return new CodexReader(this.#listener, { text, roots: this.#roots });
-    return new OtlpReader(this.#listener, { text });
+    this.#otlp ??= new OtlpReader(this.#listener, { text });
+    return this.#otlp;
+  }
+
+  /** Yields the remaining calls after the last source. */
+  *end(): Generator<StatedCall> {
+    if (this.#otlp !== undefined) yield* this.#otlp.endAll();
   }
 }
 
@@ -61,14 +76,18 @@ const CODEX_TYPES: readonly unknown[] = [
 export function formatOf(record: JsonObject): ImportFormat | undefined {
   const { type } = record;
   if (CODEX_TYPES.includes(type) && objectOf(record.payload) !== undefined) return "codex";
-  if (typeof type === "string" && CLAUDE_CODE_IDS.some((name) => isText(record[name]))) {
-    return "claude-code";
-  }
-  if (OTLP_SIGNALS.some((name) => Array.isArray(record[name]))) return "otlp";
-  return ["ts", "event", "session_id"].every((name) => isText(record[name])) ? "scout" : undefined;
+  if (["ts", "event", "session_id"].every((name) => isText(record[name]))) return "scout";
+  if (typeof type === "string" && isOfClaudeCode(type, record)) return "claude-code";
+  return OTLP_SIGNALS.some((name) => Array.isArray(record[name])) ? "otlp" : undefined;
 }
 
-const CLAUDE_CODE_IDS = ["sessionId", "leafUuid", "parentUuid", "messageId"];
+/** Checks whether a record has the members of a line of Claude Code. */
+function isOfClaudeCode(type: string, record: JsonObject): boolean {
+  if (type === "summary") return isText(record.leafUuid);
+  if (type === "file-history-snapshot") return isText(record.messageId);
+  return isText(record.sessionId) && (isText(record.uuid) || isText(record.timestamp));
+}
+
 const OTLP_SIGNALS = ["resourceSpans", "resourceLogs", "resourceMetrics"];
 
 function isText(value: unknown): boolean {

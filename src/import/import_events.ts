@@ -85,6 +85,9 @@ function isByteSource(value: unknown): boolean {
  * yielded, a further event has the difference, and the field `adjusts` with the `import_id` of the first one. It does
  * not count as a call. Memory grows by some 300 bytes for each call, not with the length of the texts.
  *
+ * A last line that is incomplete, because its program is still writing it, is left out. List the sources of Codex from
+ * the oldest to the newest, so that a fork comes after its parent.
+ *
  * The field `import_id` identifies a call, also if another file states it. The command `scout import` uses it to import each
  * call once.
  *
@@ -133,13 +136,13 @@ async function* transcriptEvents(
   { prices, text = false, onInvalid = refuse }: ImportOptions,
 ): AsyncGenerator<AuditEvent> {
   const readers = new Readers(SILENT, { text });
-  const calls = new KnownCalls();
+  const calls = new KnownCalls(prices);
   const eventsOf = function* (stated: Iterable<StatedCall>): Generator<AuditEvent> {
     for (const call of stated) {
       calls.observe(call, SILENT);
       const next = calls.take(call);
       if (next === null) continue;
-      const { epochMs, event, fields } = callEvent(next, prices);
+      const { epochMs, event, fields } = callEvent(next);
       yield withoutUndefined({ ts: new Date(epochMs).toISOString(), event, ...fields });
     }
   };
@@ -159,6 +162,7 @@ async function* transcriptEvents(
     }
     yield* eventsOf(reader.end());
   }
+  yield* eventsOf(readers.end());
 }
 
 async function* logEvents(
@@ -207,7 +211,8 @@ async function* recordsOf(source: ImportSource): AsyncGenerator<SourceLine> {
   }
   for (const { bytes } of splitter.end()) {
     const next = lineOf(bytes);
-    if (next !== null) yield next;
+    // A last line without a line break that is not valid is incomplete: its program is still writing it.
+    if (next !== null && next.record !== null) yield next;
   }
 }
 

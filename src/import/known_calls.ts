@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { type PriceTable, qualifiedName } from "../llm/price_table.ts";
+import { type CallCost, costOf } from "../llm/prices.ts";
 import type { TokenUsage } from "../llm/usage.ts";
 import type { AuditEvent } from "../event.ts";
 import { copiedIdOf } from "./codex.ts";
@@ -25,26 +27,24 @@ interface KnownCall {
   isCopy: boolean;
 }
 
-/** A call to append, or the amounts by which a call in the log has grown. */
-export interface CallToAppend {
-  readonly call: StatedCall;
-  readonly epochMs: number;
-  /** The amounts to append; `undefined` if no source states a usage. */
-  readonly usage: TokenUsage | undefined;
-  /** The amounts that the log has of the call afterwards. */
-  readonly total: TokenUsage;
-  /** Whether the log has the call already, and `usage` is what it lacks. */
-  readonly isGrowth: boolean;
-}
-
-/** The amounts that an import would add for a call, for the sums of `--dry-run`. */
-export interface NewAmounts {
+/** The amounts that an import adds for a call. */
+export interface AddedAmounts {
   readonly event: StatedCall["event"];
   readonly model: string | undefined;
-  readonly provider: string | undefined;
+  /** The tokens to add; `undefined` if no source states a usage. */
   readonly usage: TokenUsage | undefined;
-  /** `true` if the log does not have the call; `false` if only the amounts have grown. */
+  /** The cost to add; `undefined` if it is unknown. */
+  readonly cost: CallCost | undefined;
+  /** `true` if the log does not have the call; `false` if it has the call with smaller amounts, or without a cost. */
   readonly isNew: boolean;
+}
+
+/** The amounts to append for a call that a source states. */
+export interface CallToAppend extends AddedAmounts {
+  readonly call: StatedCall;
+  readonly epochMs: number;
+  /** The amounts that the log has for the call afterwards. */
+  readonly total: TokenUsage;
 }
 
 /**
@@ -57,17 +57,27 @@ export class KnownCalls {
   readonly #calls = new Map<string, KnownCall>();
   /** The calls whose copies have another ID, by that ID. */
   readonly #originals = new Map<string, KnownCall>();
+  readonly #prices: PriceTable | undefined;
   #fromMs = Infinity;
   #toMs = -Infinity;
+  #hasCopies = false;
+
+  /** @param prices The prices from which costs are computed that the sources do not state. */
+  constructor(prices?: PriceTable) {
+    this.#prices = prices;
+  }
 
   /** Number of calls. */
   get size(): number {
     return this.#calls.size;
   }
 
-  /** The earliest and the latest time of the calls, in milliseconds since the epoch. */
+  /**
+   * The earliest and the latest time that the calls can have in the log, in milliseconds since the epoch. A copy may have
+   * a later time than its original.
+   */
   get range(): { readonly fromMs: number; readonly toMs: number } {
-    return { fromMs: this.#fromMs, toMs: this.#toMs };
+    return { fromMs: this.#hasCopies ? -Infinity : this.#fromMs, toMs: this.#toMs };
   }
 
   /** Adds a call that a source states. If it is known, reports its usage as one that is stated again. */
@@ -75,32 +85,40 @@ export class KnownCalls {
     const { id, copiedId, epochMs, usage, isCopy = false } = call;
     this.#fromMs = Math.min(this.#fromMs, epochMs);
     this.#toMs = Math.max(this.#toMs, epochMs);
+    if (isCopy) this.#hasCopies = true;
     const known = this.#find(call);
     if (known === undefined) {
       const { event, fields: { model, provider } } = call;
       const added = { epochMs, usage, recorded: undefined, event, model, provider, isCopy };
       this.#calls.set(id, added);
-      if (copiedId !== undefined) this.#originals.getOrInsert(copiedId, added);
+      if (copiedId !== undefined) this.#takeOver(copiedId, added, listener);
       return;
     }
+    // The time of a copy may be that of the fork. It counts only as long as no source states the call itself.
+    if (known.isCopy === isCopy) known.epochMs = Math.min(known.epochMs, epochMs);
+    else if (known.isCopy) known.epochMs = epochMs;
     known.isCopy &&= isCopy;
-    known.epochMs = Math.min(known.epochMs, epochMs);
-    if (usage === undefined) return;
-    const merged = known.usage === undefined ? usage : largest(known.usage, usage);
-    listener.leftOut(
-      "calls that are stated again",
-      difference(sum(known.usage ?? {}, usage), merged),
-      known.usage === undefined ? 0 : 1,
-    );
-    known.usage = merged;
+    mergeUsage(known, usage, listener);
+  }
+
+  /** Lets a call replace a copy of it that another source has stated before. */
+  #takeOver(copiedId: string, call: KnownCall, listener: UsageListener): void {
+    this.#originals.getOrInsert(copiedId, call);
+    const copy = this.#calls.get(copiedId);
+    if (copy?.isCopy !== true) return;
+    this.#calls.delete(copiedId);
+    call.recorded = copy.recorded;
+    mergeUsage(call, copy.usage, listener);
   }
 
   /** Adds an event of the log. Ignores events that do not belong to a call of the sources. */
   addLogged(event: AuditEvent): void {
-    const id = String(event.adjusts ?? event.import_id);
+    const id = event.adjusts ?? event.import_id;
+    if (typeof id !== "string") return;
     const copy = this.#calls.get(copiedIdOf(id) ?? "");
     // If the file of the original was missing at an earlier import, the log has the call from a copy.
-    const known = this.#calls.get(id) ?? (copy?.isCopy ? copy : this.#originals.get(id));
+    const original = event.copied === true ? this.#originals.get(id) : undefined;
+    const known = this.#calls.get(id) ?? (copy?.isCopy ? copy : original);
     if (known !== undefined) known.recorded = sum(known.recorded ?? {}, usageIn(event));
   }
 
@@ -110,37 +128,54 @@ export class KnownCalls {
   }
 
   /**
-   * Returns the call if the log does not have it, its growth if the log has smaller amounts, and otherwise `null`.
-   * Afterwards the call counts as recorded, so that it is appended once.
+   * Returns the call if the log does not have it, the missing amounts if the log has smaller ones, and otherwise `null`.
+   * Also returns `null` for a call that was not observed. Afterwards the call counts as recorded, so that it is appended
+   * once.
    */
   take(call: StatedCall): CallToAppend | null {
-    const known = this.#find(call)!;
-    const { epochMs, usage, recorded } = known;
-    const total = usage ?? {};
-    if (recorded === undefined) {
-      // Another source states the call itself, or with an earlier time. The call belongs to the session of that source.
-      if (call.epochMs > epochMs || call.isCopy === true && !known.isCopy) return null;
-      known.recorded = total;
-      return { call, epochMs, usage, total, isGrowth: false };
-    }
-    const grown = growth(total, recorded);
-    if (grown === undefined) return null;
-    known.recorded = total;
-    return { call, epochMs, usage: grown, total, isGrowth: true };
+    const known = this.#find(call);
+    if (known === undefined) return null;
+    const { epochMs, usage: total = {}, recorded } = known;
+    // Another source states the call itself, or with an earlier time. The call belongs to the session of that source.
+    const isOthers = call.epochMs > epochMs || call.isCopy === true && !known.isCopy;
+    if (recorded === undefined && isOthers) return null;
+    const added = this.#added(known);
+    if (added === null) return null;
+    const { cost } = added.cost ?? {};
+    known.recorded = { ...recorded, ...total, ...(cost === undefined ? {} : { cost }) };
+    return { ...added, call, epochMs, total };
   }
 
   /** Yields the amounts that an import would add. */
-  *newAmounts(): Generator<NewAmounts> {
-    for (const { event, model, provider, usage, recorded } of this.#calls.values()) {
-      if (recorded === undefined) yield { event, model, provider, usage, isNew: true };
-      else {
-        const grown = growth(usage ?? {}, recorded);
-        if (grown !== undefined) yield { event, model, provider, usage: grown, isNew: false };
-      }
+  *addedAmounts(): Generator<AddedAmounts> {
+    for (const known of this.#calls.values()) {
+      const added = this.#added(known);
+      if (added !== null) yield added;
     }
   }
 
-  /** Reports the usage of each call that the log already has, and whether the log has all of it. */
+  /** Returns the amounts that the log lacks of a call; null if it has all of them. */
+  #added({ event, model, provider, usage, recorded }: KnownCall): AddedAmounts | null {
+    const costIn = (usage: TokenUsage) =>
+      costOf(usage, this.#prices, qualifiedName(provider, model));
+    if (recorded === undefined) {
+      const cost = usage === undefined ? undefined : costIn(usage);
+      return { event, model, usage, cost, isNew: true };
+    }
+    if (usage === undefined) return null;
+    const grown = growth(usage, recorded);
+    const cost = recorded.cost === undefined
+      // The call was imported without a cost, so the whole cost is added.
+      ? costIn(usage)
+      : grown === undefined
+      // A cost in the log stays as it is, even if the prices are different now.
+      ? undefined
+      : grownCost(grown, costIn(usage), costIn(tokensOf({ ...usage, ...recorded })));
+    if (grown === undefined && cost === undefined) return null;
+    return { event, model, usage: grown, cost, isNew: false };
+  }
+
+  /** Reports the usage of each call that the log already has, without the amounts that it lacks. */
   reportRecorded(report: (usage: TokenUsage, records: number) => void): void {
     for (const { usage, recorded } of this.#calls.values()) {
       if (usage === undefined || recorded === undefined) continue;
@@ -148,4 +183,37 @@ export class KnownCalls {
       report(grown === undefined ? usage : difference(usage, grown), 1);
     }
   }
+}
+
+/** Adds the usage of another source to a call. Reports the part that does not count because it is stated again. */
+function mergeUsage(
+  known: KnownCall,
+  usage: TokenUsage | undefined,
+  listener: UsageListener,
+): void {
+  if (usage === undefined) return;
+  const merged = known.usage === undefined ? usage : largest(known.usage, usage);
+  listener.leftOut(
+    "calls that are stated again",
+    difference(sum(known.usage ?? {}, usage), merged),
+    known.usage === undefined ? 0 : 1,
+  );
+  known.usage = merged;
+}
+
+/** Returns a usage without the cost that a source states. */
+function tokensOf({ cost: _, ...tokens }: TokenUsage): TokenUsage {
+  return tokens;
+}
+
+/** Returns the cost by which a call has grown: as the source states it, or the difference of the costs by the prices. */
+function grownCost(
+  grown: TokenUsage,
+  total: CallCost | undefined,
+  recorded: CallCost | undefined,
+): CallCost | undefined {
+  if (grown.cost !== undefined) return { cost: grown.cost, source: "provider" };
+  if (total?.source !== "prices" || recorded === undefined) return undefined;
+  const cost = Number((total.cost - recorded.cost).toPrecision(12));
+  return cost > 0 ? { cost, source: "prices" } : undefined;
 }

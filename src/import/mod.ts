@@ -15,9 +15,12 @@
  * `output_t` and their parts, `cost`, `status`, `duration_ms`. A tool call is an event `tool_call` with `tool`,
  * `tool_call_id`, `status` and `duration_ms`. Other fields state the origin of a call: `session_id`, `agent`,
  * `project` (the working directory), `client` and `client_version`; `service`, `trace_id`, `span` and `parent` with
- * OpenTelemetry. Prompts, answers, and inputs and outputs of tools are left out, except with the option `text`.
+ * OpenTelemetry. Prompts, answers, and inputs and outputs of tools are left out, except with the option `text`. The
+ * messages of errors, up to 1,000 characters, are not left out; a server may quote a prompt in them. The field `copied`
+ * marks a call of Codex that only the file of a fork states.
  *
- * The duration of a call in a transcript is the time from the line that it answers to its last line.
+ * Transcripts do not state durations. That of a model call is the time from the line that it answers to its last line,
+ * if this is at most 30 minutes. The time of a message of Claude Code is that of its first line.
  *
  * @module
  */

@@ -57,7 +57,7 @@ export class OtlpReader implements TranscriptReader {
   /** The spans of model calls, by the IDs of their trace and themselves. */
   readonly #models = new RecentMap<ModelSpan>(SPANS_MAX);
   /** The spans of model calls that are inside another span, by the IDs of their trace and of that span. */
-  readonly #inner = new RecentMap<OtelSpan>(SPANS_MAX);
+  readonly #inner = new RecentMap<OtelSpan[]>(SPANS_MAX);
   readonly openTools = 0;
   #others = 0;
 
@@ -81,7 +81,10 @@ export class OtlpReader implements TranscriptReader {
     }
   }
 
-  *end(): Generator<StatedCall> {
+  *end(): Generator<StatedCall> {}
+
+  /** Yields the remaining calls after the last source, because the spans of a trace may be in several files. */
+  *endAll(): Generator<StatedCall> {
     for (const model of this.#models.removeAll()) yield* this.#callOf(model);
   }
 
@@ -92,7 +95,10 @@ export class OtlpReader implements TranscriptReader {
     else if (kind === "model") {
       const { traceId, spanId } = span.spanContext();
       const outer = span.parentSpanContext?.spanId;
-      if (outer !== undefined) this.#inner.set(`${traceId} ${outer}`, span);
+      if (outer !== undefined) {
+        const outerKey = `${traceId} ${outer}`;
+        this.#inner.set(outerKey, [...this.#inner.get(outerKey) ?? [], span]);
+      }
       const key = `${traceId} ${spanId}`;
       if (this.#models.get(key) !== undefined) return this.#reportAgain(span);
       const released = this.#models.set(key, { span, resource, line });
@@ -150,11 +156,12 @@ export class OtlpReader implements TranscriptReader {
   /** Checks whether a span inside the span is the same call: the IDs of the responses are equal, or one is missing. */
   #repeats(span: OtelSpan): boolean {
     const { traceId, spanId } = span.spanContext();
-    const inner = this.#inner.get(`${traceId} ${spanId}`);
-    if (inner === undefined) return false;
-    const [outerId, innerId] = [span, inner]
-      .map(({ attributes }) => textIn(attributes, ["gen_ai.response.id"]));
-    return outerId === undefined || innerId === undefined || outerId === innerId;
+    const inner = this.#inner.get(`${traceId} ${spanId}`) ?? [];
+    return inner.some((each) => {
+      const [outerId, innerId] = [span, each]
+        .map(({ attributes }) => textIn(attributes, ["gen_ai.response.id"]));
+      return outerId === undefined || innerId === undefined || outerId === innerId;
+    });
   }
 
   #toolCallOf(model: ModelSpan): StatedCall {
@@ -228,7 +235,7 @@ function spanOf(json: JsonObject, line: number): OtelSpan {
     startTime: timeIn(json, "startTimeUnixNano", line),
     endTime: timeIn(json, "endTimeUnixNano", line),
     status: {
-      code: status.code === "STATUS_CODE_ERROR" ? 2 : Number(status.code ?? 0),
+      code: status.code === "STATUS_CODE_ERROR" || status.code === 2 ? 2 : 0,
       message: textOf(status.message),
     },
     attributes: attributesIn(json.attributes),
@@ -242,8 +249,9 @@ function spanOf(json: JsonObject, line: number): OtelSpan {
 /** Returns a time as seconds since the epoch and nanoseconds. */
 function timeIn(json: JsonObject, name: string, line: number): [number, number] {
   const value = json[name];
-  if (/^\d{1,19}$/.test(String(value))) {
-    const nanoseconds = BigInt(String(value));
+  const digits = typeof value === "number" ? `${value}` : textOf(value) ?? "";
+  if (/^\d{1,19}$/.test(digits)) {
+    const nanoseconds = BigInt(digits);
     if (nanoseconds > 0n) {
       return [Number(nanoseconds / 1_000_000_000n), Number(nanoseconds % 1_000_000_000n)];
     }
@@ -279,6 +287,7 @@ function valueIn(value: JsonObject): unknown {
 
 /** Returns a number that may be written as a string; the string if the number would lose digits. */
 function numberIn(value: unknown): unknown {
+  if (typeof value !== "string" && typeof value !== "number") return undefined;
   const number = Number(value);
   return typeof value === "string" && Number.isInteger(number) && !Number.isSafeInteger(number)
     ? value

@@ -93,7 +93,7 @@ interface EarlierRecords {
 
 /** Returns the digest of the first record of the source from which an event was imported; "" for any other event. */
 export function firstOf({ import_id }: AuditEvent): string {
-  return ID.exec(String(import_id))?.[1] ?? "";
+  return (typeof import_id === "string" ? ID.exec(import_id)?.[1] : undefined) ?? "";
 }
 
 /**
@@ -120,7 +120,8 @@ export class EarlierImports {
    * its source has another first record than all sources that the constructor received.
    */
   add({ import_id }: AuditEvent): void {
-    const [, first = "", digest = "", digits = ""] = ID.exec(String(import_id)) ?? [];
+    if (typeof import_id !== "string") return;
+    const [, first = "", digest = "", digits = ""] = ID.exec(import_id) ?? [];
     const number = Number(digits);
     const sum = shortSum(digest);
     for (const source of this.#sources.get(first) ?? []) {

@@ -18,6 +18,21 @@ export function timeOf({ timestamp }: { timestamp?: unknown }, line: number): nu
   throw new RecordError(line, `timestamp must be a time, got ${shown(timestamp)}`);
 }
 
+/**
+ * Maximum duration of a model call. A transcript does not state when a call began. If more time has passed since the line
+ * that the call answers, the computer was asleep, or the user continued an old session.
+ */
+const CALL_MS_MAX = 30 * 60_000;
+
+/**
+ * Returns the duration of a model call, given the time of the line that it answers; `undefined` if that time is unknown
+ * or too long ago.
+ */
+export function callDuration(askedMs: number | undefined, endMs: number): number | undefined {
+  const durationMs = durationBetween(askedMs, endMs);
+  return durationMs === undefined || durationMs > CALL_MS_MAX ? undefined : durationMs;
+}
+
 /** Returns the milliseconds between two times; `undefined` if the first is unknown, or is after the second. */
 export function durationBetween(fromMs: number | undefined, toMs: number): number | undefined {
   return fromMs === undefined || toMs < fromMs ? undefined : toMs - fromMs;

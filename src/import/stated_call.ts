@@ -56,6 +56,8 @@ export type LeftOutReason =
   | "last usage that differs from the counters"
   /** Spans of agents, and outer spans of a call, repeat the usage of the spans in them. */
   | "spans that repeat the usage of other spans"
+  /** `--skip-invalid` leaves out a call whose event would be invalid. */
+  | "invalid calls"
   /** The same call is in several places: in a resumed session, a fork, a sidechain, or a file that was copied. */
   | "calls that are stated again";
 

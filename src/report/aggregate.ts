@@ -403,6 +403,8 @@ export class ReportAggregate {
     const groupFigures = groups?.map((key) => this.#main.at(key));
     for (const [quarter, key, ...state] of cells) {
       const sums = SpendTally.from(state);
+      // An event that adjusts the cost of a call is not counted among the known costs.
+      const hasCosts = sums.costs > 0 || sums.sum.value !== 0;
       // Every event of the archive has a time, so every cell belongs to a quarter of an hour.
       const content = contents.get(quarter!)!;
       const type = typeFigures?.[key];
@@ -411,10 +413,10 @@ export class ReportAggregate {
         content.events += sums.events;
         type.events += sums.events;
         this.#countSums(types![key], sums.events, content);
-        if (sums.costs > 0) type.sum.addSum(sums.sum);
+        if (hasCosts) type.sum.addSum(sums.sum);
       }
       const group = groupFigures?.[key];
-      if (group !== undefined && sums.costs > 0) content.sumOf(group).addSum(sums.sum);
+      if (group !== undefined && hasCosts) content.sumOf(group).addSum(sums.sum);
     }
   }
 

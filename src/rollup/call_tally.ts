@@ -8,7 +8,7 @@ import { amountIn } from "../cost/spend.ts";
 import type { AuditEvent } from "../event.ts";
 import { Moments, type MomentsState } from "./moments.ts";
 import { QuantileSketch } from "./quantile_sketch.ts";
-import { mayBeCall, type SpendFacts, spendFacts, SpendTally } from "./spend_tally.ts";
+import { hasTokens, mayBeCall, type SpendFacts, spendFacts, SpendTally } from "./spend_tally.ts";
 
 /**
  * The counts and sums of a tally, in the order in which they are stored. Those that are most often 0 are last, because
@@ -32,6 +32,7 @@ const COUNTS = [
   "badCosts",
   "navs",
   "validationFails",
+  "adjustedCosts",
 ] as const;
 
 /**
@@ -90,6 +91,8 @@ export class CallTally {
   /** Number of events of the types `nav` and `validation_fail`. */
   navs = 0;
   validationFails = 0;
+  /** Number of events that adjust the tokens and the cost of the call of another event. */
+  adjustedCosts = 0;
   costs: Moments = new Moments();
   durations: Moments = new Moments();
   sketch: QuantileSketch = new QuantileSketch();
@@ -121,7 +124,9 @@ export class CallTally {
     this.inputTokens += input ?? 0;
     this.outputTokens += output ?? 0;
     if (input !== null) this.cachedTokens += amountIn(cache_read_t) ?? 0;
-    if (usd !== null) this.costs.add(usd);
+    if (usd === null) return;
+    this.costs.add(usd);
+    if (hasTokens({ input, output })) this.adjustedCosts++;
   }
 
   #addInput(input: number, { cache_read_t }: AuditEvent): void {
@@ -184,8 +189,9 @@ export class CallTally {
 /** Returns the costs and tokens of a tally. */
 export function spendIn(calls: CallTally): SpendTally {
   const tally = new SpendTally();
-  const { events, paid, inputTokens, outputTokens, costs, badCosts } = calls;
-  Object.assign(tally, { events, paid, inputTokens, outputTokens, costs: costs.n, badCosts });
+  const { events, paid, inputTokens, outputTokens, costs, badCosts, adjustedCosts } = calls;
+  const known = costs.n - adjustedCosts;
+  Object.assign(tally, { events, paid, inputTokens, outputTokens, costs: known, badCosts });
   costs.addTo(tally.sum);
   return tally;
 }

@@ -52,6 +52,14 @@ export function mayBeCall({ event: type, span }: AuditEvent): boolean {
   return !isReservedType(type) && (typeof span !== "string" || typeBegunBy(type) === null);
 }
 
+/**
+ * Checks whether an event states tokens. An event that adjusts a call without stating tokens adds the cost of a call
+ * that had none, so one more cost is known.
+ */
+export function hasTokens({ input, output }: Pick<SpendFacts, "input" | "output">): boolean {
+  return input !== null || output !== null;
+}
+
 /** The costs and tokens of a group of events. */
 export class SpendTally {
   /** Number of events. */
@@ -60,7 +68,7 @@ export class SpendTally {
   paid = 0;
   inputTokens = 0;
   outputTokens = 0;
-  /** Number of events that state a cost. */
+  /** Number of calls whose cost is known. */
   costs = 0;
   /** Number of events whose cost is not a number. */
   badCosts = 0;
@@ -80,7 +88,7 @@ export class SpendTally {
   addFacts({ usd, hasBadCost, input, output, isAdjustment }: SpendFacts): void {
     this.events++;
     if (usd !== null) {
-      this.costs++;
+      if (!isAdjustment || !hasTokens({ input, output })) this.costs++;
       this.sum.add(usd);
     } else if (hasBadCost) this.badCosts++;
     if (!isAdjustment && (usd !== null || input !== null || output !== null)) this.paid++;

@@ -96,7 +96,7 @@ export function figuresOf(tally: CallTally, outcomes: number): CallFigures {
     speedCalls: tally.timedOutputCalls,
     cacheHitPct: tally.cachedCalls === 0 ? null : ratio(100 * tally.cachedTokens, inputTokens),
     usd,
-    cost: sampleOf(tally.costs),
+    cost: costSample(tally),
     outcomes,
     usdPerOutcome: ratio(usd, outcomes),
   };
@@ -126,6 +126,13 @@ function quantileOf(sketch: QuantileSketch, q: number): QuantileFigure {
 
 function sampleOf({ n, mean, deviation }: Moments): Sample | null {
   return n === 0 ? null : { n, mean, deviation };
+}
+
+/** Returns the sample of the costs. The cost of an event that adjusts a call belongs to that call. */
+function costSample({ costs, adjustedCosts }: CallTally): Sample | null {
+  const n = costs.n - adjustedCosts;
+  if (adjustedCosts === 0 || n <= 0) return sampleOf(costs);
+  return { n, mean: costs.sum / n, deviation: costs.deviation };
 }
 
 function ratio(amount: number, of: number): number | null {

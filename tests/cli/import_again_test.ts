@@ -328,6 +328,17 @@ Deno.test("scout import reads standard input, also compressed, and leaves no tem
   assertEquals(target.names(), ["audit.jsonl", "audit.jsonl.lock"]);
 });
 
+Deno.test("scout import imports the records once that standard input and a file both have", async () => {
+  using target = importing();
+  const file = target.write("a.jsonl", linesFrom(0, 5));
+  for (const [args, expected] of [[["-", file], "5 of 10"], [[file, "-"], "0 new"]] as const) {
+    const running = target.start("--format", "jsonl", ...args);
+    await running.write(new TextEncoder().encode(linesFrom(0, 5)));
+    assertStringIncludes((await running.end()).stdout, expected);
+  }
+  assertEquals(await target.numbers(), upTo(5));
+});
+
 await testNeeding(
   "mkfifo",
   "scout import reads all records of several named pipes",

@@ -16,6 +16,7 @@ import {
   type Files,
   otlpFixture,
 } from "../import/fixtures.ts";
+import { testNeeding } from "../requirements.ts";
 import { denoDir, programArgs, runProgram } from "../run_program.ts";
 import { gzipped, tempDir } from "../temp_dir.ts";
 import { MAIN, runCommands } from "./run_cli.ts";
@@ -108,11 +109,11 @@ const FORMATS: readonly Known[] = [
       "messages that Claude Code wrote itself": [1, 0, 0],
       "calls that are stated again": [40, 52_400, 2_000],
     },
-    sessions: { s1: 22, s2: 20, s3: 20, s4: 20, s5: 20 },
+    sessions: { s1: 20, s2: 20, s3: 20, s4: 20, s5: 22 },
     messages: [
       "scout: left out 1 tool call without a result",
       "scout: left out 1 file whose content shows no format",
-      "  source/project/history.json",
+      "scout: 101 calls without a cost, because the files state none; --prices FILE adds the costs, also later",
     ],
   },
   {
@@ -130,7 +131,9 @@ const FORMATS: readonly Known[] = [
       "calls that are stated again": [30, 30_000, 900],
     },
     sessions: { c1: 40, c2: 40, c3: 40, fork: 10 },
-    messages: [],
+    messages: [
+      "scout: 130 calls without a cost, because the files state none; --prices FILE adds the costs, also later",
+    ],
   },
   {
     format: "otlp",
@@ -147,7 +150,10 @@ const FORMATS: readonly Known[] = [
       "calls that are stated again": [4, 2_800, 80],
     },
     sessions: null,
-    messages: ["scout: left out 1 record with logs or metrics, because only spans contain calls"],
+    messages: [
+      "scout: left out 1 record with logs or metrics, because only spans contain calls",
+      "scout: 120 calls without a cost, because the files state none; --prices FILE adds the costs, also later",
+    ],
   },
 ];
 
@@ -230,28 +236,28 @@ for (const { format, files, sums, stated, leftOut, sessions, messages } of FORMA
 }
 
 Deno.test("scout import --dry-run shows the sums of a transcript as tables", async () => {
-  using target = home({ "source/a.jsonl": claudeCodeFixture()["project/s1.jsonl"]! });
+  using target = home({ "source/a.jsonl": claudeCodeFixture()["project/s5.jsonl"]! });
   const prices = { "claude-x": { input_cost_per_token: 1e-6, output_cost_per_token: 2e-6 } };
   target.write("prices.json", JSON.stringify({ other: prices["claude-x"] }));
   const file = target.source("source/a.jsonl");
   const unpriced = await target.run("--dry-run", file, "--prices", target.source("prices.json"));
   assertStringIncludes(
     unpriced.stderr,
-    "scout: imported without a cost: the calls of claude-x, because --prices has no prices of these models\n",
+    "scout: 21 calls without a cost, because --prices has no prices of claude-x\n",
   );
   assertEquals(unpriced.stdout.split("\n"), [
     "Checked 42 events: no errors; 42 new",
     "",
-    "New events: 20 tool_call, 22 llm_call",
+    "Events to import: 22 llm_call, 20 tool_call (1 without usage)",
     "",
-    "new, by model  calls  input tokens  output tokens  USD",
-    "claude-x          21        27,510           1050    -",
+    "to import, by model  new calls  input tokens  output tokens  USD",
+    "claude-x                    21        27,510           1050    -",
     "",
     "usage                                     records  input tokens  output tokens",
     "stated in the files                            62        79,910           1470",
     "- messages that Claude Code wrote itself        1             0              0",
     "- further lines of the same message            40        52,400            420",
-    "= new                                          21        27,510           1050",
+    "= to import                                    21        27,510           1050",
     "",
   ]);
 });
@@ -319,7 +325,7 @@ Deno.test("scout import reads transcripts from a pattern, a compressed file and 
   });
   target.write("source/d.jsonl.gz", await gzipped(files["project/s3.jsonl"]!));
   const pattern = await target.run(target.source("source/[ab].jsonl"));
-  assertEquals(pattern.stdout, "Imported 82 of 82 events into LOG\n");
+  assertEquals(pattern.stdout, "Imported 80 of 80 events into LOG\n");
   const compressed = await target.run(target.source("source/d.jsonl.gz"));
   assertEquals(compressed.stdout, "Imported 40 of 40 events into LOG\n");
   const none = await target.run(target.source("source/*.csv"));
@@ -331,7 +337,7 @@ Deno.test("scout import reads transcripts from a pattern, a compressed file and 
   const flags = [`--allow-read=${dir}`, `--allow-write=${dir}`];
   const process = new Deno.Command(Deno.execPath(), {
     args: programArgs(MAIN, { dir, flags, args: ["import", "--path", target.path, "-"] }),
-    ...{ stdin: "piped", stdout: "piped", stderr: "inherit" } as const,
+    ...{ stdin: "piped", stdout: "piped", stderr: "null" } as const,
   }).spawn();
   await new Blob([files["project/s4.jsonl"]!]).stream().pipeTo(process.stdin);
   const { stdout } = await process.output();
@@ -373,6 +379,142 @@ Deno.test("scout import --prices computes the costs of calls, and logs the diges
   assertEquals(events.filter(({ event }) => event === "prices").length, 1);
 });
 
+/** The prices of a model in USD per token, which make the costs easy to count: 1 for input and 10 for output. */
+const ROUND_PRICES = {
+  "claude-x": {
+    input_cost_per_token: 1e-6,
+    cache_creation_input_token_cost_above_1hr: 1e-6,
+    output_cost_per_token: 1e-5,
+  },
+};
+
+/** Returns a transcript in which a message has these numbers of output tokens, one for each of its lines. */
+function growing(...outputs: readonly number[]): string {
+  return outputs.map((output) => {
+    const line = claudeMessage("msg_1", { session: "s1", seconds: 0, output, agentId: "helper" });
+    return `${JSON.stringify(line)}\n`;
+  }).join("");
+}
+
+Deno.test("scout import adds the cost of the output by which a call has grown, with the fields by which calls are grouped", async () => {
+  using target = home({ "a.jsonl": growing(1), "prices.json": JSON.stringify(ROUND_PRICES) });
+  const run = () => target.run(target.source("a.jsonl"), "--prices", target.source("prices.json"));
+  await run();
+  target.write("a.jsonl", growing(1, 41));
+  const grown = await run();
+  assertEquals(
+    grown.stdout,
+    "Imported 1 of 1 event into LOG, 1 has grown or got a cost\n",
+  );
+  const events = await target.events();
+  const added = events.at(-1)!;
+  const { cost, output_t, input_t, agent, project, adjusts } = added;
+  assertEquals([cost, output_t, input_t], [0.0004, 40, undefined]);
+  assertEquals([agent, project, adjusts], ["helper", "/work/game", "claude-code-msg_1"]);
+  const spend = await runProgram(MAIN, {
+    dir: dirname(target.path),
+    args: ["spend", "--path", target.path, "--since", "2026-02-01", "--json"],
+  });
+  // 1,310 input tokens and 41 output tokens
+  const { usd, calls, costs, tokens } = JSON.parse(spend.stdout);
+  assertEquals([usd, calls, costs, tokens, spend.stderr], [0.00172, 1, 1, 1351, ""]);
+});
+
+Deno.test("scout import --prices adds the costs of calls that were imported without a cost, and leaves other costs as they are", async () => {
+  using target = home({ "a.jsonl": growing(41), "prices.json": JSON.stringify(ROUND_PRICES) });
+  const prices = ["--prices", target.source("prices.json")];
+  await target.run(target.source("a.jsonl"));
+  const priced = await target.run(target.source("a.jsonl"), ...prices);
+  assertEquals(priced.stdout, "Imported 1 of 1 event into LOG, 1 has grown or got a cost\n");
+  const dearer = {
+    "claude-x": { ...ROUND_PRICES["claude-x"], output_cost_per_token: 1e-3 },
+  };
+  target.write("prices.json", JSON.stringify(dearer));
+  const again = await target.run(target.source("a.jsonl"), ...prices);
+  assertEquals(again.stdout, "0 new: LOG already has all 1 event\n");
+  const events = (await target.events()).filter(({ event }) => event === "llm_call");
+  assertEquals(events.map(({ cost, output_t }) => [cost, output_t]), [
+    [undefined, 41],
+    [0.00172, undefined],
+  ]);
+  await using reader = await AuditReader.open(target.path);
+  const { total } = await stats(reader, { since: 0 });
+  assertEquals([total.calls, total.usd], [1, 0.00172]);
+});
+
+Deno.test("scout import recognizes the calls that a fork of Codex copies, even if their originals are in an archive", async () => {
+  const files = codexFixture();
+  using target = home({
+    "c1.jsonl": files["2026/02/13/rollout-1-c1.jsonl"]!,
+    "fork.jsonl": files["2026/02/13/rollout-4-fork.jsonl"]!,
+  });
+  await target.run(target.source("c1.jsonl"));
+  await runProgram(MAIN, { dir: dirname(target.path), args: ["rotate", "--path", target.path] });
+  const { stdout } = await target.run(target.source("fork.jsonl"));
+  // The fork has 10 own calls with a tool each, and copies 30 of both.
+  assertEquals(stdout, "Imported 20 of 80 events into LOG; 60 were imported before\n");
+});
+
+Deno.test("scout import --skip-invalid leaves out the calls whose events are invalid, and --dry-run explains them", async () => {
+  const line = { session: "s1", seconds: 0, output: 5 };
+  const calls = [
+    claudeMessage("msg_1", line),
+    // The model is no text that the log accepts: it has a lone surrogate. So its line would not be UTF-8.
+    { ...claudeMessage("msg_2", line), timestamp: "+275760-09-13T00:00:00.001Z" },
+  ];
+  const text = calls.map((call) => `${JSON.stringify(call)}\n`).join("");
+  using target = home({ "a.jsonl": text });
+  const file = target.source("a.jsonl");
+  const checked = await target.run(file, "--skip-invalid", "--dry-run", "--json");
+  const { stated, leftOut, models: [model] } = JSON.parse(checked.stdout);
+  const left = leftOut.reduce((sum: number, part: { input_t: number }) => sum + part.input_t, 0);
+  assertEquals(stated.input_t - left, model.input_t);
+  const { code, stdout } = await target.run(file, "--skip-invalid");
+  assertEquals([code, stdout], [0, "Imported 1 of 1 event into LOG\n"]);
+});
+
+Deno.test("scout import does not take a line of a log, or a record with a field adjusts, for anything else", async () => {
+  const event = {
+    ...{ ts: "2026-02-13T14:00:00Z", event: "llm_call", session_id: "s1", cost: 1 },
+    ...{ type: "note", messageId: "m1", sessionId: "x", uuid: "u", adjusts: "invoice-7" },
+  };
+  using target = home({ "a.jsonl": `${JSON.stringify(event)}\n` });
+  const { stdout, stderr } = await target.run(target.source("a.jsonl"));
+  assertEquals(stdout, "Imported 1 of 1 event into LOG\n");
+  assertEquals(stderr, "scout: 1 reserved name imported with the suffix _raw\n");
+  const [found] = await target.events();
+  assertEquals([found?.adjusts, found?.adjusts_raw], [undefined, "invoice-7"]);
+  assertEquals((await figuresOf(target.path)).calls, 1);
+});
+
+await testNeeding("mkfifo", "scout import leaves out a named pipe in a directory", async () => {
+  using target = home({ "source/a.jsonl": claudeCodeFixture()["project/s1.jsonl"]! });
+  await new Deno.Command("mkfifo", { args: [target.source("source/b.jsonl")] }).output();
+  const { stdout } = await target.run(target.source("source"));
+  assertEquals(stdout, "Imported 40 of 40 events into LOG\n");
+});
+
+Deno.test("scout import fails if no file of a directory has a known format", async () => {
+  using target = home({ "source/settings.json": "{}\n", "source/notes.txt": "" });
+  const { code, stderr } = await target.run(target.source("source"));
+  assertEquals([code, stderr], [
+    1,
+    "scout: Cannot import source: no file has a known format\n  source/settings.json\n",
+  ]);
+});
+
+Deno.test("scout import gives the calls of a resumed session to the original session, in whatever order the files are named", async () => {
+  const line = (session: string, id: string, seconds: number) =>
+    `${JSON.stringify(claudeMessage(id, { session, seconds, output: 5 }))}\n`;
+  using target = home({
+    "a.jsonl": line("resumed", "msg_1", 0) + line("resumed", "msg_2", 9),
+    "b.jsonl": line("original", "msg_1", 0),
+  });
+  await target.run(target.source("a.jsonl"), target.source("b.jsonl"));
+  const sessions = (await target.events()).map(({ session_id }) => session_id);
+  assertEquals(sessions, ["original", "resumed"]);
+});
+
 Deno.test("scout import rejects an invalid line of a transcript with its place, or leaves it out and counts it", async () => {
   const line = { session: "s1", seconds: 0, output: 5 };
   const bad = { ...claudeMessage("msg_2", line), timestamp: "soon" };
@@ -399,7 +541,7 @@ Deno.test("scout import refuses options for CSV and JSONL with another format", 
   );
   assertEquals([code, stderr], [
     2,
-    "scout: Cannot import: --map works only with JSONL and CSV, got --format codex\n",
+    "scout: Cannot import a.jsonl: --map works only with JSONL and CSV, but the format is codex\n",
   ]);
 });
 
@@ -415,7 +557,7 @@ Deno.test("scout import imports a directory with the archives of a log, and leav
   Deno.writeTextFileSync(other, line(2), { append: true });
   const { stdout, stderr } = await target.run(dirname(other));
   assertEquals(stdout, "Imported 3 of 3 events into LOG\n");
-  assertStringIncludes(stderr, "audit.manifest.jsonl");
+  assertStringIncludes(stderr, "left out 1 file whose content shows no format");
   const again = await target.run(dirname(other), "--format", "scout");
   assertMatch(again.stdout, /^0 new: /);
 });
@@ -469,7 +611,7 @@ await sampledTest(
     );
     await importTo(whole, ["-f", "-qq", "-y", "-o", trace, `-etrace=${calls}`]);
     const expected = await eventsIn(whole);
-    assertEquals(expected.length, 42);
+    assertEquals(expected.length, 40);
     const found = callsIn(Deno.readTextFileSync(trace), dirname(whole));
     const points = killPoints(found);
     assert(points.length > 20, `${points.length} calls`);

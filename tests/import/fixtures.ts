@@ -121,7 +121,7 @@ export function claudeCodeFixture(): Files {
     agentId: "helper",
     requestId: "replayed",
   }));
-  const none = claudeLine("assistant", { session: "s1", seconds: 900 }, {
+  const none = claudeLine("assistant", { session: "s5", seconds: 2_900 }, {
     id: "none",
     model: "<synthetic>",
     content: [{ type: "text", text: "No response requested." }],
@@ -129,7 +129,7 @@ export function claudeCodeFixture(): Files {
   });
   const error = claudeLine(
     "assistant",
-    { session: "s1", seconds: 901, isApiErrorMessage: true },
+    { session: "s5", seconds: 2_901, isApiErrorMessage: true },
     {
       id: "error",
       model: "<synthetic>",
@@ -139,14 +139,14 @@ export function claudeCodeFixture(): Files {
   );
   const open = { type: "tool_use", id: "toolu_open", name: "Read", input: {} };
   const unfinished = claudeMessage("msg_last", {
-    ...{ session: "s1", seconds: 902, output: 50, block: open },
+    ...{ session: "s5", seconds: 2_902, output: 50, block: open },
   });
   return {
-    "project/s1.jsonl": lines([...first, none, error, unfinished]),
+    "project/s1.jsonl": lines(first),
     "project/s2.jsonl": lines(second),
     "project/s3.jsonl": lines(sessions[2]!),
     "project/s4.jsonl": lines(sessions[3]!),
-    "project/s5.jsonl": lines(sessions[4]!),
+    "project/s5.jsonl": lines([...sessions[4]!, none, error, unfinished]),
     "project/s6.jsonl": lines(resumed),
     "project/s2/subagents/workflows/agent-helper.jsonl": lines(sidechain),
     "project/history.json": '{"version":1}\n',

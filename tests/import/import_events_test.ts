@@ -333,8 +333,8 @@ Deno.test("importEvents() yields the tool calls of Codex, and recognizes a failu
   const records = [codex("session_meta", { id: "c1" }), ...call("a", 0), ...call("b", 1), open];
   const names = ["import_id", "tool", "status", "duration_ms", "output"];
   assertEquals(await fieldsIn([source(...records)], { ...codexCalls, names }), [
-    ["codex-a", "shell", "ok", 2000, undefined],
-    ["codex-b", "shell", "error", 2000, undefined],
+    ["codex-c1-a", "shell", "ok", 2000, undefined],
+    ["codex-c1-b", "shell", "error", 2000, undefined],
   ]);
 });
 
@@ -445,6 +445,82 @@ Deno.test("importEvents() yields the events of a log with an ID that depends on 
   assertEquals([first.endsWith("-1"), second.endsWith("-2")], [true, true]);
   const again = await fieldsIn([source(...events)], { format: "scout", names: ["import_id"] });
   assertEquals(again, [[first], [second]]);
+});
+
+Deno.test("importEvents() counts messages without an ID by the ID of their request or line, and sessions without an ID apart", async () => {
+  const lines = [1, 2, 3].map((seconds) =>
+    claudeMessage("", { ...line, seconds, ...seconds === 1 ? { requestId: "r1" } : {} })
+  );
+  assertEquals((await fieldsIn([source(...lines)], claude)).length, 3);
+  const unnamed = (seconds: number) => source(tokenCount(counters(100, 10), {}, seconds));
+  assertEquals((await fieldsIn([unnamed(1), unnamed(2)], codexCalls)).length, 2);
+});
+
+Deno.test("importEvents() counts the innermost span of a call even if it is in another file, or beside another call", async () => {
+  const span = (id: string, parent: string, response: string) =>
+    otlpLine(otlpSpan({
+      ...{ trace: "t1", id, parent },
+      attributes: { ...MODEL_CALL, "gen_ai.response.id": response },
+    }));
+  const [outer, inner, other] = [
+    span("out", "", "r1"),
+    span("in", "out", "r1"),
+    span("b", "out", "r2"),
+  ];
+  for (const sources of [[outer, inner], [inner, outer]]) {
+    const found = await fieldsIn(sources.map((each) => source(each)), otlp);
+    assertEquals(found, [["in", 700, 20]]);
+  }
+  const found = await fieldsIn([source(outer, inner, other)], otlp);
+  assertEquals(found.map((fields) => (fields as string[])[0]), ["in", "b"]);
+});
+
+Deno.test("importEvents() does not fail for values of an unexpected type", async () => {
+  const odd = { toString: 1, valueOf: 1 };
+  const usage = counters(-5, 10, { cached_input_tokens: odd });
+  const records = [
+    codex("session_meta", { id: odd, forked_from_id: odd }),
+    codex("turn_context", { turn_id: odd, model: odd }),
+    codex("response_item", { type: odd, call_id: "c" }),
+    tokenCount(usage, counters(-1, 2)),
+  ];
+  assertEquals(await fieldsIn([source(...records)], codexCalls), [[undefined, 0, 10]]);
+  const attributes = [{ key: "gen_ai.usage.input_tokens", value: { intValue: odd } }];
+  const span = { ...otlpSpan({ trace: "t", id: "s" }), attributes, status: { code: odd } };
+  assertEquals(await fieldsIn([source(otlpLine(span))], otlp), []);
+  const timed = otlpLine({ ...span, startTimeUnixNano: odd });
+  await assertRejects(
+    () => fieldsIn([source(timed)], otlp),
+    Error,
+    "startTimeUnixNano must be a time in nanoseconds since 1970, got an object",
+  );
+  const content = [odd, { type: "tool_use", id: odd }, { type: "text", text: odd }];
+  const message = claudeMessage("m", { ...line, costUSD: -1, agentId: odd, parentUuid: odd });
+  const oddMessage = { ...message, message: { ...message.message, content, model: odd } };
+  assertEquals(await fieldsIn([source(oddMessage)], { ...claude, names: ["cost", "model"] }), [
+    [undefined, undefined],
+  ]);
+});
+
+Deno.test("importEvents() leaves out a last line that its program is still writing", async () => {
+  const lines = [claudeMessage("msg_1", line), claudeMessage("msg_2", line)];
+  const text = lines.map((each) => JSON.stringify(each)).join("\n");
+  const found = await fieldsIn([new Blob([text.slice(0, -1)]).stream()], claude);
+  assertEquals(found, [["claude-code-msg_1", 1310, 5]]);
+  // A complete last line needs no line break.
+  assertEquals((await fieldsIn([new Blob([text]).stream()], claude)).length, 2);
+});
+
+Deno.test("importEvents() states no duration if more than 30 minutes have passed since the line that a message answers", async () => {
+  const asked = (minutes: number) => ({
+    ...{ type: "user", uuid: "u1", message: { role: "user", content: "Go on" } },
+    timestamp: new Date(Date.UTC(2026, 1, 13, 14) - 60_000 * minutes).toISOString(),
+  });
+  for (const [minutes, expected] of [[30, 1_800_000], [31, undefined]] as const) {
+    const records = [asked(minutes), claudeMessage("msg_1", { ...line, parentUuid: "u1" })];
+    const found = await fieldsIn([source(...records)], { ...claude, names: ["duration_ms"] });
+    assertEquals(found, [[expected]]);
+  }
 });
 
 Deno.test("importEvents() rejects an invalid line with its number, or passes it to onInvalid", async () => {

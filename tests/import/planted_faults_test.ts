@@ -28,8 +28,10 @@ const FAULTS: readonly Fault[] = [
   {
     name: "a message of Claude Code is recognized by its requestId",
     file: "src/import/claude_code.ts",
-    from: "const id = textOf(message.id) ?? textOf(record.requestId) ?? textOf(record.uuid);",
-    to: "const id = textOf(record.requestId) ?? textOf(message.id) ?? textOf(record.uuid);",
+    from:
+      "const id = textOf(message.id) || textOf(record.requestId) || textOf(record.uuid) || undefined;",
+    to:
+      "const id = textOf(record.requestId) || textOf(message.id) || textOf(record.uuid) || undefined;",
     tests: EVENTS,
   },
   {
@@ -57,8 +59,8 @@ const FAULTS: readonly Fault[] = [
   {
     name: "the outer span of a call counts too",
     file: "src/import/otlp.ts",
-    from: "if (inner === undefined) return false;",
-    to: "if (inner === undefined || inner !== span) return false;",
+    from: "return inner.some((each) => {",
+    to: "return inner.every((each) => {",
     tests: EVENTS,
   },
   {
@@ -71,21 +73,21 @@ const FAULTS: readonly Fault[] = [
   {
     name: "the growth of a call is appended again at each import",
     file: "src/import/known_calls.ts",
-    from: "const id = String(event.adjusts ?? event.import_id);",
-    to: "const id = String(event.import_id);",
+    from: "const id = event.adjusts ?? event.import_id;",
+    to: "const id = event.import_id;",
     tests: RANDOM,
   },
   {
     name: "a call that another file states with more tokens keeps the tokens of the first file",
     file: "src/import/known_calls.ts",
-    from: "    known.usage = merged;",
-    to: "    known.usage ??= merged;",
+    from: "  known.usage = merged;",
+    to: "  known.usage ??= merged;",
     tests: RANDOM,
   },
   {
     name: "an original call of Codex is lost if a copy of it was imported first",
     file: "src/import/known_calls.ts",
-    from: "(copy?.isCopy ? copy : this.#originals.get(id));",
+    from: "(copy?.isCopy ? copy : original);",
     to: "(copy?.isCopy ? copy : undefined);",
     tests: RANDOM,
   },
@@ -127,8 +129,8 @@ const FAULTS: readonly Fault[] = [
   {
     name: "the digests of a file are not kept although the log has records of it",
     file: "src/cli/import/records.ts",
-    from: "return first === undefined || logged.has(first) || counts.get(first)!.length > 1;",
-    to: "return first === undefined || counts.get(first)!.length > 1;",
+    from: "return logged.has(first) || counts.get(first)!.length > 1;",
+    to: "return counts.get(first)!.length > 1;",
     tests: AGAIN,
   },
 ];

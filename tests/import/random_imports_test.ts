@@ -7,6 +7,7 @@
 import { assertEquals } from "@std/assert";
 import type { AuditEvent } from "@vivarium/scout";
 import { callEvent } from "../../src/import/call_event.ts";
+import { rootsOf, sessionIn } from "../../src/import/codex.ts";
 import { Readers, type TranscriptFormat } from "../../src/import/formats.ts";
 import { KnownCalls } from "../../src/import/known_calls.ts";
 import type { LeftOutReason, StatedCall } from "../../src/import/stated_call.ts";
@@ -113,7 +114,7 @@ function codexScene(random: SeededRandom): Scene {
     sessions.push({ id, records, totals });
     files.push(records);
   }
-  return { files, total: { calls, input, output } };
+  return { files: shuffle(files, random), total: { calls, input, output } };
 }
 
 function counters(timestamp: string, total: Amounts, nth: number): Record_ {
@@ -160,8 +161,14 @@ function importInto(
 ): void {
   const calls = new KnownCalls();
   const ledger = new Ledger();
+  const parents = new Map(
+    files.flat().flatMap((record) => {
+      const { id = "", parent } = sessionIn(record) ?? {};
+      return parent === undefined ? [] : [[id, parent] as const];
+    }),
+  );
   const read = (listener: Ledger, onCall: (call: StatedCall) => void) => {
-    const readers = new Readers(listener, { text: false });
+    const readers = new Readers(listener, { text: false, roots: rootsOf(parents) });
     for (const file of files) {
       const reader = readers.create(format);
       for (const [n, record] of file.entries()) {
@@ -181,7 +188,7 @@ function importInto(
   read(new Ledger(), (call) => {
     const next = calls.take(call);
     if (next === null) return;
-    const { epochMs, event, fields } = callEvent(next, undefined);
+    const { epochMs, event, fields } = callEvent(next);
     appended.push({ ts: new Date(epochMs).toISOString(), event, ...fields });
   });
   log.push(...appended);

@@ -73,28 +73,29 @@ export async function* importedEvents(
 
 /**
  * Adds an event `prices` with the digest of the table of prices before the first event whose cost is from the table. The
- * costs in a log stay the same when the table changes later, and the digest shows from which table they are.
+ * costs in a log stay the same when the table changes later, and the digest shows from which table they are. The event
+ * has the time and the session of the event after it, so that the import does not extend the range of the log.
  */
 export async function* withPrices(
   batches: EventBatches,
   prices: { readonly sha256: string; readonly models: number },
 ): AsyncGenerator<readonly PlacedEvent[]> {
-  const epochMs = Date.now();
   let isLogged = false;
   for await (const batch of batches) {
-    const first = isLogged
-      ? undefined
-      : batch.find((placed) => "event" in placed && placed.event.fields.cost_source === "prices");
+    const first = isLogged ? undefined : batch.find(isPriced);
     if (first !== undefined) {
       isLogged = true;
-      yield [{
-        place: first.place,
-        isExtra: true,
-        event: { epochMs, event: "prices", fields: prices },
-      }];
+      const { epochMs, fields: { session_id } } = first.event;
+      const event = { epochMs, event: "prices", fields: { session_id, ...prices } };
+      yield [{ place: first.place, isExtra: true, event }];
     }
     yield batch;
   }
+}
+
+/** Checks whether an event has a cost from a table of prices. */
+function isPriced(placed: PlacedEvent): placed is PlacedEvent & { readonly event: TimedEvent } {
+  return "event" in placed && placed.event.fields.cost_source === "prices";
 }
 
 /**

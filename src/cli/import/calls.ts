@@ -5,6 +5,7 @@
  */
 import { AuditEventError } from "../../errors.ts";
 import { type CallEvent, callEvent } from "../../import/call_event.ts";
+import { rootsOf, sessionIn, type SessionRoots } from "../../import/codex.ts";
 import { isTranscript, Readers } from "../../import/formats.ts";
 import { KnownCalls } from "../../import/known_calls.ts";
 import {
@@ -25,6 +26,8 @@ import type { SourceFile } from "./source_file.ts";
 export interface CheckedCalls {
   /** The files in the order of their first call, and the number of calls that each states. */
   readonly files: readonly { readonly file: SourceFile; readonly events: number }[];
+  /** The roots of the sessions of Codex. */
+  readonly roots: SessionRoots;
   readonly calls: KnownCalls;
   readonly invalid: Problems;
   /** Number of tool calls that have no result yet. */
@@ -43,8 +46,6 @@ export interface CallOptions {
   readonly texts: boolean;
   /** Whether to leave out invalid records. */
   readonly skipInvalid: boolean;
-  /** Whether to import calls that are in the log already. */
-  readonly again: boolean;
 }
 
 /** The number of events of a kind that an import appends. */
@@ -65,64 +66,106 @@ export interface CallCounts {
 export async function checkCalls(
   files: readonly SourceFile[],
   sums: ImportSums,
-  { path, prices, texts, skipInvalid, again, progress }: CallOptions & { progress: ProgressBar },
+  { path, prices, texts, skipInvalid, progress }: CallOptions & { progress: ProgressBar },
 ): Promise<CheckedCalls> {
-  const calls = new KnownCalls();
+  const calls = new KnownCalls(prices);
   const invalid = new Problems();
-  const readers = new Readers(sums, { text: texts });
-  const isValid = validator(prices);
-  let [openTools, otherSignals, unfinished] = [0, 0, 0];
-  const found: { file: SourceFile; events: number; firstMs: number }[] = [];
+  const roots = await sessionRoots(files);
+  const readers = new Readers(sums, { text: texts, roots });
+  const isValid = validator();
+  const take = (call: StatedCall, { name }: SourceFile): boolean => {
+    const problem = isValid(call);
+    if (problem === null) calls.observe(call, sums);
+    else {
+      invalid.add(`${name}:${call.line}`, problem);
+      if (call.usage !== undefined) sums.leftOut("invalid calls", call.usage, 1);
+    }
+    return problem === null;
+  };
+  let unfinished = 0;
+  const used = new Set<TranscriptReader>();
+  const found: { file: SourceFile; events: number; firstMs: number; lastMs: number }[] = [];
   for (const file of files) {
     const reading = new Reading(file, readers);
-    let [events, firstMs] = [0, Infinity];
+    let [events, firstMs, lastMs] = [0, Infinity, -Infinity];
     for await (const batch of reading.calls(progress, invalid)) {
       for (const call of batch) {
-        const problem = isValid(call);
-        if (problem !== null) {
-          invalid.add(`${file.name}:${call.line}`, problem);
-          continue;
-        }
-        calls.observe(call, sums);
+        if (!take(call, file)) continue;
         events++;
         firstMs = Math.min(firstMs, call.epochMs);
+        lastMs = Math.max(lastMs, call.epochMs);
       }
     }
-    openTools += reading.reader.openTools;
-    otherSignals += reading.reader.otherSignals;
+    used.add(reading.reader);
     if (reading.isUnfinished) unfinished++;
-    found.push({ file, events, firstMs });
+    found.push({ file, events, firstMs, lastMs });
   }
+  for (const call of readers.end()) take(call, files.at(-1)!);
   if (!skipInvalid) invalid.throwIfAny(SOME_INVALID);
-  if (calls.size > 0 && !again) {
+  if (calls.size > 0) {
     for await (const event of importedEvents(path, calls.range)) calls.addLogged(event);
   }
-  for (const { event, model, provider, usage, isNew } of calls.newAmounts()) {
-    const { fields } = callEvent({
-      call: { id: "", epochMs: 0, line: 0, event, usage, fields: { model, provider } },
-      ...{ epochMs: 0, usage, total: usage ?? {}, isGrowth: !isNew },
-    }, prices);
-    sums.addEvent(event, fields);
-  }
+  for (const added of calls.addedAmounts()) sums.addCall(added);
   calls.reportRecorded((usage, records) =>
     sums.leftOut("calls that were imported before", usage, records)
   );
-  const sorted = found.sort((a, b) => a.firstMs - b.firstMs);
-  return { files: sorted, calls, invalid, openTools, otherSignals, unfinished };
+  // A session that was resumed begins as the original one, but ends later. Its first calls belong to the original.
+  const sorted = found.sort((a, b) => a.firstMs - b.firstMs || a.lastMs - b.lastMs);
+  const sum = (count: (reader: TranscriptReader) => number) =>
+    [...used].reduce((sum, reader) => sum + count(reader), 0);
+  return {
+    files: sorted,
+    roots,
+    calls,
+    invalid,
+    openTools: sum(({ openTools }) => openTools),
+    otherSignals: sum(({ otherSignals }) => otherSignals),
+    unfinished,
+  };
+}
+
+/**
+ * Resolves with the root of each session of Codex, which the first records of its file state. The file of a fork may come
+ * before that of its parent.
+ */
+async function sessionRoots(files: readonly SourceFile[]): Promise<SessionRoots> {
+  const parents = new Map<string, string>();
+  for (const file of files) {
+    if (file.format !== "codex") continue;
+    for await (const batch of file.records({ onRead() {}, onColumns() {} })) {
+      const found = batch.map((record) => "values" in record ? sessionIn(record.values) : undefined)
+        .filter((session) => session !== undefined);
+      for (const { id, parent } of found) if (parent !== undefined) parents.set(id, parent);
+      if (batch.length > 0) break;
+    }
+  }
+  return rootsOf(parents);
 }
 
 /** Returns a function that returns the reason why the event of a call is invalid; null if it is valid. */
-function validator(prices: PriceTable | undefined): (call: StatedCall) => string | null {
+function validator(): (call: StatedCall) => string | null {
   let epochMs = 0;
   const serialize = lineSerializer({ now: () => epochMs, chain: false });
   return (call) => {
-    const { usage } = call;
-    const event = callEvent({
-      ...{ call, usage, total: usage ?? {}, epochMs: call.epochMs, isGrowth: false },
-    }, prices);
+    const { event, usage } = call;
+    // Costs from prices are valid, because the prices were checked.
+    const cost = usage?.cost === undefined
+      ? undefined
+      : { cost: usage.cost, source: "provider" as const };
+    ({ epochMs } = call);
+    const total = usage ?? {};
+    const { fields } = callEvent({
+      call,
+      event,
+      model: undefined,
+      usage,
+      cost,
+      total,
+      epochMs,
+      isNew: true,
+    });
     try {
-      ({ epochMs } = event);
-      serialize(event.event, event.fields);
+      serialize(event, fields);
       return null;
     } catch (error) {
       if (error instanceof AuditEventError) return error.message;
@@ -134,7 +177,7 @@ function validator(prices: PriceTable | undefined): (call: StatedCall) => string
 /** Counts what an import of the calls appends. */
 export function countCalls(calls: KnownCalls): CallCounts {
   let [added, grown] = [0, 0];
-  for (const { isNew } of calls.newAmounts()) {
+  for (const { isNew } of calls.addedAmounts()) {
     if (isNew) added++;
     else grown++;
   }
@@ -146,33 +189,42 @@ const SILENT: UsageListener = { stated() {}, leftOut() {} };
 
 /** Reads the checked transcripts again, and yields the events that are to be imported. */
 export async function* wantedCalls(
-  { files, calls }: CheckedCalls,
-  { prices, texts }: CallOptions,
+  { files, roots, calls }: CheckedCalls,
+  { texts }: CallOptions,
   progress: ProgressBar,
 ): AsyncGenerator<readonly PlacedEvent[]> {
-  const readers = new Readers(SILENT, { text: texts });
+  const readers = new Readers(SILENT, { text: texts, roots });
   const ignored = new Problems();
+  const take = (call: StatedCall, { name }: SourceFile, waiting: PlacedCall[]) => {
+    const next = calls.take(call);
+    if (next !== null) waiting.push({ place: `${name}:${call.line}`, event: callEvent(next) });
+  };
   for (const { file } of files) {
     // A model call is complete only after the tool calls in it. So the calls are sorted by time.
-    let waiting: { place: string; event: CallEvent }[] = [];
+    let waiting: PlacedCall[] = [];
     for await (const batch of new Reading(file, readers).calls(progress, ignored)) {
-      for (const call of batch) {
-        const next = calls.take(call);
-        if (next === null) continue;
-        waiting.push({ place: `${file.name}:${call.line}`, event: callEvent(next, prices) });
-      }
+      for (const call of batch) take(call, file, waiting);
       if (waiting.length < SORTED_MAX) continue;
       yield sortedByTime(waiting);
       waiting = [];
     }
     yield sortedByTime(waiting);
   }
+  const waiting: PlacedCall[] = [];
+  for (const call of readers.end()) take(call, files.at(-1)!.file, waiting);
+  yield sortedByTime(waiting);
+}
+
+/** The event of a call, and the position of its first line (`FILE:LINE`). */
+interface PlacedCall {
+  readonly place: string;
+  readonly event: CallEvent;
 }
 
 /** Maximum number of calls of a file that are sorted together, so that memory is bounded. */
 const SORTED_MAX = 5_000;
 
-function sortedByTime(events: { place: string; event: CallEvent }[]): readonly PlacedEvent[] {
+function sortedByTime(events: PlacedCall[]): readonly PlacedEvent[] {
   return events.sort((a, b) => a.event.epochMs - b.event.epochMs);
 }
 

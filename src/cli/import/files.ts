@@ -15,9 +15,14 @@ import type { MappingOptions } from "./record_mapping.ts";
 import { type Spool, STANDARD_INPUT } from "./source_content.ts";
 import { SOURCE_FORMATS, SourceFile, type SourceOptions } from "./source_file.ts";
 
+/** Maximum number of files without a known format that a message lists. */
+const SKIPPED_SHOWN = 10;
+
 /** The options of `scout import` that decide which files are read, and how. */
 export interface FilesOptions extends SourceOptions, Omit<MappingOptions, "prices"> {
   readonly paths: readonly string[];
+  /** Whether to import records that are in the log already. */
+  readonly again: boolean;
 }
 
 /** The files of an import, grouped by their kind, and the paths of the files that are left out. */
@@ -27,34 +32,67 @@ export interface OpenedFiles {
   readonly skipped: readonly string[];
 }
 
-/** Opens the files that the paths name. */
+/**
+ * Opens the files that the paths name.
+ *
+ * @throws {CommandError} If there is no file to import, the format of a named file is not clear, or an option does not
+ *   fit the format of a file.
+ */
 export async function openFiles(options: FilesOptions, spool?: Spool): Promise<OpenedFiles> {
-  const mapped = mappingOption(options);
   const { format } = options;
-  if (mapped !== undefined && format !== undefined && format !== "jsonl" && format !== "csv") {
-    throw new CommandError(
-      `Cannot import: ${mapped} works only with JSONL and CSV, got --format ${format}`,
-      2,
-    );
-  }
   const files: SourceFile[] = [];
   const skipped: string[] = [];
   for (const { name, isFound } of await importPaths(options.paths)) {
-    // With an option for JSONL and CSV, a record is not a line of a transcript, even if it resembles one.
-    const isMapped = mapped !== undefined || format === "jsonl" || format === "csv";
-    const formatBy = isMapped ? "name" : isFound ? "content" : "both";
-    const open = isFound ? { ...options, format: undefined } : options;
-    const file = await SourceFile.open(name, open, { spool, formatBy });
-    if (file === null && !isFound) throw unclearFormat(name);
-    // A directory may also have files in other formats.
-    if (file !== null && (format === undefined || file.format === format)) files.push(file);
-    else skipped.push(name);
+    const file = isFound
+      ? await openFound(name, options)
+      : await SourceFile.open(name, options, { spool });
+    if (file !== null) files.push(file);
+    else if (isFound) skipped.push(name);
+    else throw unclearFormat(name);
   }
-  return {
-    transcripts: files.filter((file) => isTranscript(file.format)),
-    records: files.filter((file) => !isTranscript(file.format)),
-    skipped,
-  };
+  if (files.length === 0) {
+    const what = format === undefined ? "a known format" : `the format ${format}`;
+    throw new CommandError(
+      `Cannot import ${options.paths.join(", ")}: no file has ${what}`,
+      1,
+      skipped.slice(0, SKIPPED_SHOWN),
+    );
+  }
+  const transcripts = files.filter((file) => isTranscript(file.format));
+  for (const { name, format } of transcripts) checkOptions(options, { name, format });
+  return { transcripts, records: files.filter((file) => !isTranscript(file.format)), skipped };
+}
+
+/**
+ * Opens a file that was found in a directory, which may also have files in other formats. Resolves with null if its
+ * format is not clear, or is not the one of `--format`.
+ */
+async function openFound(name: string, options: FilesOptions): Promise<SourceFile | null> {
+  const { format } = options;
+  const isPlain = format === "jsonl" || format === "csv";
+  const formatBy = isPlain ? "name" : mappingOption(options) === undefined ? "content" : "both";
+  const file = await SourceFile.open(name, { ...options, format: undefined }, { formatBy });
+  return format === undefined || file?.format === format ? file : null;
+}
+
+/**
+ * Checks that the options do not map fields or select records if a file is a transcript.
+ *
+ * @throws {CommandError} If an option works only with JSONL and CSV.
+ */
+function checkOptions(
+  options: FilesOptions,
+  { name, format }: { readonly name: string; readonly format: string },
+): void {
+  const option = options.again ? "--again" : mappingOption(options);
+  if (option === undefined) return;
+  const advice = options.format === undefined
+    ? "; add --format jsonl if the file is not a transcript"
+    : "";
+  throw new CommandError(
+    `Cannot import ${name}: ${option} works only with JSONL and CSV, but the format is ${format}${advice}`,
+    2,
+  );
 }
 
 /** Returns the name of an option that only JSONL and CSV have, if it is set. */
@@ -82,21 +120,23 @@ function unclearFormat(name: string): CommandError {
   );
 }
 
-/** Reports the files of a directory that were left out. The first ones are listed, and the others only counted. */
-export function tellSkipped(skipped: readonly string[], format: string | undefined): void {
+/** Reports the files of a directory that were left out. With `--dry-run`, lists the first ones. */
+export function tellSkipped(
+  skipped: readonly string[],
+  { format, dryRun }: { readonly format: string | undefined; readonly dryRun: boolean },
+): void {
   if (skipped.length === 0) return;
   const more = skipped.length - SKIPPED_SHOWN;
   const what = counted(skipped.length, "file");
   const reason = format === undefined
     ? "whose content shows no format"
     : `not in the format ${format}`;
-  tell(`left out ${what} ${reason}`, [
+  const names = [
     ...skipped.slice(0, SKIPPED_SHOWN),
     ...more > 0 ? [`and ${shownNumber(more)} more`] : [],
-  ]);
+  ];
+  tell(`left out ${what} ${reason}`, dryRun ? names : []);
 }
-
-const SKIPPED_SHOWN = 10;
 
 /**
  * Checks that no source file is part of the target log, because importing such a file would duplicate its events.

@@ -4,7 +4,7 @@
  * @module
  */
 import { walk } from "@std/fs";
-import { globToRegExp, isGlob, resolve } from "@std/path";
+import { globToRegExp, isGlob, resolve, SEPARATOR } from "@std/path";
 import { pathFlag, withFlags } from "../../errors.ts";
 import { kindBehind } from "../../platform/deno_file_system.ts";
 import { CommandError } from "../command_error.ts";
@@ -47,7 +47,12 @@ async function filesAt(path: string): Promise<ImportPath[]> {
   }
   if (kind !== null || !isGlob(path)) return [{ name: path, isFound: false }];
   const pattern = globToRegExp(resolve(path));
-  const names = await namesIn(fixedPart(path), (name) => pattern.test(resolve(name)));
+  const root = fixedPart(path);
+  // Without `**`, a pattern matches names at a fixed depth, so deeper directories are not read.
+  const depth = path.includes("**")
+    ? Infinity
+    : resolve(path).split(SEPARATOR).length - resolve(root).split(SEPARATOR).length;
+  const names = await namesIn(root, (name) => pattern.test(resolve(name)), depth);
   if (names.length > 0) return names.map((name) => ({ name, isFound: false }));
   throw new CommandError(`Cannot import ${path}: no file matches the pattern`, 1);
 }
@@ -63,11 +68,16 @@ function kindOf(path: string): ReturnType<typeof kindBehind> | null {
 }
 
 /** Returns the names of the files in a directory and its subdirectories that `isWanted` accepts, sorted. */
-async function namesIn(directory: string, isWanted: (name: string) => boolean): Promise<string[]> {
+async function namesIn(
+  directory: string,
+  isWanted: (name: string) => boolean,
+  maxDepth = Infinity,
+): Promise<string[]> {
   const names: string[] = [];
   try {
-    for await (const { path } of walk(directory, { includeDirs: false, includeSymlinks: false })) {
-      if (isWanted(path)) names.push(path);
+    const options = { includeDirs: false, includeSymlinks: false, maxDepth };
+    for await (const { path, isFile } of walk(directory, options)) {
+      if (isFile && isWanted(path)) names.push(path);
     }
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) {

@@ -37,7 +37,7 @@ export interface Plan {
 /** Checks transcripts, and adds their sums to `sums`. Reports the parts that are left out on standard error. */
 export async function planCalls(
   files: readonly SourceFile[],
-  options: CallOptions & { readonly again: boolean },
+  options: CallOptions,
   sums: ImportSums,
 ): Promise<Plan> {
   using progress = progressOf("Checking", files);

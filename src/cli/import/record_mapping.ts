@@ -15,6 +15,7 @@ import {
   unfitReason,
 } from "../../event.ts";
 import { usageIn } from "../../import/usage_sum.ts";
+import { isAdjustment } from "../../rollup/spend_tally.ts";
 import { type PriceTable, qualifiedName } from "../../llm/price_table.ts";
 import { costOf } from "../../llm/prices.ts";
 import { counted } from "../../shown.ts";
@@ -257,9 +258,12 @@ export class RecordMapping {
     const { ts, event: named } = rest;
     delete rest.ts;
     delete rest.event;
-    // The import itself sets the field `import_id`, and budgets reserve the field `hold`. So fields of a record with
-    // these names are renamed.
-    for (const name of ["import_id", RESERVED_FIELD]) {
+    // The import itself sets the fields `import_id` and `adjusts`, and budgets reserve the field `hold`. So fields of a
+    // record with these names are renamed.
+    const isOwnAdjustment = isAdjustment(rest);
+    for (const name of ["import_id", RESERVED_FIELD, "adjusts"]) {
+      // An event that this library has imported before keeps its meaning.
+      if (name === "adjusts" && isOwnAdjustment) continue;
       if (!Object.hasOwn(rest, name)) continue;
       renameToRaw(rest, name);
       this.#renamed++;

@@ -152,17 +152,16 @@ async function sumsNeeded(
   files: readonly SourceFile[],
   path: string,
 ): Promise<(file: SourceFile) => boolean> {
+  // The first record of a pipe cannot be read in advance.
+  if (files.some(({ status }) => status === null)) return () => true;
   const firsts = new Map<SourceFile, string>();
-  for (const file of files) {
-    // A pipe that is not stored can be read only once.
-    if (file.status !== null) firsts.set(file, await firstDigest(file));
-  }
+  for (const file of files) firsts.set(file, await firstDigest(file));
   const logged = new Set<string>();
   for await (const event of importedEvents(path)) logged.add(firstOf(event));
   const counts = Map.groupBy(firsts.values(), (first) => first);
   return (file) => {
-    const first = firsts.get(file);
-    return first === undefined || logged.has(first) || counts.get(first)!.length > 1;
+    const first = firsts.get(file)!;
+    return logged.has(first) || counts.get(first)!.length > 1;
   };
 }
 

@@ -8,6 +8,7 @@ import { denoFileSystem, kindBehind, openPipe } from "../../platform/deno_file_s
 import { pathFlag, withFlags } from "../../errors.ts";
 import { type FileStatus, isSameFile } from "../../platform/file_system.ts";
 import { CommandError } from "../command_error.ts";
+import { MAX_LINE_BYTES } from "../../options/log_options.ts";
 import type { SpooledPart } from "./import_file.ts";
 
 /** A chunk of the bytes of an imported source. */
@@ -26,14 +27,15 @@ export interface SourceContent {
   readonly isCompressed: boolean;
   /** Yields the bytes as they are stored, compressed or not. A file is open only while it is read. */
   read(): AsyncIterable<Bytes>;
-  /** Yields the first bytes as they are stored, at most 1 MiB. */
+  /** Yields the first bytes as they are stored, enough for the longest line. */
   readHead(): AsyncIterable<Bytes>;
 }
 
 /** The argument FILE that means standard input and not a file. */
 export const STANDARD_INPUT = "-";
+const LINE_BREAK = 0x0a;
 const GZIP_SIGNATURE: readonly number[] = [0x1f, 0x8b];
-const HEAD_BYTES = 1024 * 1024;
+const HEAD_BYTES = MAX_LINE_BYTES;
 /** Size of the chunks in which a file is read. All records of a chunk are in memory at the same time. */
 const CHUNK_BYTES = 64 * 1024;
 
@@ -130,8 +132,13 @@ async function contentOfPipe(
  */
 async function contentReadOnce(pipe: ReadableStream<Bytes>): Promise<SourceContent> {
   const rest = pipe[Symbol.asyncIterator]();
-  const { value: first = new Uint8Array() } = await rest.next();
-  if (isGzip(first)) {
+  // The first line shows the format, so it is read in advance.
+  const head: Bytes[] = [];
+  for (let next = await rest.next(); !next.done; next = await rest.next()) {
+    head.push(next.value);
+    if (next.value.includes(LINE_BREAK)) break;
+  }
+  if (isGzip(head[0] ?? new Uint8Array())) {
     throw new CommandError(
       "Cannot check a compressed pipe with --dry-run; decompress it first, for example with zcat",
       2,
@@ -142,11 +149,11 @@ async function contentReadOnce(pipe: ReadableStream<Bytes>): Promise<SourceConte
     byteLength: 0,
     isCompressed: false,
     async *read() {
-      yield first;
+      yield* head;
       for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
     },
     async *readHead() {
-      yield first;
+      yield* head;
     },
   };
 }

@@ -6,11 +6,15 @@
  */
 import { PreciseSum } from "../../cost/precise_sum.ts";
 import { amountIn } from "../../cost/spend.ts";
+import type { AddedAmounts } from "../../import/known_calls.ts";
 import type { LeftOutReason, UsageListener } from "../../import/stated_call.ts";
 import type { TokenUsage } from "../../llm/usage.ts";
+import { isAdjustment } from "../../rollup/spend_tally.ts";
 import { counted, shownNumber, shownText, shownUsd } from "../../shown.ts";
 import { textTable } from "../text_table.ts";
 
+/** Maximum number of models without a price that a message names. */
+const MODELS_SHOWN = 5;
 /** The row of events without a model. */
 const NO_MODEL = "(none)";
 
@@ -39,6 +43,8 @@ export class ImportSums implements UsageListener {
   readonly #leftOut = new Map<LeftOutPart["reason"], Tokens>();
   readonly #models = new Map<string, ModelSums>();
   readonly #types = new Map<string, number>();
+  /** Number of model calls whose usage no file states. */
+  #withoutUsage = 0;
 
   /** Adds the usage that a record of a transcript states, whether it counts or not. */
   stated(usage: TokenUsage): void {
@@ -52,8 +58,18 @@ export class ImportSums implements UsageListener {
     this.#leftOut.set(reason, tokens);
   }
 
+  /** Adds the amounts that would be appended for a call of a transcript. */
+  addCall({ event, model, usage, cost, isNew }: AddedAmounts): void {
+    const amounts = { ...usage, model, cost: cost?.cost };
+    this.addEvent(event, isNew ? amounts : { ...amounts, adjusts: "", import_id: "" });
+    if (isNew && event === "llm_call" && usage === undefined) this.#withoutUsage++;
+  }
+
   /** Adds an event that would be appended. */
-  addEvent(type: string, { model, cost, input_t, output_t, adjusts }: EventAmounts): void {
+  addEvent(
+    type: string,
+    { model, cost, input_t, output_t, adjusts, import_id }: EventAmounts,
+  ): void {
     this.#types.set(type, (this.#types.get(type) ?? 0) + 1);
     const [usd, input, output] = [amountIn(cost), amountIn(input_t), amountIn(output_t)];
     if (usd === null && input === null && output === null) return;
@@ -61,28 +77,42 @@ export class ImportSums implements UsageListener {
     const sums = this.#models.get(name) ??
       { records: 0, input: 0, output: 0, usd: new PreciseSum(), unpriced: 0 };
     this.#models.set(name, sums);
-    if (adjusts === undefined) sums.records++;
+    const isGrowth = isAdjustment({ adjusts, import_id });
+    if (!isGrowth) sums.records++;
     sums.input += input ?? 0;
     sums.output += output ?? 0;
-    if (usd === null) sums.unpriced++;
-    else sums.usd.add(usd);
+    if (usd !== null) sums.usd.add(usd);
+    else if (!isGrowth) sums.unpriced++;
   }
 
-  /** Names of the models whose calls have tokens but no cost. */
-  get unpricedModels(): readonly string[] {
-    return [...this.#models].filter(([, { unpriced }]) => unpriced > 0).map(([name]) => name);
+  /**
+   * Returns a message about the calls that have tokens but no cost; null if there are none.
+   *
+   * @param hasPrices Whether the user has passed a table of prices.
+   */
+  unpricedMessage(hasPrices: boolean): string | null {
+    const unpriced = [...this.#models].filter(([, { unpriced }]) => unpriced > 0);
+    if (unpriced.length === 0) return null;
+    const calls = counted(unpriced.reduce((sum, [, { unpriced }]) => sum + unpriced, 0), "call");
+    if (!hasPrices) {
+      return `${calls} without a cost, because the files state none; --prices FILE adds the costs, also later`;
+    }
+    const names = unpriced.slice(0, MODELS_SHOWN).map(([name]) => name).join(", ");
+    const more = unpriced.length - MODELS_SHOWN;
+    const others = more > 0 ? ` and ${counted(more, "other model")}` : "";
+    return `${calls} without a cost, because --prices has no prices of ${names}${others}`;
   }
 
   /** Returns the sums by event type and by model, and the parts that are left out, as JSON. */
   toJSON() {
     return {
       types: Object.fromEntries(this.#types),
-      models: this.#rows().map(([model, { records, input, output, usd }]) => ({
+      models: this.#rows().map(([model, { records, input, output, usd, unpriced }]) => ({
         model,
         calls: records,
         input_t: input,
         output_t: output,
-        usd: usd.value,
+        usd: isUnpriced(records, unpriced, usd) ? null : usd.value,
       })),
       stated: this.#stated.records === 0 ? null : jsonOf(this.#stated),
       leftOut: [...this.#leftOut].map(([reason, tokens]) => ({ reason, ...jsonOf(tokens) })),
@@ -93,10 +123,13 @@ export class ImportSums implements UsageListener {
   lines(): string[] {
     const lines: string[] = [];
     if (this.#types.size > 0) {
-      const types = [...this.#types].map(([type, count]) =>
+      const types = [...this.#types].sort().map(([type, count]) =>
         `${shownNumber(count)} ${shownText(type)}`
       );
-      lines.push("", `New events: ${types.join(", ")}`);
+      const missing = this.#withoutUsage === 0
+        ? ""
+        : ` (${shownNumber(this.#withoutUsage)} without usage)`;
+      lines.push("", `Events to import: ${types.join(", ")}${missing}`);
     }
     if (this.#models.size > 0) lines.push("", ...this.#modelTable());
     if (this.#leftOut.size > 0) lines.push("", ...this.#leftOutTable());
@@ -127,11 +160,11 @@ export class ImportSums implements UsageListener {
     }
     const shown = rows.length > 1 ? [...rows, ["total", total] as const] : rows;
     return textTable([
-      ["new, by model", "calls", "input tokens", "output tokens", "USD"],
+      ["to import, by model", "new calls", "input tokens", "output tokens", "USD"],
       ...shown.map(([model, { records, input, output, usd, unpriced }]) => [
         shownText(model),
         ...shownTokens({ records, input, output }),
-        unpriced >= records && usd.value === 0 ? "-" : shownUsd(usd.value),
+        isUnpriced(records, unpriced, usd) ? "-" : shownUsd(usd.value),
       ]),
     ]);
   }
@@ -149,9 +182,14 @@ export class ImportSums implements UsageListener {
       ["usage", "records", "input tokens", "output tokens"],
       ["stated in the files", ...shownTokens(this.#stated)],
       ...rows,
-      ["= new", ...shownTokens(rest)],
+      ["= to import", ...shownTokens(rest)],
     ]);
   }
+}
+
+/** Checks whether all costs of a model are unknown. */
+function isUnpriced(records: number, unpriced: number, usd: PreciseSum): boolean {
+  return unpriced >= records && usd.value === 0 && unpriced > 0;
 }
 
 /** The fields of an event that the sums read. */
@@ -161,6 +199,7 @@ interface EventAmounts {
   readonly input_t?: unknown;
   readonly output_t?: unknown;
   readonly adjusts?: unknown;
+  readonly import_id?: unknown;
 }
 
 function addTo(tokens: Tokens, { input_t = 0, output_t = 0 }: TokenUsage, records: number): void {
@@ -175,12 +214,4 @@ function jsonOf({ records, input, output }: Tokens) {
 
 function shownTokens({ records, input, output }: Tokens): string[] {
   return [records, input, output].map(shownNumber);
-}
-
-/** Returns a message that names the models whose calls have no cost; null if there are no such models. */
-export function unpricedMessage(models: readonly string[]): string | null {
-  if (models.length === 0) return null;
-  const shown = models.slice(0, 5).join(", ");
-  const more = models.length > 5 ? ` and ${counted(models.length - 5, "other model")}` : "";
-  return `imported without a cost: the calls of ${shown}${more}, because --prices has no prices of these models`;
 }
