@@ -192,7 +192,7 @@ export class CodexReader implements TranscriptReader {
       this.#listener.leftOut("last usage that differs from the counters", other, 0);
     }
     this.#total = total;
-    // A file without a session_meta has a root of its own.
+    // The calls of two files without a session_meta must not have the same IDs.
     this.#root ||= `unnamed ${epochMs}`;
     this.#digest = digestOf(this.#digest || this.#root, total);
     if (!this.#hasTurns) this.#isOwn ||= epochMs > this.#forkedMs! + COPIED_WITHIN_MS;
@@ -283,7 +283,7 @@ export class CodexReader implements TranscriptReader {
   }
 }
 
-/** Returns the ID and the parent of the session whose record `session_meta` is given; `undefined` for another record. */
+/** Returns the ID and the parent of the session that a record `session_meta` describes; `undefined` for other records. */
 export function sessionIn(
   record: JsonObject,
 ): { id: string; parent: string | undefined } | undefined {
@@ -294,7 +294,7 @@ export function sessionIn(
   return { id: textOf(payload.id) ?? "", parent };
 }
 
-/** Returns the root of each session, given the parent of each. */
+/** Returns the root of each session. `parents` has the parent of each session that is a fork. */
 export function rootsOf(parents: ReadonlyMap<string, string>): SessionRoots {
   const roots: SessionRoots = new Map();
   for (const id of parents.keys()) {

@@ -25,8 +25,8 @@ export function timeOf({ timestamp }: { timestamp?: unknown }, line: number): nu
 const CALL_MS_MAX = 30 * 60_000;
 
 /**
- * Returns the duration of a model call, given the time of the line that it answers; `undefined` if that time is unknown
- * or too long ago.
+ * Returns the duration of a model call, from the time of the line that it answers; `undefined` if that time is unknown or
+ * too long ago.
  */
 export function callDuration(askedMs: number | undefined, endMs: number): number | undefined {
   const durationMs = durationBetween(askedMs, endMs);

@@ -216,7 +216,7 @@ function codexMeta(id: string, seconds: number, more: object = {}) {
 
 /**
  * Returns 3 sessions of Codex with 40 calls each, and a fork of the first one, which repeats its first 30 calls with
- * other times and has 10 calls of its own. So there are 130 calls, each with 1,000 input and 30 output tokens.
+ * other times and then makes 10 calls. So there are 130 calls, each with 1,000 input and 30 output tokens.
  */
 export function codexFixture(): Files {
   const turn = (seconds: number) => codexLine(seconds, "turn_context", { model: "gpt-x" });

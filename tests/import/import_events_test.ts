@@ -248,7 +248,7 @@ Deno.test("importEvents() reads the newer counters of Codex by turn, and counts 
   ]);
 });
 
-/** Returns the records of a parent with three calls, and of its fork after two of them, which has one call of its own. */
+/** Returns the records of a parent with three calls, and of its fork after two of them, which makes one more call. */
 function forked({ copiedAt, ownTotal = counters(330, 33), copiesMeta = true, turns = false }: {
   readonly copiedAt: number;
   readonly ownTotal?: object;
@@ -388,7 +388,7 @@ Deno.test("importEvents() reads the old and the new names of OpenTelemetry, and 
   ]);
 });
 
-Deno.test("importEvents() counts only the innermost span of a call, in whatever order the spans come", async () => {
+Deno.test("importEvents() counts only the innermost span of a call, in any order of the spans", async () => {
   const agent = otlpSpan({
     ...{
       trace: "t1",

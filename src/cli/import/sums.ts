@@ -86,7 +86,7 @@ export class ImportSums implements UsageListener {
   }
 
   /**
-   * Returns a message about the calls that have tokens but no cost; null if there are none.
+   * Returns a message about the calls that have tokens but no cost; null if every call has a cost.
    *
    * @param hasPrices Whether the user has passed a table of prices.
    */
