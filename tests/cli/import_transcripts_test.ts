@@ -43,10 +43,12 @@ function home(files: Files) {
         flags,
         args: ["import", "--path", path, ...args],
       });
+      // On Windows, paths have backslashes.
+      const plain = (text: string) => text.replaceAll("\\", "/");
       return {
         code,
-        stdout: stdout.replaceAll(path, "LOG"),
-        stderr: stderr.replaceAll(`${dir.path("")}/`, ""),
+        stdout: plain(stdout.replaceAll(path, "LOG")),
+        stderr: plain(stderr).replaceAll(`${plain(dir.path(""))}/`, ""),
       };
     },
     events: () => eventsIn(path),
