@@ -6,7 +6,7 @@
 import { type Fault, testPlantedFaults } from "../mutant.ts";
 
 const EVENTS = ["tests/import/import_events_test.ts"];
-const RANDOM = ["tests/import/random_imports_test.ts"];
+const RANDOM = ["tests/import/random_imports_test.ts", ...EVENTS];
 const COMMAND = ["tests/cli/import_transcripts_test.ts"];
 const AGAIN = ["tests/cli/import_again_test.ts"];
 
