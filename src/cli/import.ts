@@ -236,7 +236,7 @@ async function append(
 }
 
 function resultLine(
-  { checked, importedBefore, grown, invalid, wanted }: Plan,
+  { checked, importedBefore, grown, invalid, wanted, files }: Plan,
   { imported, path, isDryRun }: { imported: number; path: string; isDryRun: boolean },
 ): string {
   const unchanged = importedBefore - grown;
@@ -249,7 +249,8 @@ function resultLine(
   if (isDryRun) {
     const errors = invalid === 0 ? ": no errors" : "";
     const added = shownNumber(wanted - grown);
-    return `Checked ${counted(checked, "event")}${errors}; ${added} new${growth}${before}`;
+    const where = files.length === 1 ? "" : ` in ${counted(files.length, "file")}`;
+    return `Checked ${counted(checked, "event")}${where}${errors}; ${added} new${growth}${before}`;
   }
   return wanted === 0 && checked > 0
     ? `0 new: ${shownText(path)} already has all ${counted(checked, "event")}`

@@ -224,6 +224,12 @@ for (const { format, files, sums, stated, leftOut, sessions, messages } of FORMA
     );
     // Nothing was appended, so the log does not exist.
     assertEquals(await target.events(), []);
+    const printed = await target.run(directory, "--dry-run");
+    const events = sums.calls + sums.tools;
+    assertStringIncludes(
+      printed.stdout,
+      `Checked ${events} events in ${found.files.length} files: no errors; ${events} new\n`,
+    );
 
     await target.run(directory);
     const after = JSON.parse((await target.run(directory, "--dry-run", "--json")).stdout);
