@@ -270,7 +270,7 @@ Deno.test("scout import --dry-run shows the sums of a transcript as tables", asy
   ]);
 });
 
-Deno.test("scout import ends with the same sums and calls, at whatever line a transcript was cut at a first import", async () => {
+Deno.test("scout import ends with the same sums and calls, for each line at which a transcript was cut at a first import", async () => {
   const cases = [
     { name: "claude.jsonl", text: cutOf(claudeCodeFixture()["project/s1.jsonl"]!, 26) },
     { name: "rollout.jsonl", text: cutOf(codexFixture()["2026/02/13/rollout-1-c1.jsonl"]!, 20) },
@@ -418,7 +418,7 @@ Deno.test("scout import adds the cost of the output by which a call has grown, w
   const added = events.at(-1)!;
   const { cost, output_t, input_t, agent, project, adjusts } = added;
   assertEquals([cost, output_t, input_t], [0.0004, 40, undefined]);
-  assertEquals([agent, project, adjusts], ["helper", "/work/game", "claude-code-msg_1"]);
+  assertEquals([agent, project, adjusts], ["helper", "/home/me/game", "claude-code-msg_1"]);
   const spend = await runProgram(MAIN, {
     dir: dirname(target.path),
     args: ["spend", "--path", target.path, "--since", "2026-02-01", "--json"],
@@ -467,7 +467,7 @@ Deno.test("scout import --skip-invalid leaves out the calls whose events are inv
   const line = { session: "s1", seconds: 0, output: 5 };
   const calls = [
     claudeMessage("msg_1", line),
-    // The model is no text that the log accepts: it has a lone surrogate. So its line would not be UTF-8.
+    // This time is after the last one that a Date can have.
     { ...claudeMessage("msg_2", line), timestamp: "+275760-09-13T00:00:00.001Z" },
   ];
   const text = calls.map((call) => `${JSON.stringify(call)}\n`).join("");
@@ -511,7 +511,7 @@ Deno.test("scout import fails if no file of a directory has a known format", asy
   ]);
 });
 
-Deno.test("scout import gives the calls of a resumed session to the original session, in whatever order the files are named", async () => {
+Deno.test("scout import gives the calls of a resumed session to the original session, also if it is named last", async () => {
   const line = (session: string, id: string, seconds: number) =>
     `${JSON.stringify(claudeMessage(id, { session, seconds, output: 5 }))}\n`;
   using target = home({
@@ -574,9 +574,9 @@ Deno.test("scout import ~/.claude/projects && scout spend --by day shows what Cl
   using dir = tempDir();
   const today = `${Temporal.Now.instant().toString().slice(0, 10)}T00:00:00.000Z`;
   const message = claudeMessage("msg_1", { session: "s1", seconds: 0, output: 50, costUSD: 1.25 });
-  Deno.mkdirSync(dir.path(".claude/projects/-work-game"), { recursive: true });
+  Deno.mkdirSync(dir.path(".claude/projects/-home-me-game"), { recursive: true });
   Deno.writeTextFileSync(
-    dir.path(".claude/projects/-work-game/s1.jsonl"),
+    dir.path(".claude/projects/-home-me-game/s1.jsonl"),
     `${JSON.stringify({ ...message, timestamp: today })}\n`,
   );
   const variable = Deno.build.os === "windows" ? "USERPROFILE" : "HOME";
@@ -597,7 +597,7 @@ Deno.test("scout import ~/.claude/projects && scout spend --by day shows what Cl
 });
 
 await sampledTest(
-  "scout import ends with each call once, at whatever system call an earlier import was killed",
+  "scout import imports each call once if an earlier import was killed, at each of its system calls",
   1 / 12,
   async (extent) => {
     const text = claudeCodeFixture()["project/s1.jsonl"]!;

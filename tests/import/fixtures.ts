@@ -33,7 +33,7 @@ function claudeLine(type: string, { session, seconds, ...more }: ClaudeLine, mes
     uuid: `uuid-${++uuids}`,
     sessionId: session,
     timestamp: at(seconds),
-    cwd: "/work/game",
+    cwd: "/home/me/game",
     version: "2.1.0",
     type,
     ...more,
@@ -210,7 +210,7 @@ function codexCall(n: number, seconds: number, session: string): object[] {
 
 function codexMeta(id: string, seconds: number, more: object = {}) {
   return codexLine(seconds, "session_meta", {
-    ...{ id, cwd: "/work/game", cli_version: "0.150.0", model_provider: "openai", ...more },
+    ...{ id, cwd: "/home/me/game", cli_version: "0.150.0", model_provider: "openai", ...more },
   });
 }
 

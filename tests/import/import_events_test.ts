@@ -47,7 +47,7 @@ Deno.test("importEvents() counts a message of Claude Code once, with its largest
     cache_read_t: 1000,
     cache_write_t: 300,
     cache_write_1h_t: 100,
-    project: "/work/game",
+    project: "/home/me/game",
     client: "claude-code",
     client_version: "2.1.0",
     status: "ok",
@@ -214,7 +214,7 @@ Deno.test("importEvents() counts cached input and reasoning of Codex as parts, n
   ]);
 });
 
-Deno.test("importEvents() goes on from new counters if the counters of Codex fall", async () => {
+Deno.test("importEvents() starts again from the new counters if the counters of Codex fall", async () => {
   const records = [
     codex("session_meta", { id: "c1" }),
     tokenCount(counters(100, 10)),

@@ -35,8 +35,8 @@ export interface OpenedFiles {
 /**
  * Opens the files that the paths name.
  *
- * @throws {CommandError} If there is no file to import, the format of a named file is not clear, or an option does not
- *   fit the format of a file.
+ * @throws {CommandError} If no file can be imported, the format of a named file is unclear, or an option does not fit
+ *   the format of a file.
  */
 export async function openFiles(options: FilesOptions, spool?: Spool): Promise<OpenedFiles> {
   const { format } = options;
