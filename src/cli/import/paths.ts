@@ -45,7 +45,7 @@ async function filesAt(path: string): Promise<ImportPath[]> {
     const names = await namesIn(path, (name) => IMPORTED_NAME.test(name));
     return names.map((name) => ({ name, isFound: true }));
   }
-  if (kind !== null || !isGlob(path)) return [{ name: path, isFound: false }];
+  if (kind !== null || !isPattern(path)) return [{ name: path, isFound: false }];
   const pattern = globToRegExp(resolve(path));
   const root = fixedPart(path);
   // Without `**`, a pattern matches names at a fixed depth, so deeper directories are not read.
@@ -57,12 +57,18 @@ async function filesAt(path: string): Promise<ImportPath[]> {
   throw new CommandError(`Cannot import ${path}: no file matches the pattern`, 1);
 }
 
+/** Checks whether a path is a pattern. On Windows, a backslash is a separator and does not escape the next character. */
+function isPattern(path: string): boolean {
+  return isGlob(SEPARATOR === "\\" ? path.replaceAll("\\", "/") : path);
+}
+
 /** Returns the kind of the file at a path; null if the path does not exist. */
 function kindOf(path: string): ReturnType<typeof kindBehind> | null {
   try {
     return kindBehind(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
+    // On Windows, `*` is not allowed in a name, so the error is another one.
+    if (error instanceof Deno.errors.NotFound || SEPARATOR === "\\" && isPattern(path)) return null;
     throw withFlags(error, [pathFlag("read", path)], { action: `Cannot read ${path}` });
   }
 }
