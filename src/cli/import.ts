@@ -185,10 +185,14 @@ async function runImport(options: ImportCommandOptions, output: Output): Promise
   refuseOwnFiles(path, [...files.transcripts, ...files.records]);
   const target = { path, chain: await isChained(path), sessionId: options.session };
   const sums = new ImportSums();
-  const plans = [
-    await planCalls(files.transcripts, { ...options, path, prices }, sums),
-    await planRecords(files.records, { ...options, ...target, mapping }, sums),
-  ];
+  const plans: Plan[] = [];
+  if (files.transcripts.length > 0) {
+    plans.push(await planCalls(files.transcripts, { ...options, path, prices }, sums));
+  }
+  // Without such files, the log need not be searched for their records.
+  if (files.records.length > 0) {
+    plans.push(await planRecords(files.records, { ...options, ...target, mapping }, sums));
+  }
   const plan = merged(plans);
   tellSkipped(files.skipped, options);
   const unpriced = sums.unpricedMessage(prices !== undefined);

@@ -25,7 +25,10 @@ const GROUPING = ["agent", "project", "service", "client", "client_version"];
  * the field `adjusts` with the ID of the call. Such an event does not count as a call.
  */
 export function callEvent(
-  { call: { id, event, fields, isCopy }, epochMs, usage, cost, total, isNew }: CallToAppend,
+  { call: { id, event, fields, isCopy }, epochMs, usage, cost, total, isNew }: Omit<
+    CallToAppend,
+    "event" | "model"
+  >,
 ): CallEvent {
   const { session_id, model, provider, ...others } = fields;
   const { cost: _, ...counts } = usage ?? {};

@@ -9,13 +9,14 @@
  *
  * @module
  */
-import { amountOf, type JsonObject, objectOf, textOf } from "../llm/json_values.ts";
+import { amountOf, type JsonObject, objectOf, objectsIn, textOf } from "../llm/json_values.ts";
 import { shortened } from "../llm/event_values.ts";
 import { type TokenUsage, usageOf } from "../llm/usage.ts";
 import { eventEpochMs } from "../time.ts";
 import { RecentMap } from "./recent_map.ts";
 import { callDuration, durationBetween, timeOf } from "./record_time.ts";
 import {
+  type OpenTool,
   RecordError,
   type StatedCall,
   type TranscriptReader,
@@ -52,13 +53,6 @@ interface OpenMessage {
   readonly answers: string[];
   readonly record: JsonObject;
   readonly message: JsonObject;
-}
-
-/** A tool call whose result has not come yet. */
-interface OpenTool {
-  readonly name: string | undefined;
-  readonly epochMs: number;
-  readonly input: unknown;
 }
 
 /** A line that later lines answer. */
@@ -192,7 +186,7 @@ export class ClaudeCodeReader implements TranscriptReader {
   }
 
   #keepTools(content: unknown, epochMs: number): void {
-    for (const block of blocksIn(content)) {
+    for (const block of objectsIn(content)) {
       if (block.type !== "tool_use" || typeof block.id !== "string") continue;
       const input = this.#text ? block.input : undefined;
       this.#tools.set(block.id, { name: textOf(block.name), epochMs, input });
@@ -200,7 +194,7 @@ export class ClaudeCodeReader implements TranscriptReader {
   }
 
   *#takeResults(record: JsonObject, message: JsonObject, line: number): Generator<StatedCall> {
-    for (const block of blocksIn(message.content)) {
+    for (const block of objectsIn(message.content)) {
       const id = textOf(block.tool_use_id);
       const tool = id === undefined ? undefined : this.#tools.remove(id);
       if (block.type !== "tool_result" || tool === undefined) continue;
@@ -246,10 +240,6 @@ function sessionFields(record: JsonObject) {
   };
 }
 
-function blocksIn(content: unknown): readonly JsonObject[] {
-  return Array.isArray(content) ? content.map(objectOf).filter((each) => each !== undefined) : [];
-}
-
 function answersIn(content: unknown, isWanted: boolean): string[] {
   const text = isWanted ? textIn(content) : undefined;
   return text === undefined ? [] : [text];
@@ -258,7 +248,7 @@ function answersIn(content: unknown, isWanted: boolean): string[] {
 /** Returns the text of the content of a message or of a result; `undefined` if it has none. */
 function textIn(content: unknown): string | undefined {
   if (typeof content === "string") return content;
-  const texts = blocksIn(content).filter(({ type }) => type === "text").map(({ text }) => text)
+  const texts = objectsIn(content).filter(({ type }) => type === "text").map(({ text }) => text)
     .filter((text) => typeof text === "string");
   return texts.length === 0 ? undefined : texts.join("\n");
 }

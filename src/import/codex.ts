@@ -12,12 +12,12 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { type JsonObject, objectOf, parsed, textOf } from "../llm/json_values.ts";
+import { type JsonObject, objectOf, objectsIn, parsed, textOf } from "../llm/json_values.ts";
 import { type TokenUsage, usageOf } from "../llm/usage.ts";
 import { eventEpochMs } from "../time.ts";
 import { RecentMap } from "./recent_map.ts";
 import { callDuration, durationBetween, timeOf } from "./record_time.ts";
-import type { StatedCall, TranscriptReader, UsageListener } from "./stated_call.ts";
+import type { OpenTool, StatedCall, TranscriptReader, UsageListener } from "./stated_call.ts";
 import { difference } from "./usage_sum.ts";
 
 /** Maximum number of tool calls without a result that are kept. */
@@ -45,13 +45,6 @@ const COUNTERS = [
 
 type Counters = readonly number[];
 const ZERO: Counters = COUNTERS.map(() => 0);
-
-/** A tool call whose result has not come yet. */
-interface OpenTool {
-  readonly name: string | undefined;
-  readonly epochMs: number;
-  readonly input: unknown;
-}
 
 /** The root of each session, the session from which it was forked directly or through other forks. */
 export type SessionRoots = Map<string, string>;
@@ -265,10 +258,10 @@ export class CodexReader implements TranscriptReader {
   #takeMessage({ role, content }: JsonObject, record: JsonObject): void {
     // The messages of the role "user" also have texts that Codex adds. A record user_message has what the user typed.
     if (role === "user") this.#ask(record);
-    if (!this.#text || role !== "assistant" || !Array.isArray(content)) return;
-    const texts = content.map(objectOf).map((each) => each?.text)
-      .filter((text) => typeof text === "string");
-    for (const text of texts) this.#answers.push(text);
+    if (!this.#text || role !== "assistant") return;
+    for (const { text } of objectsIn(content)) {
+      if (typeof text === "string") this.#answers.push(text);
+    }
   }
 
   #sessionFields() {
@@ -287,8 +280,8 @@ export class CodexReader implements TranscriptReader {
 export function sessionIn(
   record: JsonObject,
 ): { id: string; parent: string | undefined } | undefined {
-  const payload = objectOf(record.payload);
-  if (record.type !== "session_meta" || payload === undefined) return undefined;
+  const payload = record.type === "session_meta" ? objectOf(record.payload) : undefined;
+  if (payload === undefined) return undefined;
   const spawn = objectOf(objectOf(objectOf(payload.source)?.subagent)?.thread_spawn);
   const parent = textOf(payload.forked_from_id) ?? textOf(spawn?.parent_thread_id);
   return { id: textOf(payload.id) ?? "", parent };

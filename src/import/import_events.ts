@@ -21,10 +21,16 @@ import {
   type OptionChecks,
 } from "../options/option_checks.ts";
 import { callEvent } from "./call_event.ts";
-import { type ImportFormat, isTranscript, Readers, TRANSCRIPT_FORMATS } from "./formats.ts";
+import {
+  type ImportFormat,
+  isTranscript,
+  Readers,
+  TRANSCRIPT_FORMATS,
+  type TranscriptFormat,
+} from "./formats.ts";
 import { KnownCalls } from "./known_calls.ts";
 import { RecordIds } from "./record_ids.ts";
-import { RecordError, type StatedCall, type UsageListener } from "./stated_call.ts";
+import { IGNORE_USAGE, RecordError, type StatedCall } from "./stated_call.ts";
 
 /** A record of a source that is not valid. */
 export interface InvalidRecord {
@@ -69,9 +75,6 @@ const SOURCES: OptionCheck = {
   must: "an async iterable of bytes, such as a ReadableStream, or an array of these",
   isOfType: (value) => Array.isArray(value) ? value.every(isByteSource) : isByteSource(value),
 };
-/** Nothing compares the plain sum of a source with the sum of its events here, so the differences are not reported. */
-const SILENT: UsageListener = { stated() {}, leftOut() {} };
-
 function isByteSource(value: unknown): boolean {
   return typeof value === "object" && value !== null && Symbol.asyncIterator in value;
 }
@@ -132,14 +135,14 @@ export function importEvents(
 
 async function* transcriptEvents(
   sources: readonly ImportSource[],
-  format: Parameters<Readers["create"]>[0],
+  format: TranscriptFormat,
   { prices, text = false, onInvalid = refuse }: ImportOptions,
 ): AsyncGenerator<AuditEvent> {
-  const readers = new Readers(SILENT, { text });
+  const readers = new Readers(IGNORE_USAGE, { text });
   const calls = new KnownCalls(prices);
   const eventsOf = function* (stated: Iterable<StatedCall>): Generator<AuditEvent> {
     for (const call of stated) {
-      calls.observe(call, SILENT);
+      calls.observe(call, IGNORE_USAGE);
       const next = calls.take(call);
       if (next === null) continue;
       const { epochMs, event, fields } = callEvent(next);

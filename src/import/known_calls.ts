@@ -10,7 +10,7 @@ import type { TokenUsage } from "../llm/usage.ts";
 import type { AuditEvent } from "../event.ts";
 import { copiedIdOf } from "./codex.ts";
 import type { StatedCall, UsageListener } from "./stated_call.ts";
-import { difference, growth, largest, sum, usageIn } from "./usage_sum.ts";
+import { difference, growth, largest, rounded, sum, usageIn } from "./usage_sum.ts";
 
 /** A call that sources state. */
 interface KnownCall {
@@ -214,6 +214,6 @@ function grownCost(
 ): CallCost | undefined {
   if (grown.cost !== undefined) return { cost: grown.cost, source: "provider" };
   if (total?.source !== "prices" || recorded === undefined) return undefined;
-  const cost = Number((total.cost - recorded.cost).toPrecision(12));
+  const cost = rounded(total.cost - recorded.cost);
   return cost > 0 ? { cost, source: "prices" } : undefined;
 }

@@ -9,19 +9,15 @@
  *
  * @module
  */
-import { roundedMs } from "../llm/event_values.ts";
-import { type JsonObject, objectOf, textOf } from "../llm/json_values.ts";
+import { type JsonObject, objectOf, objectsIn, textOf } from "../llm/json_values.ts";
 import {
-  durationOf,
-  errorOf,
   kindOf,
-  modelOf,
+  modelFacts,
   type OtelSpan,
   placeOf,
-  providerOf,
-  statusOf,
+  responseIdOf,
   textIn,
-  ttftOf,
+  toolFields,
   usageIn,
 } from "../llm/span_call.ts";
 import { shown } from "../event.ts";
@@ -129,8 +125,7 @@ export class OtlpReader implements TranscriptReader {
       this.#listener.leftOut("spans that repeat the usage of other spans", usage, 1);
       return;
     }
-    const error = errorOf(span);
-    const ttft = ttftOf(attributes);
+    const { durationMs, ttftMs, responseId, finishReason, ...facts } = modelFacts(span);
     yield {
       id: idOf(span),
       epochMs: endMsOf(span),
@@ -139,14 +134,14 @@ export class OtlpReader implements TranscriptReader {
       usage,
       fields: {
         ...commonFields(model),
-        model: modelOf(attributes),
-        provider: providerOf(attributes),
-        status: statusOf(error),
-        error,
-        duration_ms: roundedMs(durationOf(span)),
-        ttft_ms: ttft === undefined ? undefined : roundedMs(ttft),
-        response_id: textIn(attributes, ["gen_ai.response.id"]),
-        finish_reason: textIn(attributes, ["gen_ai.response.finish_reasons"]),
+        model: facts.model,
+        provider: facts.provider,
+        status: facts.status,
+        error: facts.error,
+        duration_ms: durationMs,
+        ttft_ms: ttftMs,
+        response_id: responseId,
+        finish_reason: finishReason,
         prompt: this.#textOf(attributes, PROMPTS),
         answer: this.#textOf(attributes, ANSWERS),
       },
@@ -158,8 +153,7 @@ export class OtlpReader implements TranscriptReader {
     const { traceId, spanId } = span.spanContext();
     const inner = this.#inner.get(`${traceId} ${spanId}`) ?? [];
     return inner.some((each) => {
-      const [outerId, innerId] = [span, each]
-        .map(({ attributes }) => textIn(attributes, ["gen_ai.response.id"]));
+      const [outerId, innerId] = [responseIdOf(span), responseIdOf(each)];
       return outerId === undefined || innerId === undefined || outerId === innerId;
     });
   }
@@ -167,7 +161,6 @@ export class OtlpReader implements TranscriptReader {
   #toolCallOf(model: ModelSpan): StatedCall {
     const { span, line } = model;
     const { attributes } = span;
-    const error = errorOf(span);
     return {
       id: idOf(span),
       epochMs: endMsOf(span),
@@ -176,11 +169,7 @@ export class OtlpReader implements TranscriptReader {
       usage: undefined,
       fields: {
         ...commonFields(model),
-        tool: textIn(attributes, ["gen_ai.tool.name", "tool.name"]) ?? span.name,
-        tool_call_id: textIn(attributes, ["gen_ai.tool.call.id", "tool_call.id"]),
-        status: error === undefined ? "ok" : "error",
-        error,
-        duration_ms: roundedMs(durationOf(span)),
+        ...toolFields(span),
         input: this.#textOf(attributes, ["gen_ai.tool.call.arguments", "input.value"]),
         output: this.#textOf(attributes, ["gen_ai.tool.call.result", "output.value"]),
       },
@@ -260,10 +249,6 @@ function timeIn(json: JsonObject, name: string, line: number): [number, number] 
     line,
     `${name} must be a time in nanoseconds since 1970, got ${shown(value)}`,
   );
-}
-
-function objectsIn(value: unknown): readonly JsonObject[] {
-  return Array.isArray(value) ? value.map(objectOf).filter((each) => each !== undefined) : [];
 }
 
 /** Returns attributes, which OTLP writes as a list of keys and typed values, as an object. */

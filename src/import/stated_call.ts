@@ -36,6 +36,13 @@ export interface CallFields {
   readonly [name: string]: unknown;
 }
 
+/** A tool call whose result has not come yet. */
+export interface OpenTool {
+  readonly name: string | undefined;
+  readonly epochMs: number;
+  readonly input: unknown;
+}
+
 /** Thrown if a record of a source cannot be imported. The message states the reason. */
 export class RecordError extends Error {
   /** Creates the error. `line` is the number of the line of the record, from 1. */
@@ -71,6 +78,9 @@ export interface UsageListener {
    */
   leftOut(reason: LeftOutReason, usage: TokenUsage, records: number): void;
 }
+
+/** Ignores all usages, for a caller that does not compare the sums. */
+export const IGNORE_USAGE: UsageListener = { stated() {}, leftOut() {} };
 
 /** Reads the calls from the records of one source, in the order of its lines. */
 export interface TranscriptReader {

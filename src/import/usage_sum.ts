@@ -72,7 +72,7 @@ export function usageIn(event: Readonly<Record<string, unknown>>): TokenUsage {
   );
 }
 
-/** Rounds a difference, because a difference of costs has an error in its last digits. */
-function rounded(amount: number): number {
+/** Rounds an amount, because the result of a calculation with costs has an error in its last digits. */
+export function rounded(amount: number): number {
   return Number(amount.toPrecision(12));
 }

@@ -14,6 +14,11 @@ export function objectOf(value: unknown): JsonObject | undefined {
     : undefined;
 }
 
+/** Returns the objects in an array; an empty array for everything else. */
+export function objectsIn(value: unknown): JsonObject[] {
+  return Array.isArray(value) ? value.map(objectOf).filter((each) => each !== undefined) : [];
+}
+
 /** Returns a value if it is a string; otherwise `undefined`. */
 export function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;

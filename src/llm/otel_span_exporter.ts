@@ -6,20 +6,15 @@
 import type { AuditLogger } from "../audit_logger.ts";
 import { checkOptions } from "../options/option_checks.ts";
 import { CallLog } from "./call_log.ts";
-import { roundedMs } from "./event_values.ts";
 import { RecentKeys } from "./recent_keys.ts";
 import {
-  durationOf,
-  errorOf,
   kindOf,
-  modelOf,
+  modelFacts,
   type OtelSpan,
   placeOf,
-  providerOf,
-  statusOf,
+  responseIdOf,
   textIn,
-  ttftOf,
-  usageIn,
+  toolFields,
 } from "./span_call.ts";
 import { TELEMETRY_CHECKS, type TelemetryOptions } from "./telemetry_options.ts";
 
@@ -138,7 +133,7 @@ class InnerSpans {
 
   /** Checks whether a span has the same response ID as a span inside it, and remembers the span. */
   repeats(span: OtelSpan): boolean {
-    const responseId = textIn(span.attributes, ["gen_ai.response.id"]);
+    const responseId = responseIdOf(span);
     if (responseId === undefined) return false;
     const { traceId, spanId } = span.spanContext();
     const isRepeated = this.#keys.has(JSON.stringify([traceId, spanId, responseId]));
@@ -155,43 +150,23 @@ const CLOCKS_DIFFER_MS = 5;
 
 /** Logs the span of a model call, unless another observer, such as `auditedFetch()`, has logged the call. */
 function recordModel(calls: CallLog, span: OtelSpan): Promise<void> | undefined {
-  const { attributes } = span;
-  const model = modelOf(attributes);
-  const error = errorOf(span);
-  const durationMs = durationOf(span);
-  const responseId = textIn(attributes, ["gen_ai.response.id"]);
+  const { finishReason, ...facts } = modelFacts(span);
+  const { model, error, responseId } = facts;
   const beganMs = performance.now() - (Date.now() - epochMs(span.startTime)) - CLOCKS_DIFFER_MS;
   const outcome = error === undefined ? "ok" : "failed";
   if (calls.isLogged({ id: responseId, model, beganMs, outcome })) return undefined;
-  const ttft = ttftOf(attributes);
   return calls.record({
-    status: statusOf(error),
-    model,
-    provider: providerOf(attributes),
-    usage: usageIn(attributes),
-    durationMs: roundedMs(durationMs),
-    ttftMs: ttft === undefined ? undefined : roundedMs(ttft),
-    error,
-    responseId,
+    ...facts,
     more: {
       ...placeOf(span),
-      finish_reason: textIn(attributes, ["gen_ai.response.finish_reasons"]),
-      conversation_id: textIn(attributes, ["gen_ai.conversation.id", "session.id"]),
+      finish_reason: finishReason,
+      conversation_id: textIn(span.attributes, ["gen_ai.conversation.id", "session.id"]),
     },
   });
 }
 
 function recordTool(calls: CallLog, span: OtelSpan): Promise<void> {
-  const { attributes, name } = span;
-  const error = errorOf(span);
-  return calls.log("tool_call", {
-    ...placeOf(span),
-    tool: textIn(attributes, ["gen_ai.tool.name", "tool.name"]) ?? name,
-    tool_call_id: textIn(attributes, ["gen_ai.tool.call.id", "tool_call.id"]),
-    status: error === undefined ? "ok" : "error",
-    error,
-    duration_ms: roundedMs(durationOf(span)),
-  });
+  return calls.log("tool_call", { ...placeOf(span), ...toolFields(span) });
 }
 
 function epochMs([seconds, nanoseconds]: readonly [number, number]): number {

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { roundedMs } from "./event_values.ts";
 import { type TokenUsage, usageOf } from "./usage.ts";
 
 /**
@@ -63,7 +64,7 @@ export function kindOf({ attributes }: OtelSpan): "model" | "tool" | "other" {
 }
 
 /** Returns the name of the model that answered; if it is not stated, the name of the requested model. */
-export function modelOf(attributes: Attributes): string | undefined {
+function modelOf(attributes: Attributes): string | undefined {
   return textIn(attributes, [
     "gen_ai.response.model",
     "gen_ai.request.model",
@@ -73,7 +74,7 @@ export function modelOf(attributes: Attributes): string | undefined {
 }
 
 /** Returns the name that the provider has in LiteLLM's tables, such as "gemini" for "gcp.gemini". */
-export function providerOf(attributes: Attributes): string | undefined {
+function providerOf(attributes: Attributes): string | undefined {
   const name = textIn(attributes, [
     "gen_ai.provider.name",
     "gen_ai.system",
@@ -168,7 +169,7 @@ export interface SpanError {
 }
 
 /** Returns the error that a span states; `undefined` if it states none. */
-export function errorOf({ status, attributes, events }: OtelSpan): SpanError | undefined {
+function errorOf({ status, attributes, events }: OtelSpan): SpanError | undefined {
   const type = textIn(attributes, ["error.type"]);
   if (status.code !== ERROR && type === undefined) return undefined;
   const thrown = events.find(({ name }) => name === "exception")?.attributes ?? {};
@@ -185,7 +186,7 @@ const ERROR = 2;
  * Returns the status of a call. OpenTelemetry marks an aborted call as an error, so an abort is recognized by the type
  * of the error.
  */
-export function statusOf(error: SpanError | undefined): "ok" | "error" | "aborted" {
+function statusOf(error: SpanError | undefined): "ok" | "error" | "aborted" {
   if (error === undefined) return "ok";
   return ABORTS.includes(error.type ?? "") ? "aborted" : "error";
 }
@@ -203,7 +204,7 @@ export function placeOf(span: OtelSpan): object {
  * Returns the milliseconds from the start of a call until the first output of its stream; `undefined` if the span does
  * not state them.
  */
-export function ttftOf(attributes: Attributes): number | undefined {
+function ttftOf(attributes: Attributes): number | undefined {
   const seconds = attributes["gen_ai.response.time_to_first_chunk"];
   if (typeof seconds === "number") return seconds * 1000;
   const ms = attributes["ai.response.msToFirstChunk"];
@@ -211,7 +212,7 @@ export function ttftOf(attributes: Attributes): number | undefined {
 }
 
 /** Returns the duration of a span in milliseconds. */
-export function durationOf({ startTime, endTime }: OtelSpan): number {
+function durationOf({ startTime, endTime }: OtelSpan): number {
   return (endTime[0] - startTime[0]) * 1000 + (endTime[1] - startTime[1]) / 1e6;
 }
 
@@ -223,4 +224,55 @@ export function textIn(attributes: Attributes, names: readonly string[]): string
   return names.map((name) => attributes[name])
     .map((value) => Array.isArray(value) ? value[0] : value)
     .find((value) => typeof value === "string");
+}
+
+/** Returns the ID of the response of a model; `undefined` if the span does not state it. */
+export function responseIdOf({ attributes }: OtelSpan): string | undefined {
+  return textIn(attributes, ["gen_ai.response.id"]);
+}
+
+/** The facts that the span of a model call states. */
+export interface ModelFacts {
+  readonly status: "ok" | "error" | "aborted";
+  readonly model: string | undefined;
+  readonly provider: string | undefined;
+  readonly usage: TokenUsage | undefined;
+  /** Duration of the call in milliseconds. */
+  readonly durationMs: number;
+  /** Milliseconds from the start of the call until the first output of its stream. */
+  readonly ttftMs: number | undefined;
+  readonly error: SpanError | undefined;
+  readonly responseId: string | undefined;
+  readonly finishReason: string | undefined;
+}
+
+/** Returns the facts that the span of a model call states. */
+export function modelFacts(span: OtelSpan): ModelFacts {
+  const { attributes } = span;
+  const error = errorOf(span);
+  const ttft = ttftOf(attributes);
+  return {
+    status: statusOf(error),
+    model: modelOf(attributes),
+    provider: providerOf(attributes),
+    usage: usageIn(attributes),
+    durationMs: roundedMs(durationOf(span)),
+    ttftMs: ttft === undefined ? undefined : roundedMs(ttft),
+    error,
+    responseId: responseIdOf(span),
+    finishReason: textIn(attributes, ["gen_ai.response.finish_reasons"]),
+  };
+}
+
+/** Returns the fields of the event of a tool call, without the IDs of its span. */
+export function toolFields(span: OtelSpan): object {
+  const { attributes, name } = span;
+  const error = errorOf(span);
+  return {
+    tool: textIn(attributes, ["gen_ai.tool.name", "tool.name"]) ?? name,
+    tool_call_id: textIn(attributes, ["gen_ai.tool.call.id", "tool_call.id"]),
+    status: error === undefined ? "ok" : "error",
+    error,
+    duration_ms: roundedMs(durationOf(span)),
+  };
 }

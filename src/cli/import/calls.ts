@@ -9,10 +9,10 @@ import { rootsOf, sessionIn, type SessionRoots } from "../../import/codex.ts";
 import { isTranscript, Readers } from "../../import/formats.ts";
 import { KnownCalls } from "../../import/known_calls.ts";
 import {
+  IGNORE_USAGE,
   RecordError,
   type StatedCall,
   type TranscriptReader,
-  type UsageListener,
 } from "../../import/stated_call.ts";
 import type { PriceTable } from "../../llm/price_table.ts";
 import { lineSerializer } from "../../write/serialize_stream.ts";
@@ -29,6 +29,9 @@ export interface CheckedCalls {
   /** The roots of the sessions of Codex. */
   readonly roots: SessionRoots;
   readonly calls: KnownCalls;
+  /** Number of calls that the log does not contain, and of those that have grown or got a cost since. */
+  readonly added: number;
+  readonly grown: number;
   readonly invalid: Problems;
   /** Number of tool calls that have no result yet. */
   readonly openTools: number;
@@ -46,15 +49,6 @@ export interface CallOptions {
   readonly texts: boolean;
   /** Whether to leave out invalid records. */
   readonly skipInvalid: boolean;
-}
-
-/** The number of events of a kind that an import appends. */
-export interface CallCounts {
-  /** Number of calls that the files state. */
-  readonly checked: number;
-  readonly added: number;
-  /** Number of calls that have grown since they were imported. */
-  readonly grown: number;
 }
 
 /**
@@ -105,7 +99,12 @@ export async function checkCalls(
   if (calls.size > 0) {
     for await (const event of importedEvents(path, calls.range)) calls.addLogged(event);
   }
-  for (const added of calls.addedAmounts()) sums.addCall(added);
+  let [added, grown] = [0, 0];
+  for (const amounts of calls.addedAmounts()) {
+    sums.addCall(amounts);
+    if (amounts.isNew) added++;
+    else grown++;
+  }
   calls.reportRecorded((usage, records) =>
     sums.leftOut("calls that were imported before", usage, records)
   );
@@ -117,6 +116,8 @@ export async function checkCalls(
     files: sorted,
     roots,
     calls,
+    added,
+    grown,
     invalid,
     openTools: sum(({ openTools }) => openTools),
     otherSignals: sum(({ otherSignals }) => otherSignals),
@@ -154,16 +155,7 @@ function validator(): (call: StatedCall) => string | null {
       : { cost: usage.cost, source: "provider" as const };
     ({ epochMs } = call);
     const total = usage ?? {};
-    const { fields } = callEvent({
-      call,
-      event,
-      model: undefined,
-      usage,
-      cost,
-      total,
-      epochMs,
-      isNew: true,
-    });
+    const { fields } = callEvent({ call, usage, cost, total, epochMs, isNew: true });
     try {
       serialize(event, fields);
       return null;
@@ -174,26 +166,13 @@ function validator(): (call: StatedCall) => string | null {
   };
 }
 
-/** Counts what an import of the calls appends. */
-export function countCalls(calls: KnownCalls): CallCounts {
-  let [added, grown] = [0, 0];
-  for (const { isNew } of calls.addedAmounts()) {
-    if (isNew) added++;
-    else grown++;
-  }
-  return { checked: calls.size, added, grown };
-}
-
-/** The usage is added up in the check only. */
-const SILENT: UsageListener = { stated() {}, leftOut() {} };
-
 /** Reads the checked transcripts again, and yields the events that are to be imported. */
 export async function* wantedCalls(
   { files, roots, calls }: CheckedCalls,
   { texts }: CallOptions,
   progress: ProgressBar,
 ): AsyncGenerator<readonly PlacedEvent[]> {
-  const readers = new Readers(SILENT, { text: texts, roots });
+  const readers = new Readers(IGNORE_USAGE, { text: texts, roots });
   const ignored = new Problems();
   const take = (call: StatedCall, { name }: SourceFile, waiting: PlacedCall[]) => {
     const next = calls.take(call);

@@ -7,7 +7,7 @@ import { tell } from "../messages.ts";
 import { counted } from "../../shown.ts";
 import { ProgressBar } from "../progress_bar.ts";
 import type { PlacedEvent, TargetLog } from "./append_events.ts";
-import { type CallOptions, checkCalls, countCalls, wantedCalls } from "./calls.ts";
+import { type CallOptions, checkCalls, wantedCalls } from "./calls.ts";
 import type { Problems } from "./problems.ts";
 import type { RecordMapping } from "./record_mapping.ts";
 import {
@@ -42,7 +42,7 @@ export async function planCalls(
 ): Promise<Plan> {
   using progress = progressOf("Checking", files);
   const checkedCalls = await checkCalls(files, sums, { ...options, progress });
-  const { calls, invalid, openTools, otherSignals, unfinished } = checkedCalls;
+  const { calls, added, grown, invalid, openTools, otherSignals, unfinished } = checkedCalls;
   tellInvalid(invalid);
   if (openTools > 0) tell(`left out ${counted(openTools, "tool call")} without a result`);
   if (otherSignals > 0) {
@@ -50,10 +50,9 @@ export async function planCalls(
     tell(`left out ${records} with logs or metrics, because only spans contain calls`);
   }
   if (unfinished > 0) tell(`left out ${counted(unfinished, "incomplete last line")}`);
-  const { checked, added, grown } = countCalls(calls);
   return {
-    checked,
-    importedBefore: checked - added,
+    checked: calls.size,
+    importedBefore: calls.size - added,
     grown,
     invalid: invalid.count,
     wanted: added + grown,

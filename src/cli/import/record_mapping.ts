@@ -14,7 +14,7 @@ import {
   TEXT_FIELD_NAMES,
   unfitReason,
 } from "../../event.ts";
-import { usageIn } from "../../import/usage_sum.ts";
+import { rounded, usageIn } from "../../import/usage_sum.ts";
 import { isAdjustment } from "../../rollup/spend_tally.ts";
 import { type PriceTable, qualifiedName } from "../../llm/price_table.ts";
 import { costOf } from "../../llm/prices.ts";
@@ -270,7 +270,7 @@ export class RecordMapping {
     }
     for (const { field, factor } of this.#options.scale) {
       const value = rest[field];
-      if (typeof value === "number") rest[field] = Number((value * factor).toPrecision(12));
+      if (typeof value === "number") rest[field] = rounded(value * factor);
     }
     for (const field of KNOWN_FIELDS) {
       if (Object.hasOwn(rest, field)) this.#keepUnfit(rest, field);
