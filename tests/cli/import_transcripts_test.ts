@@ -639,7 +639,9 @@ await sampledTest(
       const byId = (a: AuditEvent, b: AuditEvent) => `${a.import_id}` < `${b.import_id}` ? -1 : 1;
       assertEquals(events.sort(byId), expected.toSorted(byId), `${call} ${nth}`);
     }
-    assert(tried === 0 || killed > tried / 2, `only ${killed} of ${tried} imports were killed`);
+    // The import makes some calls only in some runs, such as those that wait for another one. Without such a call, it
+    // is not killed.
+    assert(tried - killed <= 4 + tried / 10, `only ${killed} of ${tried} imports were killed`);
   },
   ["strace"],
 );
