@@ -13,6 +13,7 @@ import type { BudgetKeeper } from "./budget/keeper.ts";
 import { LogBudgets } from "./budget/log_budgets.ts";
 import { AuditClosedError, messageOf, pathFlag, withFlags } from "./errors.ts";
 import type { AuditEvent, AuditRecordInput, EventFields, EventType, KnownFields } from "./event.ts";
+import { loadEventSchema } from "./fields/known_fields.ts";
 import { readLockText, writeLockText } from "./lock_text.ts";
 import type { Logger } from "./logger.ts";
 import type { AccuracyMetrics } from "./metrics/accuracy.ts";
@@ -293,7 +294,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
           failure ??= { error };
           controller.error(error);
         });
-        const mustWait = this.#lineBuffer.byteLength >= STREAM_PENDING_BYTES;
+        const mustWait = this.#lineBuffer.exceeds(STREAM_PENDING_BYTES);
         return mustWait ? this.#parts.acknowledgements.decided() : undefined;
       },
       close: async () => {
@@ -574,7 +575,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   #take(caller: LineCaller, line: string): void {
     this.#parts.acknowledgements.accept(caller);
     this.#lineBuffer.push(line);
-    if (this.#lineBuffer.byteLength > this.#options.maxPendingBytes) this.#drainForMemory();
+    if (this.#lineBuffer.exceeds(this.#options.maxPendingBytes)) this.#drainForMemory();
   }
 
   /** Rejects the promise of a caller. The logger reports the rejection only if the caller does not handle it. */
@@ -756,7 +757,7 @@ async function openParts(
     membership = options.sessionId === undefined
       ? await joinSession(sessionRecords(sink, options.logger), clock)
       : { sessionId: options.sessionId, [Symbol.dispose]() {} };
-    const { report } = await sink.recover();
+    const [{ report }] = await Promise.all([sink.recover(), loadEventSchema()]);
     return {
       directory,
       clock,

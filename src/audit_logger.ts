@@ -13,8 +13,8 @@ import {
   type KnownFields,
   RESERVED_FIELD,
   reservedFieldError,
-  unfitReason,
 } from "./event.ts";
+import { unfitReason } from "./fields/known_fields.ts";
 import { type Fields, mergeFields } from "./write/merge_fields.ts";
 
 /**

@@ -1,9 +1,8 @@
 /**
- * The types of events, as callers pass them and as readers return them, and the schema of the known fields.
+ * The types of events, as callers pass them and as readers return them, and the names that have a meaning.
  *
  * @module
  */
-import { z } from "zod";
 import { AuditEventError } from "./errors.ts";
 
 /**
@@ -147,58 +146,6 @@ export interface AuditEvent {
   readonly [name: string]: unknown;
 }
 
-// Each message of the schema states what a value must be, such as "a string". checkKnownFields() puts "must be" before
-// it.
-const string = z.string({ error: "a string" });
-// z.string().min(1) is not used, because it also reads the length of a value that is not a string. The read could run
-// code of the value, such as a getter.
-const nonEmptyString = z.custom<string>(
-  (value) => typeof value === "string" && value !== "",
-  { error: "a non-empty string" },
-);
-const tokens = withOneMessage(
-  "an integer >= 0 (tokens)",
-  (error) => z.int(error).nonnegative(error),
-);
-
-/** Returns the schema of a finite number >= 0. The message names the unit. */
-function amount(unit: string): z.ZodNumber {
-  return withOneMessage(
-    `a finite number >= 0 (${unit})`,
-    (error) => z.number(error).nonnegative(error),
-  );
-}
-
-/** Returns a schema whose checks all fail with the same message, which states what the value must be. */
-function withOneMessage<T>(message: string, schema: (error: { error: string }) => T): T {
-  return schema({ error: message });
-}
-
-// The check of each optional known field. A line of the log contains the fields in this order, after ts, event and
-// session_id.
-const knownFields = {
-  cost: amount("USD"),
-  model: string,
-  input_t: tokens,
-  output_t: tokens,
-  files: z.array(string, { error: "an array of strings" }),
-  reason: string,
-  confidence: withOneMessage(
-    "a number from 0 to 100",
-    (error) => z.number(error).min(0, error).max(100, error),
-  ),
-  duration_ms: amount("milliseconds"),
-  // Only the type of config itself is checked. Its members may have any value, as a field that is not known may.
-  config: z.custom<object>(
-    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
-    { error: "an object" },
-  ),
-  raw_brief_path: string,
-  cache_read_t: tokens,
-  cache_write_t: tokens,
-  reasoning_t: tokens,
-};
-
 /**
  * The suffix of the type of an event that begins a span, such as `tool_call_begin`. A span is a call of which the
  * beginning and the end are logged.
@@ -249,19 +196,6 @@ export function isReservedType(type: unknown): boolean {
   return typeof type === "string" && type.startsWith(RESERVED_TYPE) && !type.endsWith(RAW_SUFFIX);
 }
 
-const schema = z.object({
-  event: nonEmptyString,
-  session_id: nonEmptyString,
-  ...z.object(knownFields).partial().shape,
-});
-
-/** The fields of an event before they are checked. */
-export interface UncheckedFields {
-  event: unknown;
-  session_id: unknown;
-  [name: string]: unknown;
-}
-
 /**
  * Names that callers likely use in place of the name of a known field: misspellings, and the names of the OpenAI,
  * Anthropic and Vercel SDKs. Such a field is stored, but metrics, budgets and reports do not read it.
@@ -275,68 +209,6 @@ export const MISNAMED_FIELDS: ReadonlyMap<string, string> = new Map(
     session_id: ["sessionId"],
   }).flatMap(([known, names]) => names.map((name) => [name, known])),
 );
-
-/** Names of the optional known fields, in the order in which a line of the log contains the fields. */
-export const KNOWN_FIELD_NAMES: readonly string[] = Object.freeze(Object.keys(knownFields));
-
-/** Names of the known fields whose values are strings, even if a value looks like a number. */
-export const TEXT_FIELD_NAMES: readonly string[] = Object.freeze([
-  "event",
-  "session_id",
-  ...Object.entries(knownFields).filter(([, field]) => field === string).map(([name]) => name),
-]);
-
-/**
- * Checks the known fields of an event.
- *
- * @throws {AuditEventError} If a field is invalid. The message names the first invalid field and its value.
- */
-export function checkKnownFields(fields: UncheckedFields, isOwn = false): void {
-  if (!isOwn) checkNotReserved(fields.event);
-  const result = schema.safeParse(fields);
-  if (result.success) return;
-  const issue = result.error.issues[0]!;
-  const value = issue.path.reduce<unknown>(
-    (holder, key) => (holder as Record<PropertyKey, unknown>)[key],
-    fields,
-  );
-  throw fieldError(issue.path.join("."), value, `be ${issue.message}`);
-}
-
-const isAmount = (value: unknown) =>
-  typeof value === "number" && value >= 0 && Number.isFinite(value);
-const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
-const isText = (value: unknown) => typeof value === "string" && value !== "";
-
-/**
- * Quick checks that accept the usual values of known fields. The schema, which takes longer, decides about all other
- * values.
- */
-const PLAIN_CHECKS: ReadonlyMap<string, (value: unknown) => boolean> = new Map(
-  Object.entries({
-    session_id: isText,
-    cost: isAmount,
-    model: isText,
-    input_t: isCount,
-    output_t: isCount,
-    reason: isText,
-    duration_ms: isAmount,
-    cache_read_t: isCount,
-    cache_write_t: isCount,
-    reasoning_t: isCount,
-  }),
-);
-
-/**
- * Returns the requirement that a value of a known field does not meet, such as "an object"; null if the value is valid
- * or the field is not known.
- */
-export function unfitReason(field: string, value: unknown): string | null {
-  if (value === undefined || value === null || !Object.hasOwn(schema.shape, field)) return null;
-  if (PLAIN_CHECKS.get(field)?.(value)) return null;
-  const { error } = schema.shape[field as keyof typeof schema.shape].safeParse(value);
-  return error?.issues[0]?.message ?? null;
-}
 
 /** Returns the error for an invalid field of an event. `demand` completes the sentence "the field cost must". */
 export function fieldError(field: string, value: unknown, demand: string): AuditEventError {

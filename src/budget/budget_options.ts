@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { fieldError, shown, unfitReason } from "../event.ts";
+import { fieldError, shown } from "../event.ts";
+import { unfitReason } from "../fields/known_fields.ts";
 import {
   abortSignal,
   anything,

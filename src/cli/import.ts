@@ -39,6 +39,7 @@ import {
 import { readPrices } from "./prices_file.ts";
 import { parseIsoTime } from "./when.ts";
 import { checkedDigest } from "../llm/checked_prices.ts";
+import { loadEventSchema } from "../fields/known_fields.ts";
 import { counted, shownNumber, shownText } from "../shown.ts";
 import type { Output } from "./terminal.ts";
 
@@ -170,6 +171,7 @@ function parseDelimiter(input: string): string {
 }
 
 async function runImport(options: ImportCommandOptions, output: Output): Promise<number> {
+  await loadEventSchema();
   await using stack = new AsyncDisposableStack();
   const prices = options.pricesFile === undefined ? undefined : readPrices(options.pricesFile);
   const pricesEvent = prices === undefined ? undefined : await opened(() => ({

@@ -7,17 +7,16 @@
 import { CHAIN_NAMES } from "../line/chain.ts";
 import { AuditEventError } from "../errors.ts";
 import {
-  checkKnownFields,
+  checkNotReserved,
   type EventFields,
   fieldError,
-  KNOWN_FIELD_NAMES,
   MISNAMED_FIELDS,
   nonRecordKind,
   RESERVED_FIELD,
   reservedFieldError,
   shown,
-  type UncheckedFields,
 } from "../event.ts";
+import { FIELD_CHECKS, invalidFieldError } from "../fields/known_fields.ts";
 import { encodeValue, safeMessage, stringify } from "./encode_value.ts";
 import { REDACTED, type Redaction } from "./redaction.ts";
 
@@ -44,87 +43,125 @@ export interface RecordContext {
   onMisnamed?: ((name: string, known: string) => void) | undefined;
 }
 
+/** A field of a record, with the facts that follow from its name. */
+interface Field {
+  readonly name: string;
+  /** The text before the value in the line: a comma, the name as JSON and a colon. */
+  readonly label: string;
+  /** The position in a line; all fields that are not known have the same. */
+  readonly rank: number;
+  /** Checks a value of a known field; undefined if the field is not known. */
+  readonly isValid: ((value: unknown) => boolean) | undefined;
+  /** The known field that the caller likely meant if a record does not have it; undefined if there is none. */
+  readonly meant: string | undefined;
+}
+
 /**
  * Positions of the known fields (those that the library reads itself) in a line. All other fields follow in the
  * caller's order.
  */
 const RANKS: ReadonlyMap<string, number> = new Map(
-  ["ts", "event", "session_id", ...KNOWN_FIELD_NAMES].map((name, rank) => [name, rank]),
+  ["ts", ...FIELD_CHECKS.keys()].map((name, rank) => [name, rank]),
 );
-const SESSION_ID = 2;
 const FURTHER = RANKS.size;
+const SESSION_ID = "session_id";
+/** The position of the first field that a caller may set. The log itself sets the fields before it. */
+const FIRST_RANK = RANKS.get(SESSION_ID)!;
+const CONFIDENCE = "confidence";
+const REDACTED_TEXT = JSON.stringify(REDACTED);
+
+const isEvent = FIELD_CHECKS.get("event")!;
+const isSessionId = FIELD_CHECKS.get(SESSION_ID)!;
 
 /**
  * Returns the JSON text of one line, without its line break. The order is ts, event, session_id, the known fields,
  * then the other fields in the caller's order.
  *
  * The text is joined from parts instead of encoded from one object, because an object would move keys such as "0" to
- * the front, and would treat "__proto__" specially.
+ * the front, would treat "__proto__" specially, and takes longer.
  *
  * @throws {AuditEventError} If a known field is of the wrong type, or cannot be read.
  */
 export function encodeRecord(event: unknown, fields: EventFields, context: RecordContext): string {
-  const known: UncheckedFields = {
-    ts: isoTime(context.nowMs),
-    event,
-    session_id: context.sessionId,
-  };
+  const ts = isoTime(context.nowMs);
   const { redaction } = context;
-  const hidden: string[] = [];
+  let sessionId: unknown = context.sessionId;
+  let confidence: unknown;
+  let text = "";
   let further = "";
-  for (const name of inOrder(namesOf(fields))) {
-    const rank = rankOf(name);
-    if (rank < SESSION_ID) continue;
-    if (rank < FURTHER) {
-      const value = readKnownField(fields, name);
-      if (value === undefined || value === null) continue;
-      if (rank > SESSION_ID && redaction?.hides([name])) {
-        // The redacted text replaces this value after the checks. It is set here already, so that the field keeps its
-        // position in the line.
-        known[name] = undefined;
-        hidden.push(name);
-      } else known[name] = value;
-    } else {
-      const known = MISNAMED_FIELDS.get(name);
-      if (known !== undefined && !Object.hasOwn(fields, known)) context.onMisnamed?.(name, known);
-      const text = encodeFurtherField(fields, name, redaction);
-      if (text !== undefined && name === RESERVED_FIELD && !context.isOwn) {
-        throw reservedFieldError(fields[name]);
-      }
-      if (text !== undefined && context.isChained && CHAIN_NAMES.includes(name)) {
-        throw fieldError(name, fields[name], "not be set in a chained log");
-      }
-      if (text !== undefined) further += `,${JSON.stringify(name)}:${text}`;
+  let invalid: Record<string, unknown> | undefined;
+  for (const field of inOrder(namesOf(fields))) {
+    const { name, isValid, rank } = field;
+    if (rank < FIRST_RANK) continue;
+    if (isValid === undefined) {
+      further += encodeFurtherField(field, fields, context);
+      continue;
+    }
+    const value = readKnownField(fields, name);
+    if (value === undefined || value === null) continue;
+    if (name === SESSION_ID) sessionId = value;
+    // The type of a hidden value is not checked, so that no error message can show the value.
+    else if (redaction?.hides([name])) text += field.label + REDACTED_TEXT;
+    else if (!isValid(value)) (invalid ??= {})[name] = value;
+    else {
+      if (name === CONFIDENCE) confidence = value;
+      text += encodeKnownField(field, value, redaction);
     }
   }
-  checkKnownFields(known, context.isOwn);
-  const { confidence } = known;
+  if (!context.isOwn) checkNotReserved(event);
+  if (invalid !== undefined || !isEvent(event) || !isSessionId(sessionId)) {
+    throw invalidFieldError({ event, session_id: sessionId, ...invalid });
+  }
   if (typeof confidence === "number" && confidence > 0 && confidence < 1) {
     context.onFraction?.(confidence);
   }
-  // The type of a hidden value is not checked, so that no error message can show the value.
-  for (const name of hidden) known[name] = REDACTED;
-  const text = stringifyKnown(known, redaction);
-  return further === "" ? text : `${text.slice(0, -1)}${further}}`;
+  const names = `"event":${JSON.stringify(event)},"session_id":${JSON.stringify(sessionId)}`;
+  return `{"ts":"${ts}",${names}${text}${further}}`;
 }
 
-function rankOf(name: string): number {
-  return RANKS.get(name) ?? FURTHER;
+/** Maximum number of fields in the cache, so that records with ever new names do not fill the memory. */
+const CACHED_MAX = 1_000;
+
+/** The fields of earlier records, by their names. */
+const cache = new Map<string, Field>();
+
+function fieldNamed(name: string): Field {
+  let field = cache.get(name);
+  if (field === undefined) {
+    if (cache.size >= CACHED_MAX) cache.clear();
+    field = {
+      name,
+      label: `,${JSON.stringify(name)}:`,
+      rank: RANKS.get(name) ?? FURTHER,
+      isValid: FIELD_CHECKS.get(name),
+      meant: MISNAMED_FIELDS.get(name),
+    };
+    cache.set(name, field);
+  }
+  return field;
 }
+
+/** The names and the fields of the last record, cached because many records in a row have the same names. */
+let lastRecord: { names: readonly string[]; fields: readonly Field[] } = { names: [], fields: [] };
 
 /**
- * Returns the names of an event's fields, with the known fields in the order in which a line has them. Most callers
- * pass the known fields in that order already, so that no sort is needed. Other names may be anywhere between them.
+ * Returns the fields of a record in the order in which a line has them: the known fields, then the others in the
+ * caller's order.
  */
-function inOrder(names: string[]): string[] {
-  let last = 0;
-  for (const name of names) {
-    const rank = rankOf(name);
-    if (rank === FURTHER) continue;
-    if (rank < last) return names.sort((a, b) => rankOf(a) - rankOf(b));
-    last = rank;
+function inOrder(names: readonly string[]): readonly Field[] {
+  if (!areEqual(names, lastRecord.names)) {
+    // The sort is stable, so fields of the same rank keep the caller's order.
+    lastRecord = { names, fields: names.map(fieldNamed).sort((a, b) => a.rank - b.rank) };
   }
-  return names;
+  return lastRecord.fields;
+}
+
+function areEqual(names: readonly string[], others: readonly string[]): boolean {
+  if (names.length !== others.length) return false;
+  for (let index = 0; index < names.length; index++) {
+    if (names[index] !== others[index]) return false;
+  }
+  return true;
 }
 
 /**
@@ -172,18 +209,24 @@ function ofRecord<T>(fields: unknown, read: (fields: object) => T): T {
   );
 }
 
-function stringifyKnown(known: UncheckedFields, redaction: Redaction | undefined): string {
-  const isPlain = known.config === undefined &&
-    (redaction === undefined || known.files === undefined);
-  if (isPlain) return JSON.stringify(known);
+/** Returns the text of a known field with a valid value, with its label; "" if a `toJSON()` returns undefined. */
+function encodeKnownField(
+  { name, label }: Field,
+  value: unknown,
+  redaction: Redaction | undefined,
+): string {
+  if (typeof value === "string") return label + JSON.stringify(value);
+  if (typeof value === "number") return label + String(value);
   try {
-    return stringify(known, { path: [], redaction })!;
+    // The value is encoded as a member of an object, so that its path begins with its name.
+    const members = stringify({ [name]: value }, { path: [], redaction })!.slice(1, -1);
+    return members === "" ? "" : `,${members}`;
   } catch (cause) {
     throw new AuditEventError(
-      `Cannot log event: reading the field "config" throws: ${safeMessage(cause)}`,
+      `Cannot log event: reading the field "${name}" throws: ${safeMessage(cause)}`,
       {
-        field: "config",
-        value: known.config,
+        field: name,
+        value,
         cause,
       },
     );
@@ -223,7 +266,23 @@ function readKnownField(fields: EventFields, name: string): unknown {
   }
 }
 
+/** Returns the text of a field that is not known, with its label; "" if the record does not have the field. */
 function encodeFurtherField(
+  { name, label, meant }: Field,
+  fields: EventFields,
+  { redaction, isOwn, isChained, onMisnamed }: RecordContext,
+): string {
+  if (meant !== undefined && !Object.hasOwn(fields, meant)) onMisnamed?.(name, meant);
+  const text = encodeFurtherValue(fields, name, redaction);
+  if (text === undefined) return "";
+  if (name === RESERVED_FIELD && !isOwn) throw reservedFieldError(fields[name]);
+  if (isChained && CHAIN_NAMES.includes(name)) {
+    throw fieldError(name, fields[name], "not be set in a chained log");
+  }
+  return label + text;
+}
+
+function encodeFurtherValue(
   fields: EventFields,
   name: string,
   redaction: Redaction | undefined,
@@ -235,6 +294,6 @@ function encodeFurtherField(
     return JSON.stringify(`[Throws: ${safeMessage(thrown)}]`);
   }
   if (value === null || value === undefined) return undefined;
-  if (redaction?.hides([name])) return JSON.stringify(REDACTED);
+  if (redaction?.hides([name])) return REDACTED_TEXT;
   return encodeValue(value, { name, redaction });
 }

@@ -16,6 +16,7 @@ export function encodeValue(
   { name, redaction }: { name: string; redaction: Redaction | undefined },
 ): string | undefined {
   if (typeof value === "string" || typeof value === "boolean") return JSON.stringify(value);
+  if (typeof value === "number" && Number.isFinite(value)) return String(value);
   try {
     return stringify(value, { path: [name], redaction });
   } catch (thrown) {

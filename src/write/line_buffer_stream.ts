@@ -110,6 +110,18 @@ export class LineBufferStream
   }
 
   /**
+   * Checks whether {@linkcode byteLength} is larger than a number of bytes. Takes less time than reading it, because the
+   * lines need not be encoded yet.
+   *
+   * @param bytes The number of bytes.
+   * @returns Whether it is larger.
+   * @ignore
+   */
+  exceeds(bytes: number): boolean {
+    return this.#lines.exceeds(bytes - (this.#handedOut?.byteLength ?? 0));
+  }
+
+  /**
    * Adds a whole line to the buffer synchronously, for callers that cannot wait for `writable`.
    *
    * @param line The line, with its line break.

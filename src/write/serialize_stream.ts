@@ -14,6 +14,7 @@ import {
   type Redact,
 } from "../options/log_options.ts";
 import { getSessionId } from "../session.ts";
+import { loadEventSchema } from "../fields/known_fields.ts";
 import { encodeRecord, namesOf, type RecordContext } from "./encode_record.ts";
 import { safeMessage } from "./encode_value.ts";
 import { Redaction } from "./redaction.ts";
@@ -88,6 +89,7 @@ export class SerializeStream extends TransformStream<AuditRecordInput, Uint8Arra
     const serialize = lineSerializer(options);
     const encoder = new TextEncoder();
     super({
+      start: loadEventSchema,
       transform(record, controller) {
         controller.enqueue(encoder.encode(serialize(record.event, record)));
       },

@@ -4,6 +4,10 @@ import type { EventFields } from "../../src/event.ts";
 import { encodeRecord } from "../../src/write/encode_record.ts";
 import { Redaction } from "../../src/write/redaction.ts";
 import { Buffer } from "node:buffer";
+import fc from "fast-check";
+import { KNOWN_FIELD_NAMES, loadEventSchema } from "../../src/fields/known_fields.ts";
+
+await loadEventSchema();
 
 const CONTEXT = { nowMs: 0, sessionId: "s1" };
 const HEAD = '{"ts":"1970-01-01T00:00:00.000Z","event":"nav","session_id":"s1"';
@@ -419,9 +423,83 @@ for (const [what, text] of TEXTS) {
   });
 }
 
+Deno.test("encodeRecord() reports a fraction as confidence, but not a redacted or an invalid one", () => {
+  const fractions: number[] = [];
+  const context = {
+    ...CONTEXT,
+    onFraction: (confidence: number) => void fractions.push(confidence),
+  };
+  const encode = (fields: EventFields, redact: readonly string[] = []) =>
+    encodeRecord("nav", fields, { ...context, redaction: new Redaction(redact) });
+  assertEquals(
+    encode({ confidence: 0.25 }, ["confidence"]),
+    `${HEAD},"confidence":"[redacted]"}`,
+  );
+  assertThrows(() => encode({ confidence: 0.5, cost: -1 }), AuditEventError);
+  assertEquals(fractions, []);
+  assertEquals(encode({ confidence: 0.75 }), `${HEAD},"confidence":0.75}`);
+  assertEquals(fractions, [0.75]);
+});
+
 Deno.test("encodeRecord() keeps no reference to the caller's objects", () => {
   const note = { n: 1 };
   const text = encodeRecord("nav", { note, config: note }, CONTEXT);
   note.n = 2;
   assertEquals(text, `${HEAD},"config":{"n":1},"note":{"n":1}}`);
+});
+
+/** Encodes fields of JSON values by the definition of a line, one `JSON.stringify()` for each name and value. */
+function encodedByDefinition(event: string, fields: Record<string, unknown>): string {
+  const { session_id = "s1", ...others } = fields;
+  const known = KNOWN_FIELD_NAMES.filter((name) => Object.hasOwn(others, name));
+  const further = Object.keys(others).filter((name) => !KNOWN_FIELD_NAMES.includes(name));
+  const ts = "1970-01-01T00:00:00.000Z";
+  const members = [["ts", ts], ["event", event], ["session_id", session_id]]
+    .concat([...known, ...further].map((name) => [name, others[name]]));
+  const texts = members.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
+  return `{${texts.join()}}`;
+}
+
+Deno.test("encodeRecord() writes random fields in any order as the definition of a line says, byte for byte", () => {
+  const text = fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("critic", '"', "\ud800"));
+  const amount = fc.double({ min: 0, noNaN: true, noDefaultInfinity: true });
+  const count = fc.maxSafeNat();
+  const json = fc.jsonValue().filter((value) => value !== null);
+  const known = fc.record({
+    session_id: text.filter((value) => value !== ""),
+    cost: amount,
+    model: text,
+    input_t: count,
+    output_t: count,
+    files: fc.array(text, { maxLength: 3 }),
+    reason: text,
+    confidence: fc.double({ min: 0, max: 100, noNaN: true }),
+    duration_ms: amount,
+    config: fc.dictionary(text, json),
+    cache_read_t: count,
+  }, { requiredKeys: [] });
+  const further = fc.dictionary(
+    text.filter((name) => !["ts", "event", "hold"].includes(name)),
+    json,
+    { maxKeys: 5 },
+  );
+  const records = fc.tuple(known, further, fc.infiniteStream(fc.nat()))
+    .map(([known, further, order]) => {
+      const ranked = Object.entries({ ...further, ...known })
+        .map((entry) => ({ entry, rank: order.next().value! }));
+      return Object.fromEntries(ranked.sort((a, b) => a.rank - b.rank).map(({ entry }) => entry));
+    });
+  const names = new Set<string>();
+  fc.assert(
+    fc.property(records, (fields) => {
+      names.add(Object.keys(fields).join());
+      const event = "nav";
+      assertEquals(
+        encodeRecord(event, fields as EventFields, CONTEXT),
+        encodedByDefinition(event, fields),
+      );
+    }),
+    { numRuns: 500 },
+  );
+  assert(names.size > 200, `only ${names.size} different lists of names`);
 });

@@ -7,13 +7,11 @@ import {
   type EventFields,
   fieldError,
   isReservedType,
-  KNOWN_FIELD_NAMES,
   RAW_SUFFIX,
   RESERVED_FIELD,
   shown,
-  TEXT_FIELD_NAMES,
-  unfitReason,
 } from "../../event.ts";
+import { KNOWN_FIELD_NAMES, TEXT_FIELD_NAMES, unfitReason } from "../../fields/known_fields.ts";
 import { rounded, usageIn } from "../../import/usage_sum.ts";
 import { isAdjustment } from "../../rollup/spend_tally.ts";
 import { type PriceTable, qualifiedName } from "../../llm/price_table.ts";

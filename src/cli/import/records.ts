@@ -4,7 +4,8 @@
  * @module
  */
 import { AuditEventError } from "../../errors.ts";
-import { type EventFields, fieldError, KNOWN_FIELD_NAMES, unfitReason } from "../../event.ts";
+import { type EventFields, fieldError } from "../../event.ts";
+import { KNOWN_FIELD_NAMES, unfitReason } from "../../fields/known_fields.ts";
 import { Bits, EarlierImports, firstOf, RecordIds } from "../../import/record_ids.ts";
 import { MAX_LINE_BYTES } from "../../options/log_options.ts";
 import { lineSerializer } from "../../write/serialize_stream.ts";
