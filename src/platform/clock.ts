@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { setImmediate } from "node:timers";
 
 /** A running timer of a {@linkcode Clock}. */
 export interface Timer {
@@ -25,11 +24,38 @@ export interface Clock {
   startTimer(delayMs: number, callback: () => void, options?: { keepsAlive?: boolean }): Timer;
 }
 
+// The class is read when this module is loaded, because an import of node:worker_threads replaces the global class.
+// Messages of the new class delay other tasks too.
+const { MessageChannel } = globalThis;
+
+/**
+ * If a program waits for `setImmediate()` in a loop, Deno 2.9 delays file and network operations by up to 40 ms. So after
+ * this time in milliseconds, a turn waits for a message instead, which takes longer and lets them continue.
+ */
+const MESSAGE_EVERY_MS = 10;
+let lastMessageMs = 0;
+
+/** Resolves after one turn of the event loop. `setTimeout()` is not used, because it takes at least a millisecond. */
+function turn(): Promise<void> {
+  const nowMs = performance.now();
+  if (nowMs - lastMessageMs < MESSAGE_EVERY_MS) {
+    return new Promise((resolve) => void setImmediate(resolve));
+  }
+  lastMessageMs = nowMs;
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}
+
 /** The clock of the system. */
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
-  // setImmediate() is used, because setTimeout() with 0 ms takes at least 1 ms.
-  turn: () => new Promise((resolve) => void setImmediate(resolve)),
+  turn,
   wait: (delayMs) => new Promise((resolve) => setTimeout(resolve, delayMs)),
   waitSync(delayMs) {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, delayMs);

@@ -24,6 +24,7 @@ import type { Stamp } from "../segments/segment_name.ts";
 import { Segments } from "../segments/segments.ts";
 import { checkSpelling } from "../segments/spelling.ts";
 import type { Clock } from "../platform/clock.ts";
+import { Turns } from "../platform/turns.ts";
 import type { LineOutcomes } from "./acknowledgements.ts";
 import { ActiveFile } from "./active_file.ts";
 import { AgeWatch } from "./age_watch.ts";
@@ -116,6 +117,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   readonly #chainHistory: ChainHistory | undefined;
   readonly #closing = new AbortController();
   readonly #clock: Clock;
+  readonly #turns: Turns;
   readonly #logger: Logger;
   readonly #now: () => number;
   readonly #rotationSizeBytes: number;
@@ -198,6 +200,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     const underLock = <T>(section: () => T) => this.#lock.run(section);
     this.#segments = new Segments({ ...options, log, underLock });
     this.#clock = clock;
+    this.#turns = new Turns(clock);
     this.#logger = logger;
     this.#now = options.now;
     this.#rotationSizeBytes = rotationSizeBytes;
@@ -371,9 +374,9 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         isDiskBusy: this.#segments.isBusy,
       });
       if (this.#outcomes === undefined) await synced;
-      // After a sync that blocked the thread, the event loop makes a turn, so that timers and other tasks can run
-      // before the next sync.
-      if (hasBlocked) await this.#clock.turn();
+      // A producer that awaits each call, and syncs that block the thread, leave no turn of the event loop to timers
+      // and other tasks. So from time to time the event loop makes a turn after such a sync.
+      if (hasBlocked && this.#turns.isDue) await this.#turns.take();
       const room = this.#segments.room();
       if (room !== undefined) await room;
       // A batch of lines may fill many segments, and each seal blocks the thread. So the event loop makes a turn
