@@ -30,6 +30,15 @@ export function readLockEnd(lockFile: FileHandle, maxBytes: number): string {
  */
 export function writeLockText(lockFile: FileHandle, text: string): void {
   lockFile.truncateSync(0);
+  appendLockText(lockFile, text);
+}
+
+/**
+ * Adds text at the end of the lock file. The caller must hold the append lock.
+ *
+ * @throws {Error} If only a part of the text was written.
+ */
+export function appendLockText(lockFile: FileHandle, text: string): void {
   const bytes = new TextEncoder().encode(text);
   const written = lockFile.appendSync(bytes);
   if (written < bytes.byteLength) {

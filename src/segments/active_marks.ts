@@ -20,7 +20,13 @@ import { sha256 } from "../line/digest.ts";
 import { printOf } from "../platform/file_print.ts";
 import type { FileHandle } from "../platform/file_system.ts";
 import { isLockViolation } from "../platform/system_error.ts";
-import { parseLockLine, readLockEnd, readLockText, writeLockText } from "../lock_text.ts";
+import {
+  appendLockText,
+  parseLockLine,
+  readLockEnd,
+  readLockText,
+  writeLockText,
+} from "../lock_text.ts";
 import type { LogDirectory } from "./log_directory.ts";
 
 /**
@@ -52,10 +58,12 @@ export function isMarkLine(line: string): boolean {
 
 /**
  * Returns the last mark of the active file. Returns undefined if the lock file has no mark, or if the last mark is not
- * valid for this file, because the file was replaced or truncated.
+ * valid for this file, because the file was replaced or truncated. The caller must hold the append lock.
  */
-export function lastMark(lockText: string, active: FileHandle): ActiveMark | undefined {
-  const mark = marksIn(lockText, active).at(-1);
+export function lastMark(lockFile: FileHandle, active: FileHandle): ActiveMark | undefined {
+  const atEnd = markAtEnd(lockFile, active);
+  if (atEnd !== undefined) return markOf(atEnd);
+  const mark = marksIn(readLockText(lockFile), active).at(-1);
   return mark !== undefined && isValid(mark, active) ? markOf(mark) : undefined;
 }
 
@@ -64,17 +72,41 @@ export function lastMark(lockText: string, active: FileHandle): ActiveMark | und
  * for the active file. The caller must hold the append lock.
  */
 export function addMark(lockFile: FileHandle, active: FileHandle, mark: ActiveMark): void {
-  const lines = readLockText(lockFile).split("\n").filter((line) => line !== "");
-  const others = lines.filter((line) => !isMarkLine(line));
-  const marks = marksIn(lines.join("\n"), active);
-  const kept = marks.length > 0 && isValid(marks.at(-1)!, active) ? marks : [];
   const added: MarkLine = {
     marked_bytes: mark.byteLength,
     bound_ms: mark.boundMs,
     sha256: digestBefore(active, mark.byteLength),
   };
-  const text = [...others, ...[...kept, added].map((line) => JSON.stringify(line))];
-  writeLockText(lockFile, text.map((line) => `${line}\n`).join(""));
+  const addedLine = `${JSON.stringify(added)}\n`;
+  if (markAtEnd(lockFile, active) === undefined) {
+    writeLockText(lockFile, linesToKeep(lockFile, active).join("") + addedLine);
+  } else appendLockText(lockFile, addedLine);
+}
+
+/**
+ * Returns the mark in the last line of the lock file if it is valid for the active file. Marks ascend and follow all
+ * other lines, so if this mark is valid, all marks are. Reads only the end of the lock file, because an active file may
+ * have thousands of marks.
+ */
+function markAtEnd(lockFile: FileHandle, active: FileHandle): MarkLine | undefined {
+  const mark = markIn(lastLineOf(lockFile));
+  if (mark === undefined || mark.marked_bytes > active.status().byteLength) return undefined;
+  return isValid(mark, active) ? mark : undefined;
+}
+
+/** Returns the last line of the lock file, without its line break; "" if a crash may have left the line incomplete. */
+function lastLineOf(lockFile: FileHandle): string {
+  const end = readLockEnd(lockFile, LAST_LINES_BYTES);
+  return end.endsWith("\n") ? end.slice(0, -1).split("\n").at(-1)! : "";
+}
+
+/** Returns the lines of the lock file, with their line breaks, except for marks that are not valid. */
+function linesToKeep(lockFile: FileHandle, active: FileHandle): string[] {
+  const lines = readLockText(lockFile).split("\n").filter((line) => line !== "");
+  const others = lines.filter((line) => !isMarkLine(line));
+  const marks = marksIn(lines.join("\n"), active);
+  const kept = marks.length > 0 && isValid(marks.at(-1)!, active) ? marks : [];
+  return [...others, ...kept.map((mark) => JSON.stringify(mark))].map((line) => `${line}\n`);
 }
 
 /**
@@ -94,8 +126,7 @@ export function clearMarks(lockFile: FileHandle): void {
  * must hold the append lock.
  */
 export function clearMarksPast(lockFile: FileHandle, byteLength: number): void {
-  const lastLine = readLockEnd(lockFile, LAST_LINES_BYTES).trimEnd().split("\n").at(-1)!;
-  const last = markIn(lastLine);
+  const last = markIn(lastLineOf(lockFile));
   // If the last line is not a valid mark, a crash may have torn it. An earlier mark may then still lie past the end of
   // the active file, so check all lines.
   const marks = last === undefined ? readLockText(lockFile).split("\n").map(markIn) : [last];

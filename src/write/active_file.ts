@@ -22,7 +22,6 @@ import {
   isSameFile,
   type Ownership,
 } from "../platform/file_system.ts";
-import { readLockText } from "../lock_text.ts";
 import { statusIfAt, truncate } from "../platform/regular_file.ts";
 import { beganMs } from "../segments/active_age.ts";
 import { addMark, lastMark } from "../segments/active_marks.ts";
@@ -263,7 +262,7 @@ export class ActiveFile {
     const file = this.#open!;
     const { handle, newestEvent } = file;
     const { markEveryBytes } = this.#options;
-    const last = lastMark(readLockText(lockFile), handle);
+    const last = lastMark(lockFile, handle);
     newestEvent.forgetUnlessIn(handle);
     if (last !== undefined) newestEvent.resume(handle, last);
     const grownBytes = byteLength - (last?.byteLength ?? 0);

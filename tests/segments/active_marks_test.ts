@@ -71,7 +71,7 @@ Deno.test("addMark() preserves the lines of the lock file that are not marks, an
   const session = '{"pid":1,"session_id":"s"}';
   const file = marked(`${session}\n`, [[10, 1_000], [20, 2_000]]);
   assertEquals(lockLinesOn(file.disk).length, 3);
-  assertEquals(lastMark(lockLinesOn(file.disk).join("\n"), file.active), {
+  assertEquals(lastMark(file.lockFile, file.active), {
     byteLength: 20 * LINE.length,
     boundMs: 2_000,
   });
@@ -81,4 +81,55 @@ Deno.test("addMark() preserves the lines of the lock file that are not marks, an
   const [first, ...marks] = lockLinesOn(file.disk);
   assertEquals([first, marks.length], [session, 1]);
   assertEquals(startFor(9_999, { ...file, active }), 25 * LINE.length);
+});
+
+/** A mark, as a line of the lock file, that matches no file. */
+const STALE = `{"marked_bytes":${5 * LINE.length},"bound_ms":500,"sha256":"${"0".repeat(64)}"}`;
+
+for (
+  const [what, lockText, kept] of [
+    ["whose last line is torn within a mark", `{"pid":1}\n{"marked_by`, [
+      '{"pid":1}',
+      '{"marked_by',
+    ]],
+    ["whose last line is torn before its line break", `{"pid":1}\n${STALE}`, ['{"pid":1}']],
+    ["whose last line is no mark", `${STALE}\n{"pid":1}\n`, ['{"pid":1}']],
+    ["whose last line is longer than a mark", `{"pid":1,"x":"${"y".repeat(300)}"}\n`, [
+      `{"pid":1,"x":"${"y".repeat(300)}"}`,
+    ]],
+    ["without lines", "", []],
+  ] as const
+) {
+  Deno.test(`addMark() and lastMark() work with a lock file ${what}`, () => {
+    const file = marked(lockText, [[10, 1_000], [20, 2_000]]);
+    const lines = lockLinesOn(file.disk);
+    assertEquals(lines.slice(0, -2), [...kept]);
+    assertEquals(lastMark(file.lockFile, file.active), {
+      byteLength: 20 * LINE.length,
+      boundMs: 2_000,
+    });
+    assertEquals(startFor(1_500, file), 10 * LINE.length);
+    assertEquals(startFor(9_999, file), 20 * LINE.length);
+  });
+}
+
+Deno.test("addMark() and lastMark() read only the end of a lock file with many marks", () => {
+  const text = "x".repeat(10_000) + "\n";
+  const file = marked(text, [[1, 1_000]]);
+  const read: number[] = [];
+  const lockFile = {
+    ...file.lockFile,
+    status: () => file.lockFile.status(),
+    appendSync: (bytes: Uint8Array) => file.lockFile.appendSync(bytes),
+    readSync(bytes: Uint8Array, offset: number) {
+      read.push(bytes.byteLength);
+      return file.lockFile.readSync(bytes, offset);
+    },
+  } as typeof file.lockFile;
+  for (let line = 2; line <= 30; line++) {
+    addMark(lockFile, file.active, { byteLength: line * LINE.length, boundMs: 1_000 * line });
+    assertEquals(lastMark(lockFile, file.active)?.boundMs, 1_000 * line);
+  }
+  assertEquals(Math.max(...read) <= 256, true, `${read}`);
+  assertEquals(lockLinesOn(file.disk).length, 31);
 });
