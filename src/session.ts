@@ -9,9 +9,7 @@
  *
  * @module
  */
-// The BroadcastChannel of node:worker_threads has unref(), so that a channel does not keep the process alive; the
-// global class lacks it. The channels of both classes reach only this process and need no permission.
-import { BroadcastChannel } from "node:worker_threads";
+import type { BroadcastChannel } from "node:worker_threads";
 import { parseLockLine } from "./lock_text.ts";
 import type { Clock } from "./platform/clock.ts";
 
@@ -154,7 +152,7 @@ async function enterChannel(clock: Clock): Promise<() => void> {
     // When a channel is closed, Deno 2.9 stops receiving one event-loop turn later. A channel that was opened during
     // this turn then receives nothing. So the new channel is opened after the turn.
     if (hasClosedChannel) await clock.wait(0);
-    channel = new BroadcastChannel(SESSION_LOCK);
+    channel = await openChannel();
     channel.onmessage = (event) => receive((event as MessageEvent<Message>).data);
     channel.unref();
   }
@@ -164,6 +162,14 @@ async function enterChannel(clock: Clock): Promise<() => void> {
     isMember = false;
     if (--members === 0) closeChannel();
   };
+}
+
+/** Opens a channel that reaches only this process and needs no permission. */
+async function openChannel(): Promise<BroadcastChannel> {
+  // The BroadcastChannel of node:worker_threads has unref(), so that a channel does not keep the process alive; the
+  // global class lacks it. The module is loaded only here, because readers do not need it.
+  const { BroadcastChannel } = await import("node:worker_threads");
+  return new BroadcastChannel(SESSION_LOCK);
 }
 
 function closeChannel(): void {

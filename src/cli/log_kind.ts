@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { isUtf8 } from "node:buffer";
 import { basename } from "@std/path";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { pathFlag, withFlags } from "../errors.ts";
 import type { FileHandle } from "../platform/file_system.ts";
 import { parseLine } from "../line/parse_line.ts";
+import { decodeUtf8 } from "../line/utf8.ts";
 import { openForRead } from "../platform/regular_file.ts";
 import { LogDirectory } from "../segments/log_directory.ts";
 import { tell } from "./messages.ts";
@@ -139,5 +139,7 @@ function kindOf(start: Uint8Array, name: string): string | null {
   const known = SIGNATURES.find(([bytes]) => bytes.every((byte, n) => start[n] === byte));
   if (known !== undefined) return known[1];
   if (/\.[ct]sv$/i.test(name)) return "a table (use scout import)";
-  return isUtf8(start.subarray(0, start.lastIndexOf(LINE_BREAK) + 1)) ? null : "binary data";
+  return decodeUtf8(start.subarray(0, start.lastIndexOf(LINE_BREAK) + 1)) === null
+    ? "binary data"
+    : null;
 }

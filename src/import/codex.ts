@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { startSha256 } from "../line/digest.ts";
 import { type JsonObject, objectOf, objectsIn, parsed, textOf } from "../llm/json_values.ts";
 import { type TokenUsage, usageOf } from "../llm/usage.ts";
 import { eventEpochMs } from "../time.ts";
@@ -335,7 +335,7 @@ function usageIn(
 }
 
 function digestOf(before: string, total: Counters): string {
-  return createHash("sha256").update(`${before} ${total.join(" ")}`).digest("hex")
+  return startSha256().update(`${before} ${total.join(" ")}`).digest("hex")
     .slice(0, DIGEST_DIGITS);
 }
 

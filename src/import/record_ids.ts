@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { startSha256 } from "../line/digest.ts";
 import type { AuditEvent } from "../event.ts";
 
 const ID = /^([0-9a-f]{16})-([0-9a-f]{16})-([1-9]\d{0,9})$/;
@@ -56,7 +56,7 @@ export class RecordIds {
 
   /** Adds the next record of the source, and returns its ID, which depends on its content and all records before it. */
   add(content: string | Uint8Array): string {
-    this.#last = createHash("sha256").update(this.#last).update(content).digest("hex")
+    this.#last = startSha256().update(this.#last).update(content).digest("hex")
       .slice(0, DIGEST_DIGITS);
     if (this.#count === 0) this.#first = this.#last;
     if (this.#keepsSums) {

@@ -14,7 +14,8 @@
  *
  * @module
  */
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
+import { startSha256 } from "./digest.ts";
 
 /** The place of a line in the hash chain of a log: the number and the hash of the line. */
 export interface ChainLink {
@@ -172,6 +173,6 @@ export class NextHash {
   }
 
   #begun(): Hash {
-    return createHash("sha256").update(this.#before);
+    return startSha256().update(this.#before);
   }
 }

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import process from "node:process";
 import { messageOf } from "../errors.ts";
 import type {
   FileAccess,
@@ -132,7 +131,7 @@ class DenoFileHandle implements FileHandle {
   }
 
   setOwnership({ uid, gid, mode }: Ownership): void {
-    // node:fs is loaded only here, because otherwise loading it would delay the start of every program noticeably.
+    // node:fs is loaded only here, because loading it takes as long as starting an empty program.
     const fs = process.getBuiltinModule("node:fs");
     const created = this.#file.statSync();
     // Deno.FsFile cannot change the owner of an open file. Deno.chown() takes a path, and another user may have put

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { createGunzip, type Gunzip } from "node:zlib";
+import type { Gunzip } from "node:zlib";
 import { messageOf } from "../errors.ts";
 import { decompressed } from "../segments/gzip.ts";
 
@@ -119,6 +119,8 @@ async function* inflated(
   bytes: AsyncIterable<Bytes>,
   bytewiseFrom: number,
 ): AsyncGenerator<Bytes> {
+  // The module is loaded only here, because most programs never read a damaged archive.
+  const { createGunzip } = await import("node:zlib");
   const gunzip = createGunzip();
   const output: Bytes[] = [];
   gunzip.on("data", (chunk: Bytes) => output.push(chunk));

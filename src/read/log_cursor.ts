@@ -16,7 +16,6 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import type { AuditEvent } from "../event.ts";
 import { type FileHandle, type FileStatus, isSameFile } from "../platform/file_system.ts";
 import { Turns } from "../platform/turns.ts";

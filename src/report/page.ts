@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { startSha256 } from "../line/digest.ts";
 import { VERSION } from "../platform/version.ts";
 import { shownFields } from "./groups.ts";
 import { LISTED_EVENTS_MAX } from "./live_controls.ts";
@@ -67,7 +67,7 @@ export function policyOf(script?: string): string {
 }
 
 function digestOf(text: string): string {
-  return `sha256-${createHash("sha256").update(text).digest("base64")}`;
+  return `sha256-${startSha256().update(text).digest("base64")}`;
 }
 
 /** Renders the HTML document of a page; `live` adds the script of a live page. */

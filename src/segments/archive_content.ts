@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { startSha256 } from "../line/digest.ts";
 import { readChunks } from "../platform/chunks.ts";
 import type { FileHandle } from "../platform/file_system.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -130,7 +130,7 @@ async function contentOf<Summary>(
   reading: ContentReading,
   read: (chunks: AsyncIterable<Bytes>) => Promise<Summary>,
 ): Promise<ArchiveContent<Summary>> {
-  const gzip = createHash("sha256");
+  const gzip = startSha256();
   let gzip_bytes = 0;
   const { byteLength } = archive.status();
   const chunks = readChunks(archive, byteLength, { chunkBytes: GZIP_CHUNK_BYTES });
@@ -146,7 +146,7 @@ async function contentOf<Summary>(
 }
 
 async function digest(chunks: AsyncIterable<Uint8Array>): Promise<ContentDigest> {
-  const hash = createHash("sha256");
+  const hash = startSha256();
   let raw_bytes = 0;
   for await (const chunk of chunks) {
     raw_bytes += chunk.byteLength;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import { startSha256 } from "../line/digest.ts";
 import { type ChainLink, isChained, linkOf } from "../line/chain.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
 import type { AuditEvent } from "../event.ts";
@@ -68,7 +68,7 @@ const TYPE_NAMES_LENGTH_MAX = 64 * 1024;
 /** Computes the summary of one segment. */
 export class SegmentScan {
   readonly #splitter: LineSplitter;
-  readonly #hash = createHash("sha256");
+  readonly #hash = startSha256();
   readonly #types = new Map<string, { count: number; cost: PreciseSum }>();
   readonly #spans = new SpanScan();
   readonly #rollupScan: RollupScan | undefined;

@@ -17,7 +17,7 @@ import {
   type OptionChecks,
 } from "../options/option_checks.ts";
 import { basename } from "@std/path";
-import { createHash } from "node:crypto";
+import { startSha256 } from "../line/digest.ts";
 import { readChunks } from "../platform/chunks.ts";
 import { messageOf } from "../errors.ts";
 import { type SnapshotFile, takeSnapshot } from "../read/snapshot.ts";
@@ -285,7 +285,7 @@ class LogCheck {
     const stored = await storedRollup(log, stamp);
     const scan = new SegmentScan(maxLineBytes, stored?.fields);
     const check = this.#chain.file(file.path);
-    const gzip = createHash("sha256");
+    const gzip = startSha256();
     const { byteLength } = handle.status();
     const chunks = readChunks(handle, byteLength, { chunkBytes: GZIP_CHUNK_BYTES });
     const compressed = this.#counted(chunks, (chunk) => gzip.update(chunk));
@@ -309,7 +309,7 @@ class LogCheck {
       return;
     }
     const check = this.#chain.file(path);
-    const hash = createHash("sha256");
+    const hash = startSha256();
     const chunks = readChunks(handle, byteLength, { chunkBytes: PLAIN_CHUNK_BYTES });
     for await (const chunk of this.#counted(chunks, (chunk) => hash.update(chunk))) {
       check.add(chunk);

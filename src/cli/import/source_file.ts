@@ -4,12 +4,12 @@
  * @module
  */
 import { CsvError, parse as csvParser } from "csv-parse/stream";
-import { isUtf8 } from "node:buffer";
 import { formatOf, type ImportFormat, TRANSCRIPT_FORMATS } from "../../import/formats.ts";
 import type { FileStatus } from "../../platform/file_system.ts";
 import { LineSplitter, type RawLine } from "../../line/line_splitter.ts";
 import { MAX_LINE_BYTES } from "../../options/log_options.ts";
 import { parseLine } from "../../line/parse_line.ts";
+import { decodeUtf8 } from "../../line/utf8.ts";
 import { gunzipped, GzipDamageError } from "../../read/gunzip.ts";
 import { exactNumbers } from "./exact_numbers.ts";
 import { LineBreakChunks } from "./line_break_chunks.ts";
@@ -306,7 +306,7 @@ async function* checkedText(source: LineBreakChunks): AsyncGenerator<Bytes> {
   const check = ({ bytes }: RawLine) => {
     line++;
     if (bytes === null) throw new RestError(line, TOO_LONG);
-    if (!isUtf8(bytes)) throw new RestError(line, "not UTF-8");
+    if (decodeUtf8(bytes) === null) throw new RestError(line, "not UTF-8");
   };
   for await (const chunk of source.chunks()) {
     for (const rawLine of splitter.split(source.withLf(chunk))) check(rawLine);
