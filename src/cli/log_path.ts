@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { basename, dirname, join } from "@std/path";
+import { basename } from "@std/path/basename";
+import { dirname } from "@std/path/dirname";
+import { join } from "@std/path/join";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { pathFlag, withFlags } from "../errors.ts";
 import { DEFAULT_AUDIT_PATH, resolveOptions } from "../options/log_options.ts";

@@ -18,7 +18,7 @@
  *
  * @module
  */
-import { basename } from "@std/path";
+import { basename } from "@std/path/basename";
 import { delay } from "./delay.ts";
 import { messageOf } from "../errors.ts";
 import { denoPlatform, type Platform } from "../platform/platform.ts";

@@ -3,7 +3,11 @@
  *
  * @module
  */
-import { basename, dirname, fromFileUrl, join, resolve } from "@std/path";
+import { basename } from "@std/path/basename";
+import { dirname } from "@std/path/dirname";
+import { fromFileUrl } from "@std/path/from-file-url";
+import { join } from "@std/path/join";
+import { resolve } from "@std/path/resolve";
 import { shown } from "../event.ts";
 import { type Logger, logger } from "../logger.ts";
 import {

@@ -9,7 +9,8 @@
  *
  * @module
  */
-import { dirname, join } from "@std/path";
+import { dirname } from "@std/path/dirname";
+import { join } from "@std/path/join";
 import { type FileStatus, type FileSystem, isSameFile } from "./file_system.ts";
 
 const SUFFIX = ".new.tmp";

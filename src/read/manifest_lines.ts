@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { basename } from "@std/path";
+import { basename } from "@std/path/basename";
 import type { Logger } from "../logger.ts";
 import type { Turns } from "../platform/turns.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";

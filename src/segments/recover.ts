@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { basename } from "@std/path";
+import { basename } from "@std/path/basename";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { removeFile } from "../platform/regular_file.ts";

@@ -7,7 +7,8 @@
  *
  * @module
  */
-import { basename, dirname } from "@std/path";
+import { basename } from "@std/path/basename";
+import { dirname } from "@std/path/dirname";
 
 /** The UTC time in the name of a segment: `20260213_143022`. */
 export type Stamp = string;

@@ -4,7 +4,10 @@
  * @module
  */
 import { walk } from "@std/fs";
-import { globToRegExp, isGlob, resolve, SEPARATOR } from "@std/path";
+import { SEPARATOR } from "@std/path/constants";
+import { globToRegExp } from "@std/path/glob-to-regexp";
+import { isGlob } from "@std/path/is-glob";
+import { resolve } from "@std/path/resolve";
 import { pathFlag, withFlags } from "../../errors.ts";
 import { kindBehind } from "../../platform/deno_file_system.ts";
 import { CommandError } from "../command_error.ts";
