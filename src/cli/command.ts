@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { dirname } from "@std/path";
-import { AuditLog } from "../audit_log.ts";
+import { dirname } from "@std/path/dirname";
+import type { AuditLog } from "../audit_log.ts";
 import { AuditReader, collectArchives } from "../audit_reader.ts";
 import { pathFlag, withFlags } from "../errors.ts";
 import type { Logger } from "../logger.ts";
@@ -88,9 +88,13 @@ export async function withReaders<T>(
  *   nothing is changed.
  * @throws {CommandError} If the path is unsuitable, for example because it is a directory.
  */
-export function openToChange(options: AuditLogOptions & { path: string }): Promise<AuditLog> {
+export async function openToChange(
+  options: AuditLogOptions & { path: string },
+): Promise<AuditLog> {
   const { path } = options;
-  return opened(() => {
+  // The code that writes logs is loaded only here, because most commands only read.
+  const { AuditLog } = await import("../audit_log.ts");
+  return await opened(() => {
     try {
       new LogDirectory(denoFileSystem, path).checkOwner();
     } catch (error) {

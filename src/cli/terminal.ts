@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { styleText } from "node:util";
 import stringWidth from "string-width";
 import { shownText } from "../shown.ts";
 import { cut } from "./fit.ts";
@@ -14,6 +13,16 @@ export type ColorMode = "auto" | "always" | "never";
 
 /** A style of text on a terminal. */
 export type Style = "bold" | "cyan" | "dim" | "green" | "red" | "yellow";
+
+/** The codes (SGR parameters) that begin and end each style on a terminal. */
+const STYLE_CODES: Readonly<Record<Style, readonly [begin: number, end: number]>> = {
+  bold: [1, 22],
+  cyan: [36, 39],
+  dim: [2, 22],
+  green: [32, 39],
+  red: [31, 39],
+  yellow: [33, 39],
+};
 
 /** A piece of a line of output, and the style in which it is shown. */
 export interface Piece {
@@ -81,7 +90,9 @@ export function chooseColor(mode: ColorMode): void {
 
 /** Returns the text in a style, or unchanged if color is off. */
 export function styled(style: Style, text: string): string {
-  return isColored ? styleText(style, text, { validateStream: false }) : text;
+  if (!isColored) return text;
+  const [begin, end] = STYLE_CODES[style];
+  return `\u001b[${begin}m${text}\u001b[${end}m`;
 }
 
 /**

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { CsvError, parse as csvParser } from "csv-parse/stream";
 import { formatOf, type ImportFormat, TRANSCRIPT_FORMATS } from "../../import/formats.ts";
 import type { FileStatus } from "../../platform/file_system.ts";
 import { LineSplitter, type RawLine } from "../../line/line_splitter.ts";
@@ -166,9 +165,8 @@ export class SourceFile {
         : jsonRecords(chunks, position);
     } catch (error) {
       if (error instanceof RestError) yield unreadable(error.line, error.message);
-      else if (error instanceof GzipDamageError || error instanceof CsvError) {
-        yield unreadable(position.line + 1, error.message);
-      } else throw error;
+      else if (error instanceof GzipDamageError) yield unreadable(position.line + 1, error.message);
+      else throw error;
     }
   }
 
@@ -252,6 +250,8 @@ async function* csvRecords(
   delimiter: string,
   { onColumns }: SourceListener,
 ): AsyncGenerator<readonly SourceRecord[]> {
+  // The package is loaded only here, because most imports have no CSV.
+  const { CsvError, parse: csvParser } = await import("csv-parse/stream");
   const records: SourceRecord[] = [];
   let columns: readonly string[] | null = null;
   const take = (row: readonly string[]) => {
@@ -285,13 +285,16 @@ async function* csvRecords(
   // Without this handler, an error of the parser would be an unhandled rejection and end the process. The error is not
   // lost, because write() or close() reports it too.
   writer.closed.catch(() => {});
+  const rejectRest = (error: unknown) => {
+    throw error instanceof CsvError ? new RestError(position.line + 1, error.message) : error;
+  };
   for await (const chunk of checkedText(source)) {
-    await writer.write(chunk);
+    await writer.write(chunk).catch(rejectRest);
     yield records.splice(0);
   }
   // If the parser has failed, close() rejects without the reason. So `closed`, which rejects with the reason, is
   // awaited then.
-  await writer.close().catch(() => writer.closed);
+  await writer.close().catch(() => writer.closed).catch(rejectRest);
   yield records.splice(0);
 }
 
