@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { dirname } from "@std/path/dirname";
+import { dirname } from "./platform/path.ts";
 import { AuditClosedError, pathFlag, withFlags } from "./errors.ts";
 import type { AuditEvent } from "./event.ts";
 import { type AccuracyMetrics, accuracyOf } from "./metrics/accuracy.ts";

@@ -5,12 +5,11 @@
  */
 import { eventEpochMs } from "./time.ts";
 
-const numbers = new Intl.NumberFormat("en", { useGrouping: "min2" });
-const cents = new Intl.NumberFormat("en", {
-  useGrouping: "min2",
-  minimumFractionDigits: 2,
-  maximumFractionDigits: 2,
-});
+// The formatters are created at their first use, because the first one of a process loads the data of the locale, which
+// takes as long as starting an empty program.
+let numbers: Intl.NumberFormat | undefined;
+let cents: Intl.NumberFormat | undefined;
+
 const BYTE_UNITS = ["kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
 /**
  * The range of amounts in USD that are shown without an exponent. Without an exponent, other amounts would be long rows
@@ -42,8 +41,14 @@ function escapeOf(character: string): string {
 
 /** Formats a number. Digits are grouped above 9,999. */
 export function shownNumber(value: number): string {
+  // The formatter returns the same for such a number. Most numbers on the screen are such, so most commands need none.
+  if (Number.isInteger(value) && value > 0 && value <= UNGROUPED_MAX) return `${value}`;
+  numbers ??= new Intl.NumberFormat("en", { useGrouping: "min2" });
   return numbers.format(value);
 }
+
+/** The largest integer whose digits are not grouped. */
+const UNGROUPED_MAX = 9_999;
 
 /** Formats an amount of USD with two decimals from 1 USD up, and with six significant digits below 1 USD. */
 export function shownUsd(usd: number): string {
@@ -51,14 +56,24 @@ export function shownUsd(usd: number): string {
 }
 
 function shownAmount(amount: number): string {
-  if (amount === 0) return cents.format(0);
+  if (amount === 0) return "0.00";
   const rounded = Number(amount.toPrecision(SIGNIFICANT_DIGITS));
   if (!Number.isFinite(amount)) return `${amount}`;
   if (rounded < PLAIN_USD_MIN || rounded >= PLAIN_USD_MAX) return rounded.toExponential();
-  if (rounded >= 1) return cents.format(amount);
+  if (rounded >= 1) return shownCents(amount);
   const decimals = Math.max(2, SIGNIFICANT_DIGITS - 1 - Math.floor(Math.log10(rounded)));
   const text = rounded.toFixed(decimals).replace(/0+$/, "");
   return text.padEnd("0.00".length, "0");
+}
+
+/** Formats an amount with two decimals. */
+function shownCents(amount: number): string {
+  cents ??= new Intl.NumberFormat("en", {
+    useGrouping: "min2",
+    minimumFractionDigits: 2,
+    maximumFractionDigits: 2,
+  });
+  return cents.format(amount);
 }
 
 /** Formats an instant as local time in a time zone. `precision` sets the smallest unit to show. */
@@ -84,7 +99,7 @@ export function shownShare(part: number, whole: number): string | null {
 
 /** Formats a number with a noun, which is in the plural if the number is not 1. */
 export function counted(count: number, what: string): string {
-  return `${numbers.format(count)} ${what}${count === 1 ? "" : "s"}`;
+  return `${shownNumber(count)} ${what}${count === 1 ? "" : "s"}`;
 }
 
 /** Formats a number of bytes in the largest unit in which the result is at least 1. */
@@ -108,7 +123,7 @@ export function shownDuration(ms: number): string {
   const seconds = Math.round(ms / SECOND_MS);
   if (seconds * SECOND_MS < HOUR_MS) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
   const minutes = Math.round(ms / MINUTE_MS);
-  return `${numbers.format(Math.floor(minutes / 60))} h ${minutes % 60} min`;
+  return `${shownNumber(Math.floor(minutes / 60))} h ${minutes % 60} min`;
 }
 
 /** Returns the time of an event as local time to the second; if `ts` is not a time, returns `ts` itself. */

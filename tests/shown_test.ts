@@ -106,3 +106,12 @@ Deno.test("shownDuration() shows three digits below a minute, and whole units ab
   ];
   assertEquals(shown.map(([ms]) => shownDuration(ms)), shown.map(([, text]) => text));
 });
+
+Deno.test("shownNumber() and shownUsd() return the same as formatters of the locale for every number", () => {
+  const numbers = new Intl.NumberFormat("en", { useGrouping: "min2" });
+  const odd = [-0, -1, -9_999, 0.5, 1.005, 9_999.4, 9_999.9999, 1e21, NaN, Infinity, -Infinity];
+  for (const value of [...Array.from({ length: 10_100 }, (_, n) => n), ...odd]) {
+    assertEquals(shownNumber(value), numbers.format(value));
+  }
+  assertEquals([shownUsd(0), shownUsd(-0)], ["$0.00", "$0.00"]);
+});

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { basename } from "@std/path/basename";
+import { basename } from "../platform/path.ts";
 import { type AuditEvent, isReservedType } from "../event.ts";
 import type { LineSource } from "../read/line_source.ts";
 import type { Damage } from "../read/damage.ts";

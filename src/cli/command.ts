@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { dirname } from "@std/path/dirname";
+import { dirname } from "../platform/path.ts";
 import type { AuditLog } from "../audit_log.ts";
 import { AuditReader, collectArchives } from "../audit_reader.ts";
 import { pathFlag, withFlags } from "../errors.ts";

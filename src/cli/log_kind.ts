@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { basename } from "@std/path/basename";
+import { basename } from "../platform/path.ts";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { pathFlag, withFlags } from "../errors.ts";
 import type { FileHandle } from "../platform/file_system.ts";

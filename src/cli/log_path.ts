@@ -3,9 +3,7 @@
  *
  * @module
  */
-import { basename } from "@std/path/basename";
-import { dirname } from "@std/path/dirname";
-import { join } from "@std/path/join";
+import { basename, dirname, join } from "../platform/path.ts";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { pathFlag, withFlags } from "../errors.ts";
 import { DEFAULT_AUDIT_PATH, resolveOptions } from "../options/log_options.ts";

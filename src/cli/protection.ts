@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { basename } from "@std/path/basename";
+import { basename } from "../platform/path.ts";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { linesOf } from "../read/manifest_lines.ts";
 import { type SnapshotFile, takeSnapshot } from "../read/snapshot.ts";

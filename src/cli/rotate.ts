@@ -8,7 +8,7 @@ import { message } from "@optique/core/message";
 import { map } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command } from "@optique/core/primitives";
-import { basename } from "@std/path/basename";
+import { basename } from "../platform/path.ts";
 import { denoFileSystem } from "../platform/deno_file_system.ts";
 import { LogDirectory } from "../segments/log_directory.ts";
 import { shownText } from "../shown.ts";

@@ -9,7 +9,7 @@ import { map, multiple, withDefault } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command, option } from "@optique/core/primitives";
 import { string } from "@optique/core/valueparser";
-import { dirname } from "@std/path/dirname";
+import { dirname } from "../platform/path.ts";
 import { shownText } from "../shown.ts";
 import { hostOf, isLoopback } from "../report/access.ts";
 import { type Run, withReaders } from "./command.ts";

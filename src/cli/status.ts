@@ -7,7 +7,7 @@ import { message } from "@optique/core/message";
 import { map } from "@optique/core/modifiers";
 import type { Parser } from "@optique/core/parser";
 import { command } from "@optique/core/primitives";
-import { basename } from "@std/path/basename";
+import { basename } from "../platform/path.ts";
 import { type Run, withLog } from "./command.ts";
 import { EventLines } from "./event_line.ts";
 import { cutMiddle, wrapped } from "./fit.ts";

@@ -18,7 +18,7 @@
  *
  * @module
  */
-import { basename } from "@std/path/basename";
+import { basename } from "../platform/path.ts";
 import { delay } from "./delay.ts";
 import { messageOf } from "../errors.ts";
 import { denoPlatform, type Platform } from "../platform/platform.ts";

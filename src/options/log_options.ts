@@ -3,11 +3,7 @@
  *
  * @module
  */
-import { basename } from "@std/path/basename";
-import { dirname } from "@std/path/dirname";
-import { fromFileUrl } from "@std/path/from-file-url";
-import { join } from "@std/path/join";
-import { resolve } from "@std/path/resolve";
+import { basename, dirname, fromFileUrl, join, resolve } from "../platform/path.ts";
 import { shown } from "../event.ts";
 import { type Logger, logger } from "../logger.ts";
 import {

@@ -8,8 +8,7 @@
  *
  * @module
  */
-import { dirname } from "@std/path/dirname";
-import { join } from "@std/path/join";
+import { dirname, join } from "./path.ts";
 import { type FileHandle, type FileStatus, type FileSystem, isSameFile } from "./file_system.ts";
 import { isAccessDenied, isInvalidName, isMissingFeature } from "./system_error.ts";
 import { removeTemporary, twinOf } from "./temporary_file.ts";

@@ -9,8 +9,7 @@
  *
  * @module
  */
-import { dirname } from "@std/path/dirname";
-import { join } from "@std/path/join";
+import { dirname, join } from "./path.ts";
 import { type FileStatus, type FileSystem, isSameFile } from "./file_system.ts";
 
 const SUFFIX = ".new.tmp";

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { basename } from "@std/path/basename";
+import { basename } from "../platform/path.ts";
 import type { Turns } from "../platform/turns.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { basename } from "@std/path/basename";
+import { basename } from "../platform/path.ts";
 import type { Logger } from "../logger.ts";
 import type { Turns } from "../platform/turns.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { basename } from "@std/path/basename";
+import { basename } from "../platform/path.ts";
 import type { AuditEvent } from "../event.ts";
 import { Turns } from "../platform/turns.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";

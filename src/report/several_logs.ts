@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { basename } from "@std/path/basename";
+import { basename } from "../platform/path.ts";
 import type { AuditReader } from "../audit_reader.ts";
 import type { AuditEvent } from "../event.ts";
 import type { AuditFollow } from "../read/follow.ts";

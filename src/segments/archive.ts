@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { basename } from "@std/path/basename";
+import { basename } from "../platform/path.ts";
 import type { FileHandle } from "../platform/file_system.ts";
 import { removeFile, syncData } from "../platform/regular_file.ts";
 import {

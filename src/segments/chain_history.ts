@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { basename } from "@std/path/basename";
+import { basename } from "../platform/path.ts";
 import { type ChainLink, later } from "../line/chain.ts";
 import { type ContentReading, summaryOf } from "./archive_content.ts";
 import { chainTail } from "./chain_tail.ts";

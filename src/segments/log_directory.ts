@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { basename } from "@std/path/basename";
+import { basename } from "../platform/path.ts";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { FileHandle, FileStatus, FileSystem, Ownership } from "../platform/file_system.ts";

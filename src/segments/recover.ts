@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { basename } from "@std/path/basename";
+import { basename } from "../platform/path.ts";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { removeFile } from "../platform/regular_file.ts";

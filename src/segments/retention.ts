@@ -15,7 +15,7 @@
  *
  * @module
  */
-import { basename } from "@std/path/basename";
+import { basename } from "../platform/path.ts";
 import { messageOf } from "../errors.ts";
 import { BUDGET_STATE } from "../event.ts";
 import type { Logger } from "../logger.ts";

@@ -7,8 +7,7 @@
  *
  * @module
  */
-import { basename } from "@std/path/basename";
-import { dirname } from "@std/path/dirname";
+import { basename, dirname } from "../platform/path.ts";
 
 /** The UTC time in the name of a segment: `20260213_143022`. */
 export type Stamp = string;

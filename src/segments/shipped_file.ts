@@ -15,7 +15,7 @@
  *
  * @module
  */
-import { basename } from "@std/path/basename";
+import { basename } from "../platform/path.ts";
 import { messageOf } from "../errors.ts";
 import { readWhole } from "../platform/chunks.ts";
 import type { Clock } from "../platform/clock.ts";

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { basename } from "@std/path/basename";
+import { basename } from "../platform/path.ts";
 import { type FileStatus, isSameFile } from "../platform/file_system.ts";
 import type { LogDirectory } from "./log_directory.ts";
 

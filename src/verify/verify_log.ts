@@ -16,7 +16,7 @@ import {
   checkOptions,
   type OptionChecks,
 } from "../options/option_checks.ts";
-import { basename } from "@std/path/basename";
+import { basename } from "../platform/path.ts";
 import { startSha256 } from "../line/digest.ts";
 import { readChunks } from "../platform/chunks.ts";
 import { messageOf } from "../errors.ts";

@@ -23,6 +23,15 @@ session.post("Debugger.enable");
 // The events arrive after a turn of the event loop. The modules of this program are left out.
 await turn();
 loaded.length = 0;
+// The inspector has loaded node:process. So its first use by another module is recorded here.
+const { process } = globalThis;
+Object.defineProperty(globalThis, "process", {
+  configurable: true,
+  get() {
+    loaded.push("ext:deno_node/process.ts");
+    return process;
+  },
+});
 
 const [action, ...args] = Deno.args;
 if (action === "import") {

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { dirname } from "@std/path/dirname";
+import { dirname } from "../../platform/path.ts";
 import { pathFlag, withFlags } from "../../errors.ts";
 import { denoFileSystem } from "../../platform/deno_file_system.ts";
 import type { FileHandle } from "../../platform/file_system.ts";

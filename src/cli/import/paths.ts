@@ -4,10 +4,8 @@
  * @module
  */
 import { walk } from "@std/fs";
-import { SEPARATOR } from "@std/path/constants";
-import { globToRegExp } from "@std/path/glob-to-regexp";
-import { isGlob } from "@std/path/is-glob";
-import { resolve } from "@std/path/resolve";
+import { resolve } from "../../platform/path.ts";
+import { globToRegExp, isGlob, SEPARATOR } from "@std/path";
 import { pathFlag, withFlags } from "../../errors.ts";
 import { kindBehind } from "../../platform/deno_file_system.ts";
 import { CommandError } from "../command_error.ts";

@@ -1,4 +1,0 @@
-/** `@std/path/basename`, from the npm build of the standard library. */
-import * as path from "npm:deno-std@1.4.0/path/basename.js";
-
-export const basename: (path: string | URL, suffix?: string) => string = path.basename;

@@ -1,4 +1,0 @@
-/** `@std/path/dirname`, from the npm build of the standard library. */
-import * as path from "npm:deno-std@1.4.0/path/dirname.js";
-
-export const dirname: (path: string | URL) => string = path.dirname;
