@@ -62,13 +62,13 @@ interface Limits {
 }
 
 const LIMITS: readonly [action: readonly string[], limits: Limits][] = [
-  [["import"], { filesMax: 155, forbidden: COMMANDS, packages: ["zod"] }],
+  [["import"], { filesMax: 155, forbidden: COMMANDS, packages: [] }],
   [["log", "LOG"], { filesMax: 155, forbidden: COMMANDS, packages: ["zod"] }],
   ...([["spend", 108], ["status", 117], ["tail", 106], ["query", 105]] as const).map((
     [command, filesMax],
   ): [string[], Limits] => [
     ["scout", command, "LOG"],
-    { filesMax, forbidden: NOT_FOR_READING, packages: [OPTIQUE, ...WIDTHS, "zod"] },
+    { filesMax, forbidden: NOT_FOR_READING, packages: [OPTIQUE, ...WIDTHS] },
   ]),
 ];
 
