@@ -1,7 +1,7 @@
 /**
  * Measures this library against other libraries, and against code that a user would write instead.
  *
- *     deno task bench [append|read|fleet|llm|A1|Q3 ...] [--quick] [--trace FILE] [--out DIR]
+ *     deno task bench [append|read|start|fleet|llm|A1|Q3 ...] [--quick] [--trace FILE] [--out DIR]
  *
  * Each important figure is the ratio of two programs that run in alternating rounds: the median of five rounds. A
  * witness (see `witness.ts`) checks that this library syncs as often as it promises. If the number of written lines is
@@ -25,6 +25,7 @@ import { readWorkloads } from "./read_workloads.ts";
 import { reportWorkloads } from "./report_workloads.ts";
 import { median, type Row, verdictOf } from "./row.ts";
 import { Stage } from "./stage.ts";
+import { startWorkloads } from "./start_workloads.ts";
 import { table } from "./table.ts";
 import type { Workload } from "./workload.ts";
 
@@ -33,7 +34,7 @@ const QUICK_ROUNDS = 3;
 const QUICK_SCALE = 10;
 
 const USAGE =
-  "Usage: deno task bench [append|read|fleet|llm|A1|Q3 ...] [--quick] [--trace FILE] [--out DIR]";
+  "Usage: deno task bench [append|read|start|fleet|llm|A1|Q3 ...] [--quick] [--trace FILE] [--out DIR]";
 
 interface BenchArgs {
   readonly workloads: readonly Workload[];
@@ -57,6 +58,7 @@ function parseBenchArgs(args: string[]): BenchArgs {
     ...readWorkloads,
     ...reportWorkloads(values.trace),
     ...importWorkloads,
+    ...startWorkloads,
     ...fleetWorkloads,
     ...llmWorkloads,
   ];

@@ -140,10 +140,13 @@ export class Stage implements AsyncDisposable {
    * Runs the functions one after the other in each of several rounds. A first warm-up round does not count. Resolves
    * with the results of each function, one for each counted round.
    */
-  async inTurn(works: readonly (() => Promise<number>)[]): Promise<number[][]> {
+  async inTurn(
+    works: readonly (() => Promise<number>)[],
+    rounds: number = this.rounds,
+  ): Promise<number[][]> {
     const figures: number[][] = works.map(() => []);
-    for (let round = 0; round <= this.rounds; round++) {
-      this.progress(round === 0 ? "warming up" : `round ${round} of ${this.rounds}`);
+    for (let round = 0; round <= rounds; round++) {
+      this.progress(round === 0 ? "warming up" : `round ${round} of ${rounds}`);
       for (const [index, work] of works.entries()) {
         const figure = await work();
         if (round > 0) figures[index]!.push(figure);

@@ -10,7 +10,7 @@ import type { Stage } from "./stage.ts";
 export interface Workload {
   /** ID by which the command line selects the workload, such as "A1". Several workloads may share an ID. */
   readonly id: string;
-  readonly area: "append" | "read" | "fleet" | "llm";
+  readonly area: "append" | "read" | "start" | "fleet" | "llm";
   readonly name: string;
   run(stage: Stage): Promise<Row[]>;
 }

@@ -1,0 +1,6 @@
+/**
+ * A program that only imports this library.
+ *
+ * @module
+ */
+import "@vivarium/scout";
