@@ -32,7 +32,9 @@ import { ManifestReader } from "./segments/manifest_reader.ts";
 import { spendWindow } from "./cost/spend.ts";
 import { type TimeLike, toEpochMs } from "./time.ts";
 import type { Clock } from "./platform/clock.ts";
+import { headOf } from "./verify/head.ts";
 import type { ChainHead, VerifyOptions, VerifyReport } from "./verify/report.ts";
+import { verifyLog } from "./verify/verify_log.ts";
 
 /** The log, the clock and the hook that an {@linkcode AuditReader} needs. */
 export interface ReaderParts {
@@ -338,7 +340,6 @@ export class AuditReader implements AsyncDisposable {
    */
   async head(): Promise<ChainHead> {
     this.#checkOpen();
-    const { headOf } = await import("./verify/head.ts");
     return await headOf({ ...this.#source, signal: this.#closing.signal });
   }
 
@@ -378,8 +379,6 @@ export class AuditReader implements AsyncDisposable {
    */
   async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
     this.#checkOpen();
-    // The check is loaded only here, because most programs never verify a log.
-    const { verifyLog } = await import("./verify/verify_log.ts");
     return await verifyLog(this.#source, options);
   }
 
