@@ -43,6 +43,20 @@ export class LineTest {
     this.#isOpen = !this.#isTimed && this.#strings.length === 0;
   }
 
+  /** Returns the lines of the text that can match, with line breaks between them. */
+  passing(text: string): string {
+    if (this.#isOpen) return text;
+    const mayMatch = this.of(text);
+    const lines: string[] = [];
+    for (let start = 0; start < text.length;) {
+      const lineBreak = text.indexOf("\n", start);
+      const end = lineBreak < 0 ? text.length : lineBreak;
+      if (mayMatch(start, end)) lines.push(text.slice(start, end));
+      start = end + 1;
+    }
+    return lines.join("\n");
+  }
+
   /**
    * Returns a function that checks whether a line of the text can match. The function takes the start and the end of
    * the line in the text, and must be called in the order of the lines.

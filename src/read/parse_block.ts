@@ -6,7 +6,7 @@
 import type { AuditEvent } from "../event.ts";
 import type { RawLine } from "../line/line_splitter.ts";
 import { LOST, parseLine } from "../line/parse_line.ts";
-import { decodeUtf8 } from "../line/utf8.ts";
+import { isObject, parseLines, textOf } from "../line/parse_lines.ts";
 import type { Block } from "./blocks.ts";
 import type { LineTexts } from "./line_source.ts";
 import { LineTest } from "./line_test.ts";
@@ -35,9 +35,7 @@ export interface LinePlace {
 const LINE_BREAK = 0x0a;
 const EVERY_LINE = new LineTest({});
 
-// The decoder keeps a byte order mark, so that offsets in the text match offsets in the bytes. JSON.parse() rejects a
-// line with a byte order mark, so eventOfLine() parses such a line.
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
 /** Returns the events of the block, in the order of its lines. */
@@ -50,8 +48,7 @@ export function eventsIn(block: Block, options: ParseOptions): AuditEvent[] {
     options.onDamage(block, tooLong(options.maxLineBytes));
     return [];
   }
-  // If any line is not UTF-8, the block has no text, and each line is decoded by itself.
-  const text = decodeUtf8(block.bytes);
+  const text = textOf(block.bytes);
   return text === null
     ? eventsInBytes(block.byteOffset, block.bytes, options)
     : eventsInText({ ...block, bytes: block.bytes, text }, options);
@@ -64,6 +61,30 @@ interface TextBlock {
 }
 
 function eventsInText(block: TextBlock, options: ParseOptions): AuditEvent[] {
+  return eventsTogether(block, options) ?? eventsLineByLine(block, options);
+}
+
+/**
+ * Returns the events of a block whose lines may match and are all events. Returns null if the lines must be parsed one
+ * by one, because one of them may be blank, damaged or too long, or because the text of each line is needed.
+ */
+function eventsTogether(
+  { text }: TextBlock,
+  { lineTest, maxLineBytes, texts }: ParseOptions,
+): AuditEvent[] | null {
+  if (texts !== undefined || mayBeTooLong(text.length, maxLineBytes)) return null;
+  return parseLines(lineTest.passing(text));
+}
+
+/**
+ * Checks whether a line of `length` UTF-16 code units may be too long. A code unit takes at most three bytes in UTF-8.
+ * With this bound, the code need not count the bytes of most lines, because they are clearly short enough.
+ */
+function mayBeTooLong(length: number, maxLineBytes: number): boolean {
+  return 3 * length + 1 > maxLineBytes;
+}
+
+function eventsLineByLine(block: TextBlock, options: ParseOptions): AuditEvent[] {
   const { text } = block;
   const { maxLineBytes } = options;
   const mayMatch = options.lineTest.of(text);
@@ -71,13 +92,11 @@ function eventsInText(block: TextBlock, options: ParseOptions): AuditEvent[] {
   for (let start = 0; start < text.length;) {
     const lineBreak = text.indexOf("\n", start);
     const end = lineBreak < 0 ? text.length : lineBreak;
-    // A UTF-16 code unit takes at most three bytes in UTF-8. With this bound, the code need not count the bytes of most
-    // lines, because they are clearly short enough.
-    const mayBeTooLong = 3 * (end - start) + 1 > maxLineBytes;
-    if (mayBeTooLong || mayMatch(start, end)) {
+    const isLong = mayBeTooLong(end - start, maxLineBytes);
+    if (isLong || mayMatch(start, end)) {
       const line = text.slice(start, end);
-      const value = mayBeTooLong ? undefined : parsed(line);
-      if (isEvent(value)) {
+      const value = isLong ? undefined : parsed(line);
+      if (isObject(value)) {
         events.push(value);
         options.texts?.set(value, line);
       } else {
@@ -126,7 +145,7 @@ export function eventOfLine(
   if ("event" in result) {
     const { event, lostBytes = 0 } = result;
     if (lostBytes > 0) onDamage({ byteOffset, byteLength: lostBytes }, LOST);
-    texts?.set(event, decoder.decode(bytes.subarray(lostBytes)).replace(/^\ufeff/, ""));
+    texts?.set(event, decoder.decode(bytes.subarray(lostBytes)));
     return event;
   }
   onDamage(line, hasLineBreak ? result.reason : "torn tail");
@@ -153,10 +172,6 @@ function parsed(line: string): unknown {
     // rejects. parseLine() distinguishes these cases.
     return undefined;
   }
-}
-
-function isEvent(value: unknown): value is AuditEvent {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function byteOffsetOf({ byteOffset, bytes, text }: TextBlock, index: number): number {
