@@ -89,7 +89,7 @@ export function queryLog(
     options: { log, maxLineBytes, damage, lineTest, order, signal, texts },
   };
 
-  async function* selections(): AsyncGenerator<Iterator<AuditEvent, void>, void> {
+  async function* selections(): AsyncGenerator<Generator<AuditEvent, void>, void> {
     signal?.throwIfAborted();
     let left = limit;
     if (left === 0) return;
@@ -111,7 +111,12 @@ export function queryLog(
   const iterate = () => new Flattened(selections());
   return {
     [Symbol.asyncIterator]: iterate,
-    toArray: () => Array.fromAsync(iterate()),
+    // Array.fromAsync() would wait for each event.
+    async toArray() {
+      const all: AuditEvent[] = [];
+      for await (const events of selections()) for (const event of events) all.push(event);
+      return all;
+    },
     toReadableStream: () => ReadableStream.from(iterate()),
     damage: damage.regions,
   };
