@@ -10,6 +10,7 @@ import { PreciseSum } from "../cost/precise_sum.ts";
 import type { AuditEvent } from "../event.ts";
 import { LineSplitter, type RawLine } from "../line/line_splitter.ts";
 import { parseLine } from "../line/parse_line.ts";
+import { parseLines, textOf } from "../line/parse_lines.ts";
 import type { RollupContent } from "../rollup/rollup.ts";
 import { RollupScan } from "../rollup/rollup_scan.ts";
 import { eventEpochMs } from "../time.ts";
@@ -65,8 +66,13 @@ export function lastLinkOf(
 const TYPES_MAX = 1_000;
 const TYPE_NAMES_LENGTH_MAX = 64 * 1024;
 
+const LINE_BREAK = 0x0a;
+/** A part of each chained line: the end of the name of its hash, and the opening quote of the value. */
+const HASH_PART = 'hash":"';
+
 /** Computes the summary of one segment. */
 export class SegmentScan {
+  readonly #maxLineBytes: number;
   readonly #splitter: LineSplitter;
   readonly #hash = startSha256();
   readonly #types = new Map<string, { count: number; cost: PreciseSum }>();
@@ -90,6 +96,7 @@ export class SegmentScan {
    * which the rollup groups events, besides type, model and session; without `rollupFields`, no rollup is gathered.
    */
   constructor(maxLineBytes: number, rollupFields?: readonly string[]) {
+    this.#maxLineBytes = maxLineBytes;
     this.#splitter = new LineSplitter(maxLineBytes);
     if (rollupFields !== undefined) this.#rollupScan = new RollupScan(rollupFields);
   }
@@ -106,7 +113,12 @@ export class SegmentScan {
   add(chunk: Uint8Array): void {
     this.#rawBytes += chunk.byteLength;
     this.#hash.update(chunk);
-    for (const line of this.#splitter.split(chunk)) this.#addLine(line);
+    // The first line may have begun in an earlier chunk, and the rest after the last line break ends in a later one.
+    const first = chunk.indexOf(LINE_BREAK) + 1;
+    const end = chunk.lastIndexOf(LINE_BREAK) + 1;
+    this.#addOneByOne(chunk.subarray(0, first));
+    this.#addLines(chunk.subarray(first, end));
+    this.#addOneByOne(chunk.subarray(end));
   }
 
   /** Returns the summary of the segment. Must be called once, after all bytes were added. */
@@ -132,21 +144,46 @@ export class SegmentScan {
     };
   }
 
+  /** Adds whole lines. The lines are parsed together if all of them are events, else one by one. */
+  #addLines(bytes: Uint8Array): void {
+    const isShort = bytes.byteLength <= this.#maxLineBytes;
+    const text = isShort ? textOf(bytes) : null;
+    const events = text === null ? null : parseLines(text);
+    if (text === null || events === null) return this.#addOneByOne(bytes);
+    this.#lines += events.length;
+    if (text.includes(HASH_PART)) this.#lastChained = lastChained(bytes) ?? this.#lastChained;
+    let start = 0;
+    for (const event of events) {
+      const end = bytes.indexOf(LINE_BREAK, start);
+      const from = start;
+      this.#add(event, end + 1 - start, () => bytes.subarray(from, end));
+      start = end + 1;
+    }
+  }
+
+  #addOneByOne(bytes: Uint8Array): void {
+    for (const line of this.#splitter.split(bytes)) this.#addLine(line);
+  }
+
   #addLine({ bytes }: RawLine): void {
     this.#lines++;
     if (bytes === null) this.#oversized++;
     else if (isChained(bytes)) this.#lastChained = bytes;
     const parsed = bytes === null ? { reason: "too long" } : parseLine(bytes);
     if (parsed === null) return;
-    if ("event" in parsed) {
-      const epochMs = eventEpochMs(parsed.event.ts);
-      this.#addEvent(parsed.event, epochMs);
-      this.#rollupScan?.add(parsed.event, epochMs, bytes!.byteLength + 1);
-      this.#spans.add(parsed.event, bytes!);
-    } else this.#malformed++;
+    if ("event" in parsed) this.#add(parsed.event, bytes!.byteLength + 1, () => bytes!);
+    else this.#malformed++;
   }
 
-  #addEvent({ event, cost }: AuditEvent, epochMs: number): void {
+  /** Adds an event. `lineBytes` is the length of its line with the line break, and `line` returns the line without. */
+  #add(event: AuditEvent, lineBytes: number, line: () => Uint8Array): void {
+    const epochMs = eventEpochMs(event.ts);
+    this.#addFigures(event, epochMs);
+    this.#rollupScan?.add(event, epochMs, lineBytes);
+    this.#spans.add(event, line);
+  }
+
+  #addFigures({ event, cost }: AuditEvent, epochMs: number): void {
     if (Number.isNaN(epochMs)) {
       this.#untimed++;
       return;
@@ -180,6 +217,17 @@ export class SegmentScan {
     if (figures.some(([, { cost }]) => !Number.isFinite(cost))) return null;
     return Object.fromEntries(figures);
   }
+}
+
+/** Returns the last chained line among some lines, all of which have a line break; undefined if none is chained. */
+function lastChained(lines: Uint8Array): Uint8Array | undefined {
+  for (let end = lines.byteLength - 1; end > 0;) {
+    const start = lines.lastIndexOf(LINE_BREAK, end - 1) + 1;
+    const line = lines.subarray(start, end);
+    if (isChained(line)) return line;
+    end = start - 1;
+  }
+  return undefined;
 }
 
 function isoOrNull(epochMs: number): string | null {

@@ -81,12 +81,12 @@ export class SpanScan {
   /** The sessions and the times of their last events; null if there are too many. */
   #seen: Map<string, string> | null = new Map();
 
-  /** Adds the next event of the segment, and the bytes of its line. */
-  add(event: AuditEvent, bytes: Uint8Array): void {
+  /** Adds the next event of the segment. `line` returns the bytes of its line. */
+  add(event: AuditEvent, line: () => Uint8Array): void {
     this.#see(event);
     const span = spanOf(event);
     if (span === null || this.#ledger === null) return;
-    if (span.begins) this.#begin(this.#ledger, span.end, bytes);
+    if (span.begins) this.#begin(this.#ledger, span.end, line());
     else this.#end(this.#ledger, span.end);
     const isTooMuch = this.#ledger.size > SPANS_MAX || this.#openBytes > OPEN_BYTES_MAX ||
       this.#endedCount > SPANS_MAX || this.#endedLength > SPANS_LENGTH_MAX;

@@ -65,7 +65,7 @@ Deno.test("SpanTally returns the same calls from the summaries of archives as fr
       });
       for (const event of events) {
         plain.add(event);
-        scan.add(event, encoder.encode(JSON.stringify(event)));
+        scan.add(event, () => encoder.encode(JSON.stringify(event)));
       }
       summed.addArchive(scan.finish()!);
     }

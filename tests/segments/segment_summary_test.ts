@@ -1,6 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
+import fc from "fast-check";
 import { SegmentScan, type SegmentSummary } from "../../src/segments/segment_summary.ts";
+import { blockOfLines } from "../line/hostile_lines.ts";
 import { SeededRandom } from "../seeded_random.ts";
 
 const MAX_LINE_BYTES = 120;
@@ -114,6 +116,48 @@ Deno.test("SegmentScan returns the same summary for any division into chunks", (
   assert(whole.lines > 1 && whole.malformed > 0);
   for (let cut = 0; cut <= bytes.byteLength; cut++) assertEquals(summaryOf(bytes, [cut]), whole);
   assertEquals(summaryOf(bytes, Array.from(bytes, () => 1)), whole);
+});
+
+/** Returns the summary and the rollup of the content, which is added in the given chunks. */
+function contentOf(chunks: Iterable<Uint8Array>) {
+  const scan = new SegmentScan(MAX_LINE_BYTES, ["agent"]);
+  for (const chunk of chunks) scan.add(chunk);
+  return { ...scan.finish(), rollup: scan.rollup };
+}
+
+function* linesOf(content: Uint8Array): Generator<Uint8Array> {
+  for (let start = 0; start < content.byteLength;) {
+    const end = content.indexOf(0x0a, start) + 1 || content.byteLength;
+    yield content.subarray(start, end);
+    start = end;
+  }
+}
+
+Deno.test("SegmentScan returns the same summary and rollup for lines in one chunk as for a chunk per line", () => {
+  const blocks = fc.array(blockOfLines, { minLength: 1, maxLength: 3 });
+  fc.assert(
+    fc.property(blocks, fc.nat(500), (blocks, cut) => {
+      const content = Uint8Array.from(blocks.flatMap((block) => [...block]));
+      const expected = contentOf(linesOf(content));
+      assertEquals(contentOf([content]), expected);
+      assertEquals(contentOf([content.subarray(0, cut), content.subarray(cut)]), expected);
+    }),
+    { numRuns: 3_000, seed: 1 },
+  );
+});
+
+Deno.test("SegmentScan finds the last chained line among lines that are not chained", () => {
+  const chained = (seq: number, hash: string) =>
+    `{"n":1,"seq":${seq},"hash":"${hash.repeat(64)}"}\n`;
+  const scan = new SegmentScan(1_000);
+  const chunks = [
+    `{}\n${chained(6, "c")}${chained(7, "a")}{}\n`,
+    `{}\n{}\n${chained(8, "b")}{"request_hash":"c"}\n{}\n`,
+    "{}\n{}\n",
+  ];
+  for (const chunk of chunks) scan.add(encoder.encode(chunk));
+  const { last_seq, last_hash } = scan.finish();
+  assertEquals([last_seq, last_hash], [8, "b".repeat(64)]);
 });
 
 Deno.test("SegmentScan returns zeros, no times and no types for an empty segment", () => {

@@ -8,7 +8,7 @@ const encoder = new TextEncoder();
 
 function summaryOf(events: readonly AuditEvent[]): SpanSummary | null {
   const scan = new SpanScan();
-  for (const event of events) scan.add(event, encoder.encode(JSON.stringify(event)));
+  for (const event of events) scan.add(event, () => encoder.encode(JSON.stringify(event)));
   return scan.finish();
 }
 
