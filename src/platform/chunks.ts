@@ -64,6 +64,14 @@ export async function startOfLine(handle: FileHandle, end: number): Promise<numb
   return 0;
 }
 
+/**
+ * Frees the memory of a chunk at once; the chunk is empty afterwards. The garbage collector would free it much later,
+ * because it sees a chunk as a small object, so tens of megabytes would pile up. The caller must own the whole buffer.
+ */
+export function releaseChunk(chunk: Uint8Array<ArrayBuffer>): void {
+  chunk.buffer.transfer(0);
+}
+
 /** Concatenates parts with a total length of `byteLength`. A single part is returned without a copy. */
 export function joined(parts: readonly Uint8Array[], byteLength: number): Uint8Array {
   if (parts.length === 1) return parts[0]!;

@@ -28,7 +28,7 @@ import {
   summaryOf,
 } from "./archive_content.ts";
 import { type Claim, tryClaim } from "./claim.ts";
-import { compressed } from "./gzip.ts";
+import { compressInto } from "./gzip.ts";
 import type { LogDirectory } from "./log_directory.ts";
 import type { Manifest, UnderLock } from "./manifest.ts";
 import type { Stamp } from "./segment_name.ts";
@@ -148,7 +148,7 @@ async function makeArchive(
   try {
     const scan = new SegmentScan(archiving.maxLineBytes, archiving.rollupFields);
     const chunks = scanned(segmentChunks(segment, byteLength, archiving), scan);
-    await compressed(chunks).pipeTo(appending(unfinished));
+    await compressInto(appending(unfinished), chunks);
     const summary = await contentIn(scan, archiving.rollupFields);
     await unfinished.syncData();
     const readBack = await digestOf(unfinished, archiving);

@@ -5,7 +5,7 @@
  * @module
  */
 import { startSha256 } from "../line/digest.ts";
-import { readChunks } from "../platform/chunks.ts";
+import { readChunks, releaseChunk } from "../platform/chunks.ts";
 import type { FileHandle } from "../platform/file_system.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type RollupBytes, rollupBytes } from "../rollup/rollup_text.ts";
@@ -91,13 +91,16 @@ export function fileDigest(file: FileHandle, reading: InTurns): Promise<ContentD
   return digest(segmentChunks(file, file.status().byteLength, reading));
 }
 
-/** Resolves with the summary of the segment whose bytes the chunks contain. */
+/** Resolves with the summary of the segment whose bytes the chunks contain. Releases each chunk. */
 export async function summarize(
   chunks: AsyncIterable<Bytes>,
   { maxLineBytes, rollupFields }: ContentReading,
 ): Promise<SegmentContent> {
   const scan = new SegmentScan(maxLineBytes, rollupFields);
-  for await (const chunk of chunks) scan.add(chunk);
+  for await (const chunk of chunks) {
+    scan.add(chunk);
+    releaseChunk(chunk);
+  }
   return await contentIn(scan, rollupFields);
 }
 
@@ -145,12 +148,13 @@ async function contentOf<Summary>(
   return { ...summary, gzip_bytes, gzip_sha256: gzip.digest("hex") };
 }
 
-async function digest(chunks: AsyncIterable<Uint8Array>): Promise<ContentDigest> {
+async function digest(chunks: AsyncIterable<Bytes>): Promise<ContentDigest> {
   const hash = startSha256();
   let raw_bytes = 0;
   for await (const chunk of chunks) {
     raw_bytes += chunk.byteLength;
     hash.update(chunk);
+    releaseChunk(chunk);
   }
   return { raw_bytes, sha256: hash.digest("hex") };
 }

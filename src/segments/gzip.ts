@@ -4,16 +4,40 @@
  * @module
  */
 
+import { releaseChunk } from "../platform/chunks.ts";
+
 /**
  * Maximum number of gzip bytes to decompress at once. It is small, because the output may be a thousand times as long.
  */
 const INFLATE_BYTES = 4 * 1024;
 
-/** Returns a stream that compresses the chunks with gzip. */
-export function compressed(
+/**
+ * Compresses the chunks with gzip into the stream `archive`, and closes it. Each chunk is released as soon as it is
+ * compressed, so the caller must own it and must not use it afterwards.
+ *
+ * @throws If the chunks or `archive` fail; the error is theirs.
+ */
+export async function compressInto(
+  archive: WritableStream<Uint8Array<ArrayBuffer>>,
   chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  return ReadableStream.from(chunks).pipeThrough(new CompressionStream("gzip"));
+): Promise<void> {
+  const { readable, writable } = new CompressionStream("gzip");
+  const writer = writable.getWriter();
+  async function compress(): Promise<void> {
+    try {
+      for await (const chunk of chunks) {
+        await writer.write(chunk);
+        releaseChunk(chunk);
+      }
+      await writer.close();
+    } catch (error) {
+      await writer.abort(error);
+      throw error;
+    }
+  }
+  // Wait for both, because the caller closes its files afterwards.
+  const outcomes = await Promise.allSettled([readable.pipeTo(archive), compress()]);
+  for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
 }
 
 /**

@@ -5,7 +5,7 @@
  * @module
  */
 import { startSha256 } from "../line/digest.ts";
-import { type ChainLink, isChained, linkOf } from "../line/chain.ts";
+import { type ChainLink, linkOf } from "../line/chain.ts";
 import { PreciseSum } from "../cost/precise_sum.ts";
 import type { AuditEvent } from "../event.ts";
 import { LineSplitter, type RawLine } from "../line/line_splitter.ts";
@@ -89,7 +89,7 @@ export class SegmentScan {
   #lastMs = NaN;
   #minMs = Infinity;
   #maxMs = -Infinity;
-  #lastChained: Uint8Array | undefined;
+  #lastLink: ChainLink | null = null;
 
   /**
    * Creates the scan. A line of more than `maxLineBytes` bytes counts as malformed. `rollupFields` are the fields by
@@ -109,7 +109,7 @@ export class SegmentScan {
     return this.#rollup;
   }
 
-  /** Adds the next bytes of the segment. The caller must not change the bytes afterwards. */
+  /** Adds the next bytes of the segment. Keeps no reference to the chunk, so the caller may release it. */
   add(chunk: Uint8Array): void {
     this.#rawBytes += chunk.byteLength;
     this.#hash.update(chunk);
@@ -118,13 +118,12 @@ export class SegmentScan {
     const end = chunk.lastIndexOf(LINE_BREAK) + 1;
     this.#addOneByOne(chunk.subarray(0, first));
     this.#addLines(chunk.subarray(first, end));
-    this.#addOneByOne(chunk.subarray(end));
+    this.#addOneByOne(chunk.slice(end));
   }
 
   /** Returns the summary of the segment. Must be called once, after all bytes were added. */
   finish(): SegmentSummary {
     for (const line of this.#splitter.end()) this.#addLine(line);
-    const link = this.#lastChained === undefined ? null : linkOf(this.#lastChained);
     this.#rollup = this.#rollupScan?.finish() ?? null;
     return {
       lines: this.#lines,
@@ -138,8 +137,8 @@ export class SegmentScan {
       max_ts: isoOrNull(this.#maxMs),
       events: this.#figures(),
       spans: this.#spans.finish(),
-      last_seq: link?.seq ?? null,
-      last_hash: link?.hash ?? null,
+      last_seq: this.#lastLink?.seq ?? null,
+      last_hash: this.#lastLink?.hash ?? null,
       sha256: this.#hash.digest("hex"),
     };
   }
@@ -151,7 +150,7 @@ export class SegmentScan {
     const events = text === null ? null : parseLines(text);
     if (text === null || events === null) return this.#addOneByOne(bytes);
     this.#lines += events.length;
-    if (text.includes(HASH_PART)) this.#lastChained = lastChained(bytes) ?? this.#lastChained;
+    if (text.includes(HASH_PART)) this.#lastLink = lastLinkIn(bytes) ?? this.#lastLink;
     let start = 0;
     for (const event of events) {
       const end = bytes.indexOf(LINE_BREAK, start);
@@ -168,7 +167,7 @@ export class SegmentScan {
   #addLine({ bytes }: RawLine): void {
     this.#lines++;
     if (bytes === null) this.#oversized++;
-    else if (isChained(bytes)) this.#lastChained = bytes;
+    else this.#lastLink = linkOf(bytes) ?? this.#lastLink;
     const parsed = bytes === null ? { reason: "too long" } : parseLine(bytes);
     if (parsed === null) return;
     if ("event" in parsed) this.#add(parsed.event, bytes!.byteLength + 1, () => bytes!);
@@ -219,15 +218,15 @@ export class SegmentScan {
   }
 }
 
-/** Returns the last chained line among some lines, all of which have a line break; undefined if none is chained. */
-function lastChained(lines: Uint8Array): Uint8Array | undefined {
+/** Returns the last link in some lines, all of which have a line break; null if no line is chained. */
+function lastLinkIn(lines: Uint8Array): ChainLink | null {
   for (let end = lines.byteLength - 1; end > 0;) {
     const start = lines.lastIndexOf(LINE_BREAK, end - 1) + 1;
-    const line = lines.subarray(start, end);
-    if (isChained(line)) return line;
+    const link = linkOf(lines.subarray(start, end));
+    if (link !== null) return link;
     end = start - 1;
   }
-  return undefined;
+  return null;
 }
 
 function isoOrNull(epochMs: number): string | null {

@@ -49,8 +49,15 @@ const FAULTS: readonly Fault[] = [
   {
     name: "the last chained line of a segment is not the last one",
     file: "src/segments/segment_summary.ts",
-    from: "this.#lastChained = lastChained(bytes) ?? this.#lastChained;",
-    to: "this.#lastChained ??= lastChained(bytes);",
+    from: "this.#lastLink = lastLinkIn(bytes) ?? this.#lastLink;",
+    to: "this.#lastLink ??= lastLinkIn(bytes);",
+    tests: SUMMARY,
+  },
+  {
+    name: "a segment scan keeps a reference to a chunk that was released",
+    file: "src/segments/segment_summary.ts",
+    from: "this.#addOneByOne(chunk.slice(end));",
+    to: "this.#addOneByOne(chunk.subarray(end));",
     tests: SUMMARY,
   },
   {

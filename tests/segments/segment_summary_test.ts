@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
+import { releaseChunk } from "../../src/platform/chunks.ts";
 import { SegmentScan, type SegmentSummary } from "../../src/segments/segment_summary.ts";
 import { blockOfLines } from "../line/hostile_lines.ts";
 import { SeededRandom } from "../seeded_random.ts";
@@ -118,10 +119,17 @@ Deno.test("SegmentScan returns the same summary for any division into chunks", (
   assertEquals(summaryOf(bytes, Array.from(bytes, () => 1)), whole);
 });
 
-/** Returns the summary and the rollup of the content, which is added in the given chunks. */
+/**
+ * Returns the summary and the rollup of the content, which is added in the given chunks. Each chunk is released after it
+ * was added.
+ */
 function contentOf(chunks: Iterable<Uint8Array>) {
   const scan = new SegmentScan(MAX_LINE_BYTES, ["agent"]);
-  for (const chunk of chunks) scan.add(chunk);
+  for (const chunk of chunks) {
+    const copy = chunk.slice();
+    scan.add(copy);
+    releaseChunk(copy);
+  }
   return { ...scan.finish(), rollup: scan.rollup };
 }
 
