@@ -276,6 +276,14 @@ const workloads: Workloads = {
     });
     return { elapsedMs, events };
   },
+  async queryArray({ path }) {
+    await using reader = await AuditReader.open({ path });
+    let events = 0;
+    const elapsedMs = await timed(async () => {
+      events = (await reader.query().toArray()).length;
+    });
+    return { elapsedMs, events };
+  },
   async queryType({ path, eventType }) {
     await using reader = await AuditReader.open({ path });
     let events = 0;
