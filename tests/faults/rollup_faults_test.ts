@@ -11,8 +11,8 @@ const FAULTS: readonly Fault[] = [
   {
     name: "a rollup (sums) lacks the first event of its archive",
     file: "src/segments/segment_summary.ts",
-    from: "this.#rollupScan?.add(parsed.event, epochMs, bytes!.byteLength + 1);",
-    to: "if (this.#lines > 1) this.#rollupScan?.add(parsed.event, epochMs, bytes!.byteLength + 1);",
+    from: "this.#rollupScan?.add(event, epochMs, lineBytes);",
+    to: "if (this.#lines > 1) this.#rollupScan?.add(event, epochMs, lineBytes);",
     tests: TESTS,
   },
   {
