@@ -211,13 +211,15 @@ export const MISNAMED_FIELDS: ReadonlyMap<string, string> = new Map(
 );
 
 /** Returns the error for an invalid field of an event. `demand` completes the sentence "the field cost must". */
-export function fieldError(field: string, value: unknown, demand: string): AuditEventError {
+export function fieldError(
+  field: string,
+  value: unknown,
+  demand: string,
+  cause?: unknown,
+): AuditEventError {
   return new AuditEventError(
     `Cannot log event: the field "${field}" must ${demand}, got ${shown(value)}`,
-    {
-      field,
-      value,
-    },
+    cause === undefined ? { field, value } : { field, value, cause },
   );
 }
 

@@ -168,7 +168,11 @@ async function enterChannel(clock: Clock): Promise<() => void> {
 async function openChannel(): Promise<BroadcastChannel> {
   // The BroadcastChannel of node:worker_threads has unref(), so that a channel does not keep the process alive; the
   // global class lacks it. The module is loaded only here, because readers do not need it.
+  const { MessageChannel, MessagePort } = globalThis;
   const { BroadcastChannel } = await import("node:worker_threads");
+  // Loading the module replaces these two global classes with those of Node.js. The program has not asked for that, and
+  // if it waits for messages of the new classes in a loop, Deno 2.9 delays its file and network operations.
+  Object.assign(globalThis, { MessageChannel, MessagePort });
   return new BroadcastChannel(SESSION_LOCK);
 }
 

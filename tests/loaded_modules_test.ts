@@ -63,7 +63,7 @@ interface Limits {
 
 const LIMITS: readonly [action: readonly string[], limits: Limits][] = [
   [["import"], { filesMax: 164, forbidden: COMMANDS, packages: [] }],
-  [["log", "LOG"], { filesMax: 164, forbidden: COMMANDS, packages: ["zod"] }],
+  [["log", "LOG"], { filesMax: 165, forbidden: COMMANDS, packages: ["zod"] }],
   ...([["spend", 120], ["status", 129], ["tail", 118], ["query", 117]] as const).map((
     [command, filesMax],
   ): [string[], Limits] => [

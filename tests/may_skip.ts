@@ -38,6 +38,7 @@ export const MAY_SKIP: Readonly<Record<RequirementName, readonly string[]>> = {
     "scout serve shows new events until Ctrl-C, and needs only the flags that it prints",
   ],
   "root": [
+    "A service that may not read the npm cache opens a log, and its errors name the invalid field",
     "scout rotate by root keeps owner, group and mode of a log with mode 600",
     "scout rotate by root keeps owner, group and mode of a log with mode 660",
     "scout rotate by root keeps owner, group and mode of a log with mode 640 and another group",

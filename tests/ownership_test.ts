@@ -159,6 +159,24 @@ const CHANGES: readonly [what: string, change: Change, owner: string, mode: numb
   ],
 ];
 
+await testNeeding(
+  ["root"],
+  "A service that may not read the npm cache opens a log, and its errors name the invalid field",
+  async () => {
+    await using log = await ownedLog();
+    const service = log.start();
+    assertEquals(await service.run("log 2"), "done");
+    // The words of the requirement come from an npm package, which the service may be allowed to read or not.
+    assertMatch(
+      `${await service.run("refuse")}`,
+      /^AuditEventError: Cannot log event: the field "cost" must be .+, got -1$/,
+    );
+    assertEquals(await service.run("log 1"), "done");
+    assertEquals(await service.run("spend"), 0.75);
+    assertEquals(await service.end(), []);
+  },
+);
+
 for (const [command, args] of COMMANDS) {
   for (const [what, change, owner, mode] of CHANGES) {
     await testNeeding(

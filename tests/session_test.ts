@@ -4,6 +4,7 @@ import { AuditLog, getSessionId } from "@vivarium/scout";
 import { runProgram } from "./run_program.ts";
 import { linesOf, tempDir } from "./temp_dir.ts";
 
+const GLOBALS = fromFileUrl(new URL("./programs/globals.ts", import.meta.url));
 const SESSIONS = fromFileUrl(new URL("./programs/sessions.ts", import.meta.url));
 const FOREIGN_ID = "00000000-0000-4000-8000-000000000000";
 
@@ -99,3 +100,9 @@ async function sessionsOf(
   assertEquals(result.code, 0, result.stderr);
   return JSON.parse(result.stdout);
 }
+
+Deno.test("AuditLog.open() does not change the global objects of a program", async () => {
+  using dir = tempDir();
+  const result = await runProgram(GLOBALS, { dir: dir.path(""), args: [dir.path("audit.jsonl")] });
+  assertEquals([result.code, result.stdout], [0, "[]\n"], result.stderr);
+});

@@ -60,21 +60,33 @@ export const TEXT_FIELD_NAMES: readonly string[] = Object.freeze(
     .map(([name]) => name).toArray(),
 );
 
-/** The module of the schema; undefined until {@linkcode loadEventSchema} has loaded it. */
-let eventSchema: typeof import("./schema.ts") | undefined;
+/** The module of the schema, or the error with which it failed to load; undefined before {@linkcode loadEventSchema}. */
+let eventSchema: typeof import("./schema.ts") | { readonly failure: unknown } | undefined;
 
 /**
  * Loads the schema, which words the errors of invalid fields. The other functions of this module throw if they meet an
- * invalid field before the schema is loaded. `AuditLog.open()` loads it.
+ * invalid field before this function was called. `AuditLog.open()` calls it.
+ *
+ * Never rejects, because a log works without the schema. For example, a program that started as root and then changed
+ * its user may not be allowed to read the cache in which the npm package is. Then errors name only the field and its
+ * value, and their cause is the error of loading.
  */
 export async function loadEventSchema(): Promise<void> {
-  eventSchema ??= await import("./schema.ts");
+  if (eventSchema !== undefined && !("failure" in eventSchema)) return;
+  try {
+    eventSchema = await import("./schema.ts");
+  } catch (failure) {
+    eventSchema = { failure };
+  }
 }
 
-function loadedSchema(): typeof import("./schema.ts") {
+function loadedSchema(): Exclude<typeof eventSchema, undefined> {
   if (eventSchema === undefined) throw new Error("loadEventSchema() must be called first");
   return eventSchema;
 }
+
+/** The requirement in an error if the schema could not be loaded. */
+const UNKNOWN_REQUIREMENT = "valid";
 
 /**
  * Returns the error for fields that the quick checks do not accept. The message names the first invalid field and its
@@ -89,7 +101,13 @@ export function invalidFieldError(
     readonly [name: string]: unknown;
   },
 ): AuditEventError {
-  const { path, requirement } = loadedSchema().firstInvalidField(fields)!;
+  const schema = loadedSchema();
+  if ("failure" in schema) {
+    const [name] = FIELD_CHECKS.entries()
+      .find(([name, isValid]) => Object.hasOwn(fields, name) && !isValid(fields[name]))!;
+    return fieldError(name, fields[name], `be ${UNKNOWN_REQUIREMENT}`, schema.failure);
+  }
+  const { path, requirement } = schema.firstInvalidField(fields)!;
   const value = path.reduce<unknown>(
     (holder, key) => (holder as Record<PropertyKey, unknown>)[key],
     fields,
@@ -102,7 +120,8 @@ export function invalidFieldError(
  * or missing, or the field is not known.
  */
 export function unfitReason(field: string, value: unknown): string | null {
-  const check = FIELD_CHECKS.get(field);
-  if (value === undefined || value === null || check === undefined || check(value)) return null;
-  return loadedSchema().requirementOf(field, value);
+  const isValid = FIELD_CHECKS.get(field);
+  if (value === undefined || value === null || isValid === undefined || isValid(value)) return null;
+  const schema = loadedSchema();
+  return "failure" in schema ? UNKNOWN_REQUIREMENT : schema.requirementOf(field, value);
 }

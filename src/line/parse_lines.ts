@@ -15,18 +15,7 @@
  *
  * @module
  */
-import { isUtf8 } from "node:buffer";
 import type { AuditEvent } from "../event.ts";
-
-// The decoder keeps a byte order mark, so that offsets in the text match offsets in the bytes, and so that
-// {@linkcode parseLines} does not accept a line with a byte order mark.
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-
-/** Returns the text of some lines, with any byte order mark; null if a line is not UTF-8. */
-export function textOf(lines: Uint8Array): string | null {
-  // isUtf8() and a lenient decoder together take a third of the time of a decoder with `fatal`.
-  return isUtf8(lines) ? decoder.decode(lines) : null;
-}
 
 /** Matches the end of an object and the beginning of the next one, which an array of objects has. */
 const NEXT_OBJECT = /\}[ \t\r]*,[ \t\r]*\{/;

@@ -6,7 +6,8 @@
 import type { AuditEvent } from "../event.ts";
 import type { RawLine } from "../line/line_splitter.ts";
 import { LOST, parseLine } from "../line/parse_line.ts";
-import { isObject, parseLines, textOf } from "../line/parse_lines.ts";
+import { isObject, parseLines } from "../line/parse_lines.ts";
+import { decodeUtf8 } from "../line/utf8.ts";
 import type { Block } from "./blocks.ts";
 import type { LineTexts } from "./line_source.ts";
 import { LineTest } from "./line_test.ts";
@@ -48,7 +49,8 @@ export function eventsIn(block: Block, options: ParseOptions): AuditEvent[] {
     options.onDamage(block, tooLong(options.maxLineBytes));
     return [];
   }
-  const text = textOf(block.bytes);
+  // If any line is not UTF-8, the block has no text, and each line is decoded by itself.
+  const text = decodeUtf8(block.bytes);
   return text === null
     ? eventsInBytes(block.byteOffset, block.bytes, options)
     : eventsInText({ ...block, bytes: block.bytes, text }, options);

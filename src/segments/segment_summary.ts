@@ -10,7 +10,8 @@ import { PreciseSum } from "../cost/precise_sum.ts";
 import type { AuditEvent } from "../event.ts";
 import { LineSplitter, type RawLine } from "../line/line_splitter.ts";
 import { parseLine } from "../line/parse_line.ts";
-import { parseLines, textOf } from "../line/parse_lines.ts";
+import { parseLines } from "../line/parse_lines.ts";
+import { decodeUtf8 } from "../line/utf8.ts";
 import type { RollupContent } from "../rollup/rollup.ts";
 import { RollupScan } from "../rollup/rollup_scan.ts";
 import { eventEpochMs } from "../time.ts";
@@ -146,7 +147,7 @@ export class SegmentScan {
   /** Adds whole lines. The lines are parsed together if all of them are events, else one by one. */
   #addLines(bytes: Uint8Array): void {
     const isShort = bytes.byteLength <= this.#maxLineBytes;
-    const text = isShort ? textOf(bytes) : null;
+    const text = isShort ? decodeUtf8(bytes) : null;
     const events = text === null ? null : parseLines(text);
     if (text === null || events === null) return this.#addOneByOne(bytes);
     this.#lines += events.length;

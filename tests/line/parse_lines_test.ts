@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { isObject, parseLines, textOf } from "../../src/line/parse_lines.ts";
+import { isObject, parseLines } from "../../src/line/parse_lines.ts";
+import { decodeUtf8 } from "../../src/line/utf8.ts";
 import { blockOfLines } from "./hostile_lines.ts";
 
 /** Returns the values of the lines, each parsed by itself; null if one of them is not an object. */
@@ -19,7 +20,7 @@ Deno.test("parseLines() returns the same events as parsing each line by itself, 
   let accepted = 0;
   fc.assert(
     fc.property(blockOfLines, (bytes) => {
-      const text = textOf(bytes);
+      const text = decodeUtf8(bytes);
       if (text === null) return;
       const events = parseLines(text);
       if (events === null) return;
@@ -72,9 +73,4 @@ Deno.test("parseLines() returns null for a text that is longer than 1 MiB", () =
   const count = Math.floor(1024 * 1024 / line.length);
   assertEquals(parseLines(line.repeat(count))?.length, count);
   assertEquals(parseLines(line.repeat(count + 1)), null);
-});
-
-Deno.test("textOf() returns null for bytes that are not UTF-8, and keeps a byte order mark", () => {
-  assertEquals(textOf(Uint8Array.of(0x7b, 0xc3, 0x7d)), null);
-  assertEquals(textOf(Uint8Array.of(0xef, 0xbb, 0xbf, 0x7b, 0x7d)), "\ufeff{}");
 });

@@ -1,8 +1,8 @@
 /**
  * A service that writes a log as the user with the given IDs. The program must be started as root.
  *
- * The program executes the commands on standard input, one a line: `log N` logs N events of 0.25 USD, `rotate` rotates
- * the log, `spend` returns the spend of the last hour. After each command, it prints the result or the error as JSON.
+ * The program executes the commands on standard input, one a line: `log N` logs N events of 0.25 USD, `refuse` logs an
+ * invalid event, `rotate` rotates the log, `spend` returns the spend of the last hour. After each command, it prints the result or the error as JSON.
  * At the end, it prints what the logger received.
  *
  * @module
@@ -24,6 +24,7 @@ const log = await AuditLog.open({ path, rotationSizeBytes: Number(rotationSizeBy
 
 const COMMANDS: Readonly<Record<string, (count: number) => unknown>> = {
   log: (count) => Promise.all(Array.from({ length: count }, () => log.log("nav", { cost: 0.25 }))),
+  refuse: () => log.log("nav", { cost: -1 }),
   rotate: () => log.rotate(),
   spend: () => log.hourlySpend(),
 };
