@@ -236,7 +236,14 @@ for (
 Deno.test("AuditLog lets timers fire while a caller logs and awaits one event after the other", async () => {
   using dir = tempDir();
   const fileSystem = new WatchedFileSystem();
-  await using log = await openOn(fileSystem, new SimulatedClock(), { path: dir.path("a.jsonl") });
+  /** A clock that advances by a tenth of a millisecond each time it is read. */
+  const clock = new class extends SimulatedClock {
+    #readMs = 0;
+    override monotonicMs(): number {
+      return this.#readMs += 0.1;
+    }
+  }();
+  await using log = await openOn(fileSystem, clock, { path: dir.path("a.jsonl") });
   for (let n = 0; n < 100; n++) await log.log("nav");
   let hasTurned = false;
   const timer = setTimeout(() => hasTurned = true);

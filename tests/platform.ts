@@ -20,7 +20,7 @@ export class WatchedFileSystem implements FileSystem {
   syncCount = 0;
   /** Number of file syncs that blocked the thread. */
   blockingSyncCount = 0;
-  /** Number of appends since the last sync began. */
+  /** Number of appends of lines since the last sync began. Appends to archives, which have another name, do not count. */
   unsyncedAppends = 0;
   /** Number of bytes that still fit on the disk. */
   bytesLeft = Infinity;
@@ -52,7 +52,7 @@ export class WatchedFileSystem implements FileSystem {
       status: () => handle.status(),
       read: (buffer, position) => handle.read(buffer, position),
       readSync: (buffer, position) => handle.readSync(buffer, position),
-      appendSync: (bytes) => this.#append(handle, bytes),
+      appendSync: (bytes) => this.#append(handle, bytes, path),
       truncateSync: (byteLength) => handle.truncateSync(byteLength),
       setOwnership: (ownership) => handle.setOwnership(ownership),
       syncData: () => this.#sync(handle),
@@ -109,11 +109,11 @@ export class WatchedFileSystem implements FileSystem {
     return denoFileSystem.watch(path, onChange);
   }
 
-  #append(handle: FileHandle, bytes: Uint8Array): number {
+  #append(handle: FileHandle, bytes: Uint8Array, path: string): number {
     if (this.bytesLeft === 0) throw new Error("No space left on device (os error 28)");
     const written = handle.appendSync(bytes.subarray(0, Math.min(bytes.length, this.bytesLeft)));
     this.bytesLeft -= written;
-    this.unsyncedAppends++;
+    if (path.endsWith(".jsonl")) this.unsyncedAppends++;
     return written;
   }
 

@@ -8,17 +8,20 @@ import type { Hash } from "node:crypto";
 /** Matches a SHA-256 digest in lower-case hexadecimal. */
 export const SHA256: RegExp = /^[0-9a-f]{64}$/;
 
-let nodeCrypto: typeof import("node:crypto") | undefined;
+let loaded: typeof import("node:crypto") | undefined;
+
+function nodeCrypto(): typeof import("node:crypto") {
+  // The module is loaded at the first digest, because loading it takes as long as starting an empty program. It is not
+  // imported with `import()`, because digests are also made under the append lock, where nothing can be awaited.
+  return loaded ??= process.getBuiltinModule("node:crypto");
+}
 
 /** Starts the SHA-256 digest of bytes that are added in pieces. */
 export function startSha256(): Hash {
-  // The module is loaded at the first digest, because loading it takes as long as starting an empty program. It is not
-  // imported with `import()`, because digests are also made under the append lock, where nothing can be awaited.
-  nodeCrypto ??= process.getBuiltinModule("node:crypto");
-  return nodeCrypto.createHash("sha256");
+  return nodeCrypto().createHash("sha256");
 }
 
 /** Returns the SHA-256 digest of bytes, in lower-case hexadecimal. */
 export function sha256(bytes: Uint8Array): string {
-  return startSha256().update(bytes).digest("hex");
+  return nodeCrypto().hash("sha256", bytes, "hex");
 }
