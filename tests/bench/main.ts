@@ -73,7 +73,7 @@ function parseBenchArgs(args: string[]): BenchArgs {
 }
 
 function isNamed({ id, area }: Workload, name: string): boolean {
-  return name === area || name.toUpperCase() === id;
+  return name === area || name.toUpperCase() === id.toUpperCase();
 }
 
 /** The time, the machine and the conditions of a measurement. */

@@ -211,7 +211,7 @@ const month: Workload = {
       id: "Q5",
       name: "hourlySpend(713) of 100 archives / decoding them",
       unit: "x",
-      target: atMost(0.05),
+      target: atMost(0.02),
       samples: ratios(spend, all),
       note: `${median(spend).toFixed(0)} to ${median(all).toFixed(0)} ms`,
     }];
@@ -316,7 +316,7 @@ const opening: Workload = {
     }]);
     const note = `${Array.from(Deno.readDirSync(dirname(path))).length} files`;
     const name = opening.name;
-    return [{ id: "O1", name, unit: "ms", target: atMost(50), samples, note }];
+    return [{ id: "O1", name, unit: "ms", target: atMost(10), samples, note }];
   },
 };
 
