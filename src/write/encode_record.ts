@@ -119,8 +119,12 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
   return `{"ts":"${ts}",${names}${text}${further}}`;
 }
 
-/** Maximum number of fields in the cache, so that records with ever new names do not fill the memory. */
+/**
+ * Maximum number of fields in the cache, and maximum length of a cached name in UTF-16 code units, so that records with
+ * ever new or very long names do not fill the memory.
+ */
 const CACHED_MAX = 1_000;
+const CACHED_LENGTH_MAX = 100;
 
 /** The fields of earlier records, by their names. */
 const cache = new Map<string, Field>();
@@ -128,7 +132,6 @@ const cache = new Map<string, Field>();
 function fieldNamed(name: string): Field {
   let field = cache.get(name);
   if (field === undefined) {
-    if (cache.size >= CACHED_MAX) cache.clear();
     field = {
       name,
       label: `,${JSON.stringify(name)}:`,
@@ -136,7 +139,10 @@ function fieldNamed(name: string): Field {
       isValid: FIELD_CHECKS.get(name),
       meant: MISNAMED_FIELDS.get(name),
     };
-    cache.set(name, field);
+    if (name.length <= CACHED_LENGTH_MAX) {
+      if (cache.size >= CACHED_MAX) cache.clear();
+      cache.set(name, field);
+    }
   }
   return field;
 }
