@@ -3,6 +3,9 @@ import fc from "fast-check";
 import { parseIsoTime } from "../../src/cli/when.ts";
 import { type MappingOptions, RecordMapping } from "../../src/cli/import/record_mapping.ts";
 import { AuditEventError } from "../../src/errors.ts";
+import { loadEventSchema } from "../../src/fields/known_fields.ts";
+
+await loadEventSchema();
 
 const NOTHING: MappingOptions = {
   ...{
