@@ -30,18 +30,23 @@ const { MessageChannel } = globalThis;
 
 /**
  * If a program waits for `setImmediate()` in a loop, Deno 2.9 delays file and network operations by up to 40 ms. So after
- * this time in milliseconds, a turn waits for a message instead, which takes longer and lets them continue.
+ * this time in milliseconds, a turn also waits for a message, which takes longer and lets them continue.
  */
 const MESSAGE_EVERY_MS = 10;
 let lastMessageMs = 0;
 
 /** Resolves after one turn of the event loop. `setTimeout()` is not used, because it takes at least a millisecond. */
-function turn(): Promise<void> {
+async function turn(): Promise<void> {
   const nowMs = performance.now();
-  if (nowMs - lastMessageMs < MESSAGE_EVERY_MS) {
-    return new Promise((resolve) => void setImmediate(resolve));
+  if (nowMs - lastMessageMs >= MESSAGE_EVERY_MS) {
+    lastMessageMs = nowMs;
+    await message();
   }
-  lastMessageMs = nowMs;
+  await new Promise((resolve) => void setImmediate(resolve));
+}
+
+/** Resolves when a message of this process to itself has arrived. */
+function message(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {
