@@ -60,6 +60,15 @@
  * is right. While a log without the option `sessionId` is open, Deno does not notice that a top-level `await` never
  * ends: the program waits, instead of ending with "Top-level await promise never resolved".
  *
+ * Long work is divided into steps of about 2 ms, so an asynchronous call does not block the event loop for more than
+ * about 20 ms, whatever the size of the history. These exceptions block it for longer:
+ *
+ * - `flushSync()`, the exit of the process, and a full buffer, because they write synchronously.
+ * - An event of megabytes, because it is encoded and parsed in one piece.
+ * - A rotation, the first append of a process to a chained log, a new budget, and the begin of a `follow()` without
+ *   `since`: they list the directory at once, which takes about 1 ms for each 1,000 archives.
+ * - The page of a report or of the live view, because each chart is drawn in one piece: up to half a second in all.
+ *
  * ## Events and fields
  *
  * {@linkcode KnownFields} lists the fields with a fixed type; a wrong type is rejected with an

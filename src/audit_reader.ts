@@ -15,6 +15,7 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from "./options/log_options.ts";
+import { Turns } from "./platform/turns.ts";
 import { denoPlatform, type Platform } from "./platform/platform.ts";
 import { countEvents } from "./read/count_events.ts";
 import { gateDecisions } from "./read/gate_decisions.ts";
@@ -325,10 +326,7 @@ export class AuditReader implements AsyncDisposable {
    */
   prunedUntil(): Promise<Date | null> {
     this.#checkOpen();
-    return Promise.try(() => {
-      const { prunedUntilMs } = this.#source.manifest.read();
-      return prunedUntilMs === -Infinity ? null : new Date(prunedUntilMs);
-    });
+    return this.#prunedUntil();
   }
 
   /**
@@ -395,6 +393,13 @@ export class AuditReader implements AsyncDisposable {
   /** Closes the reader at the end of an `await using` block; see {@linkcode close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #prunedUntil(): Promise<Date | null> {
+    const { manifest, clock } = this.#source;
+    await manifest.catchUp(new Turns(clock));
+    const { prunedUntilMs } = manifest.read();
+    return prunedUntilMs === -Infinity ? null : new Date(prunedUntilMs);
   }
 
   /**

@@ -138,7 +138,7 @@ class Gathering {
       if (turns.isDue) await turns.take();
       const line = lineOf(file, lines);
       if (line !== undefined && !mayLineHold(line, filter)) continue;
-      const options = { log, maxLineBytes, damage, lineTest, signal: undefined };
+      const options = { log, clock, maxLineBytes, damage, lineTest, signal: undefined };
       for await (const events of eventsOf(file, { ...options, order: "asc" })) {
         for (const event of events) this.#add(event);
       }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { systemClock } from "../platform/clock.ts";
 import { type AuditReader, manifestOf } from "../audit_reader.ts";
 import type { AuditEvent } from "../event.ts";
 import { MAX_LINE_BYTES } from "../options/log_options.ts";
@@ -42,6 +43,7 @@ export function* listedFiles(reader: AuditReader): Generator<ListedFile> {
     const events = (damage: DamageReport, lineTest = new LineTest({})) =>
       eventsOf(file, {
         log,
+        clock: systemClock,
         maxLineBytes: MAX_LINE_BYTES,
         damage,
         lineTest,

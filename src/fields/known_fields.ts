@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { systemClock } from "../platform/clock.ts";
 import type { AuditEventError } from "../errors.ts";
 import { fieldError } from "../event.ts";
 
@@ -60,6 +61,13 @@ export const TEXT_FIELD_NAMES: readonly string[] = Object.freeze(
     .map(([name]) => name).toArray(),
 );
 
+/** Parts of zod that one import of the schema would evaluate at once, which blocks the event loop for 50 ms. */
+const ZOD_PARTS = [
+  () => import("zod/v4/locales"),
+  () => import("zod/v4/core"),
+  () => import("zod"),
+];
+
 /** The module of the schema, or the error with which it failed to load; undefined before {@linkcode loadEventSchema}. */
 let eventSchema: typeof import("./schema.ts") | { readonly failure: unknown } | undefined;
 
@@ -74,6 +82,10 @@ let eventSchema: typeof import("./schema.ts") | { readonly failure: unknown } | 
 export async function loadEventSchema(): Promise<void> {
   if (eventSchema !== undefined && !("failure" in eventSchema)) return;
   try {
+    for (const part of ZOD_PARTS) {
+      await part();
+      await systemClock.turn();
+    }
     eventSchema = await import("./schema.ts");
   } catch (failure) {
     eventSchema = { failure };

@@ -5,6 +5,8 @@
  * @module
  */
 import { messageOf } from "../errors.ts";
+import { systemClock } from "./clock.ts";
+import { Turns } from "./turns.ts";
 import type {
   FileAccess,
   FileHandle,
@@ -31,7 +33,11 @@ export const denoFileSystem: FileSystem = {
   },
   async listLater(path) {
     const names: string[] = [];
-    for await (const { name } of Deno.readDir(path)) names.push(name);
+    const turns = new Turns(systemClock);
+    for await (const { name } of Deno.readDir(path)) {
+      if (turns.isDue) await turns.take();
+      names.push(name);
+    }
     return names;
   },
   rename(from, to) {

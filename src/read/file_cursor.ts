@@ -9,7 +9,9 @@
  */
 import { startOfLine } from "../platform/chunks.ts";
 import type { AuditEvent } from "../event.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { FileHandle, FileStatus } from "../platform/file_system.ts";
+import { Turns } from "../platform/turns.ts";
 import { LineSplitter, type RawLine } from "../line/line_splitter.ts";
 import type { DamageReport } from "./damage.ts";
 import type { LineTexts } from "./line_source.ts";
@@ -19,6 +21,8 @@ import { eventOfLine } from "./parse_block.ts";
 export interface FileCursorOptions {
   /** The path at which the file was opened. */
   readonly path: string;
+  /** The clock that divides a long reading into steps, between which other tasks can run. */
+  readonly clock: Clock;
   readonly maxLineBytes: number;
   readonly damage: DamageReport;
   /**
@@ -89,8 +93,10 @@ export class FileCursor {
     if (byteLength === this.#position) return;
     await this.#prepare(byteLength);
     this.#readingStart = this.#position;
+    const turns = new Turns(this.#options.clock);
     while (this.#position < byteLength) {
       const buffer = new Uint8Array(Math.min(CHUNK_BYTES, byteLength - this.#position));
+      if (turns.isDue) await turns.take();
       const read = await this.handle.read(buffer, this.#position);
       if (read === 0) return;
       this.#position += read;

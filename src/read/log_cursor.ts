@@ -31,9 +31,9 @@ import { FileCursor } from "./file_cursor.ts";
 import { type EventFilter, eventFilter, mayLineHold } from "./filter.ts";
 import type { LineSource } from "./line_source.ts";
 import { LineTest } from "./line_test.ts";
-import { lineOf, linesInTurns, linesOf } from "./manifest_lines.ts";
+import { lineOf, linesInTurns } from "./manifest_lines.ts";
 import { newestEvents } from "./last_block.ts";
-import { compareSegment, newerSegments } from "./newer_segments.ts";
+import { compareSegment, newerSegments, newerSegmentsInTurns } from "./newer_segments.ts";
 import { eventsOf } from "./read_file.ts";
 import { openSegment, type SnapshotFile } from "./snapshot.ts";
 import type { ArchiveTaker, KnownArchive, LogFile, NeededEvents } from "./whole_archives.ts";
@@ -56,6 +56,13 @@ export interface LogCursorOptions {
 // Maximum number of attempts to open the active file and list the older segments. An attempt fails only if the active
 // file is replaced between these two steps.
 const ATTEMPTS = 16;
+
+/** The open active file; null if it does not exist. Also the segments between the cursor and this file, oldest first. */
+interface OpenedNext {
+  readonly active: FileHandle | null;
+  readonly older: Stamp[];
+  readonly isCurrent: boolean;
+}
 
 /** A position in a log, at first before the oldest event. */
 export class LogCursor {
@@ -91,7 +98,8 @@ export class LogCursor {
    * `lastEvents` events, oldest first.
    */
   async goToEnd(lastEvents: number): Promise<AuditEvent[]> {
-    const { active, older } = this.#openCurrent();
+    // The listing is synchronous, because the end is determined after it and must be the end at the time of the call.
+    const { active, older } = this.#openCurrentSync();
     this.#segment = older.at(-1) ?? this.#segment;
     // The end of the active file is determined after the segments are listed. So the cursor skips all events before
     // this end and none after it, even if the file is sealed meanwhile.
@@ -134,7 +142,7 @@ export class LogCursor {
     isWanted: (event: AuditEvent) => boolean,
   ): Promise<boolean | null> {
     const end = this.#target;
-    const { active, older } = this.#openCurrent();
+    const { active, older } = await this.#openCurrent();
     using stack = new DisposableStack();
     stack.defer(() => active?.close());
     if (active === null || end === null) return null;
@@ -235,7 +243,8 @@ export class LogCursor {
     cursor: FileCursor,
     { atPath, isBounded }: { atPath: FileStatus | null; isBounded: boolean },
   ): Promise<boolean> {
-    const newer = newerSegments(this.#log, this.#segment);
+    const turns = new Turns(this.#source.clock);
+    const newer = await newerSegmentsInTurns(this.#log, this.#segment, turns);
     const [oldest] = newer;
     if (oldest === undefined) return atPath !== null && atPath.byteLength > 0;
     if (oldest !== this.#sealedAs) {
@@ -264,11 +273,13 @@ export class LogCursor {
    * file after them.
    */
   async *#goOn(): AsyncGenerator<AuditEvent[], boolean> {
-    const { active, older, isCurrent } = this.#openNext();
+    const { active, older, isCurrent } = await this.#openNext();
     if (active !== null && isCurrent) this.#setCursor(active, 0);
     else active?.close();
     const takeable = await this.#planned(older);
+    const turns = new Turns(this.#source.clock);
     for (const stamp of older) {
+      if (turns.isDue) await turns.take();
       const archive = takeable.get(stamp);
       const taken = archive !== undefined && await this.#options.taker!.take(archive);
       if (taken === false) yield* this.#eventsOf(stamp);
@@ -288,7 +299,7 @@ export class LogCursor {
     if (taker === undefined || this.#isPlanned) return takeable;
     this.#isPlanned = true;
     const turns = new Turns(this.#source.clock);
-    const lines = await linesInTurns(this.#manifest, this.#source.logger, turns);
+    const lines = await this.#lines(turns);
     const files: LogFile[] = [];
     for (const stamp of stamps) {
       if (turns.isDue) await turns.take();
@@ -298,6 +309,10 @@ export class LogCursor {
     }
     if (taker.plan !== undefined) taker.plan(files, await this.#newestEvents());
     return takeable;
+  }
+
+  #lines(turns: Turns): Promise<ManifestLines> {
+    return linesInTurns(this.#manifest, this.#source.logger, turns);
   }
 
   /** Resolves with some of the newest events in the active file, which the cursor reads later. */
@@ -331,29 +346,48 @@ export class LogCursor {
    * Opens the active file, then lists the segments before it. If the file is still at its path after the listing,
    * `isCurrent` is true: the list contains every segment that is older than the file.
    */
-  #openNext(): { active: FileHandle | null; older: Stamp[]; isCurrent: boolean } {
-    const active = this.#log.openActive();
-    try {
-      const older = newerSegments(this.#log, this.#segment);
-      const isCurrent = active === null || this.#log.isAt(this.#log.files.active, active);
-      return { active, older, isCurrent };
-    } catch (error) {
-      active?.close();
-      throw error;
-    }
+  async #openNext(): Promise<OpenedNext> {
+    using stack = new DisposableStack();
+    const active = this.#log.openActive(stack);
+    const turns = new Turns(this.#source.clock);
+    const older = await newerSegmentsInTurns(this.#log, this.#segment, turns);
+    const isCurrent = this.#isCurrent(active);
+    stack.move();
+    return { active, older, isCurrent };
+  }
+
+  /** Does the work of {@linkcode LogCursor.#openNext} synchronously. */
+  #openNextSync(): OpenedNext {
+    using stack = new DisposableStack();
+    const active = this.#log.openActive(stack);
+    const older = newerSegments(this.#log, this.#segment);
+    const isCurrent = this.#isCurrent(active);
+    stack.move();
+    return { active, older, isCurrent };
+  }
+
+  #isCurrent(active: FileHandle | null): boolean {
+    return active === null || this.#log.isAt(this.#log.files.active, active);
   }
 
   /** Repeats {@linkcode LogCursor.#openNext} until `isCurrent` is true. */
-  #openCurrent(): { active: FileHandle | null; older: Stamp[] } {
+  async #openCurrent(): Promise<OpenedNext> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const { active, older, isCurrent } = this.#openNext();
-      if (isCurrent) return { active, older };
-      active?.close();
+      const opened = await this.#openNext();
+      if (opened.isCurrent) return opened;
+      opened.active?.close();
     }
-    const { active } = this.#log.files;
-    throw new Error(
-      `Cannot follow audit log: the active file was replaced during each of ${ATTEMPTS} attempts to open it; try again: ${active}`,
-    );
+    throw replacedTooOften(this.#log);
+  }
+
+  /** Repeats {@linkcode LogCursor.#openNextSync} until `isCurrent` is true. */
+  #openCurrentSync(): OpenedNext {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const opened = this.#openNextSync();
+      if (opened.isCurrent) return opened;
+      opened.active?.close();
+    }
+    throw replacedTooOften(this.#log);
   }
 
   /**
@@ -378,9 +412,12 @@ export class LogCursor {
     { type, isWanted }: { type: string; isWanted: (event: AuditEvent) => boolean },
     stamps: readonly Stamp[],
   ): Promise<number | null> {
-    const lines = linesOf(this.#manifest, this.#source.logger);
+    const turns = new Turns(this.#source.clock);
+    const lines = await this.#lines(turns);
     const filter = eventFilter({ eventType: type });
-    for (const [index, stamp] of [...stamps.entries()].reverse()) {
+    for (let index = stamps.length - 1; index >= 0; index--) {
+      if (turns.isDue) await turns.take();
+      const stamp = stamps[index]!;
       const path = this.#log.files.archive(stamp);
       const byteLength = this.#log.fileSystem.status(path)?.byteLength ?? 0;
       const line = lineOf({ path, isArchive: true, byteLength, handle: null }, lines);
@@ -394,11 +431,11 @@ export class LogCursor {
 
   #setCursor(handle: FileHandle, from: number | "end"): void {
     const { active: path } = this.#log.files;
-    const { maxLineBytes, texts } = this.#source;
+    const { clock, maxLineBytes, texts } = this.#source;
     this.#closeFile();
     this.#sealedAs = undefined;
     const damage = this.#damageOfFile();
-    this.#cursor = new FileCursor(handle, { path, maxLineBytes, damage, from, texts });
+    this.#cursor = new FileCursor(handle, { path, clock, maxLineBytes, damage, from, texts });
   }
 
   async *#eventsOf(
@@ -417,12 +454,13 @@ export class LogCursor {
     file: SnapshotFile,
     order: "asc" | "desc",
   ): AsyncGenerator<AuditEvent[]> {
-    const { log, maxLineBytes, logger, texts } = this.#source;
+    const { log, clock, maxLineBytes, texts } = this.#source;
     const { filter, signal } = this.#options;
-    const line = file.isArchive ? lineOf(file, linesOf(this.#manifest, logger)) : undefined;
+    const line = file.isArchive ? lineOf(file, await this.#lines(new Turns(clock))) : undefined;
     if (line !== undefined && !mayLineHold(line, filter)) return;
     yield* eventsOf(file, {
       log,
+      clock,
       maxLineBytes,
       damage: this.#damageOfFile(),
       // Every line is parsed, because damage is reported regardless of the filter.
@@ -440,6 +478,12 @@ export class LogCursor {
   #damageOfFile(): DamageReport {
     return new DamageReport(this.#source.logger, this.#options.damage);
   }
+}
+
+function replacedTooOften({ files }: LogDirectory): Error {
+  return new Error(
+    `Cannot follow audit log: the active file was replaced during each of ${ATTEMPTS} attempts to open it; try again: ${files.active}`,
+  );
 }
 
 /**

@@ -15,6 +15,7 @@ import type { LogDirectory } from "../segments/log_directory.ts";
 import type { ArchiveLine } from "../segments/manifest_line.ts";
 import type { ManifestLines } from "../segments/manifest_lines.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
+import type { Stamp } from "../segments/segment_name.ts";
 import type { SpanSummary } from "../segments/span_summary.ts";
 import type { LineSource } from "./line_source.ts";
 import { lineOf, linesInTurns } from "./manifest_lines.ts";
@@ -57,15 +58,21 @@ export async function takeParts(source: LineSource, turns: Turns): Promise<LogPa
   const { log, logger } = source;
   const manifest = source.manifest ?? new ManifestReader(log);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const known = archivesIn(await linesInTurns(manifest, logger, turns));
+    const known = await archivesIn(await linesInTurns(manifest, logger, turns), turns);
     using stack = new DisposableStack();
     const snapshot = stack.use(await takeSnapshotInTurns(log, turns));
     const lines = await linesInTurns(manifest, logger, turns);
-    const removed = removedParts(lines, { known, snapshot, log });
+    const removed = await removedParts(lines, { known, snapshot, log, turns });
     if (removed === null) continue;
+    const parts = removed;
+    for (const file of snapshot.files) {
+      if (turns.isDue) await turns.take();
+      parts.push(filePart(file, lines));
+    }
+    const ordered = await inOrder(parts, log, turns);
     const kept = stack.move();
     return {
-      parts: inOrder([...removed, ...snapshot.files.map((file) => filePart(file, lines))], log),
+      parts: ordered,
       [Symbol.dispose]: () => kept.dispose(),
     };
   }
@@ -104,32 +111,38 @@ function removedSpans(
  * Returns the archives that were removed. Returns null if an archive was created and removed during the attempt,
  * because its events may also be in the active file of the snapshot.
  */
-function removedParts(
+async function removedParts(
   lines: ManifestLines,
-  { known, snapshot, log }: {
+  { known, snapshot, log, turns }: {
     known: ReadonlySet<string>;
     snapshot: Snapshot;
     log: LogDirectory;
+    turns: Turns;
   },
-): NamedPart[] | null {
-  const present = new Set(snapshot.files.map(({ path }) => archiveNameOf(path, log)));
+): Promise<NamedPart[] | null> {
+  const present = new Set<string>();
+  // An archive that was renamed by hand must not count as removed. The manifest has no line for its new name, so the
+  // archive is recognized by its length.
+  const unlisted = new Set<number>();
+  for (const file of snapshot.files) {
+    if (turns.isDue) await turns.take();
+    present.add(archiveNameOf(file.path, log));
+    if (file.isArchive && !lines.byArchive.has(basename(file.path))) unlisted.add(file.byteLength);
+  }
   const removed: NamedPart[] = [];
   for (const [name, { spans }] of lines.prunedSpans) {
+    if (turns.isDue) await turns.take();
     if (present.has(name)) continue;
     if (!known.has(name)) return null;
     removed.push({ name, file: null, line: undefined, spans });
   }
-  // An archive that was renamed by hand must not count as removed. The manifest has no line for its new name, so the
-  // archive is recognized by its length.
-  const unlisted = new Set(
-    snapshot.files.filter((file) => file.isArchive && !lines.byArchive.has(basename(file.path)))
-      .map(({ byteLength }) => byteLength),
-  );
   const listed = new Set<string>();
   for (const [name, { gzip_sha256 }] of lines.byArchive) {
+    if (turns.isDue) await turns.take();
     if (present.has(name)) listed.add(gzip_sha256);
   }
   for (const [name, { spans, gzip_bytes, gzip_sha256 }] of lines.byArchive) {
+    if (turns.isDue) await turns.take();
     if (present.has(name) || !known.has(name) || !spans) continue;
     if (unlisted.has(gzip_bytes) || listed.has(gzip_sha256)) continue;
     removed.push({ name, file: null, line: undefined, spans });
@@ -137,8 +150,18 @@ function removedParts(
   return removed;
 }
 
-function archivesIn({ byArchive, prunedSpans }: ManifestLines): Set<string> {
-  return new Set([...byArchive.keys(), ...prunedSpans.keys()]);
+async function archivesIn(
+  { byArchive, prunedSpans }: ManifestLines,
+  turns: Turns,
+): Promise<Set<string>> {
+  const names = new Set<string>();
+  for (const archives of [byArchive, prunedSpans]) {
+    for (const name of archives.keys()) {
+      if (turns.isDue) await turns.take();
+      names.add(name);
+    }
+  }
+  return names;
 }
 
 /**
@@ -154,8 +177,17 @@ function archiveNameOf(path: string, { files }: LogDirectory): string {
  * Sorts the parts by their stamps, which are the times in their file names. The part with the oldest content is the
  * first; the active file, which has no stamp, is the last.
  */
-function inOrder(parts: readonly NamedPart[], { files }: LogDirectory): LogPart[] {
-  const stamped = parts.map((part) => ({ part, stamp: files.parse(part.name)?.stamp ?? "~" }));
+async function inOrder(
+  parts: readonly NamedPart[],
+  { files }: LogDirectory,
+  turns: Turns,
+): Promise<LogPart[]> {
+  const stamped: { part: LogPart; stamp: Stamp }[] = [];
+  for (const part of parts) {
+    if (turns.isDue) await turns.take();
+    stamped.push({ part, stamp: files.parse(part.name)?.stamp ?? "~" });
+  }
+  // The removed parts and the files are in order each, so the sort only merges them.
   stamped.sort((a, b) => a.stamp < b.stamp ? -1 : a.stamp > b.stamp ? 1 : 0);
   return stamped.map(({ part }) => part);
 }

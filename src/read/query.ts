@@ -75,7 +75,7 @@ export function queryLog(
   checkOptions(options, OPTION_CHECKS, "query audit log");
   const { order = "asc", limit = Infinity, signal } = options;
   const filter = eventFilter(options);
-  const { log, maxLineBytes, texts } = source;
+  const { log, clock, maxLineBytes, texts } = source;
   const damage = new DamageReport(source.logger);
   const lineTest = new LineTest(filter);
   const reading: Reading = {
@@ -86,7 +86,7 @@ export function queryLog(
     // events, it is read a second time. The function `where` must be called only once for each event, so a query with
     // `where` does not begin with the last block.
     isLastBlockFirst: order === "desc" && limit < Infinity && options.where === undefined,
-    options: { log, maxLineBytes, damage, lineTest, order, signal, texts },
+    options: { log, clock, maxLineBytes, damage, lineTest, order, signal, texts },
   };
 
   async function* selections(): AsyncGenerator<Generator<AuditEvent, void>, void> {

@@ -5,8 +5,10 @@
  * @module
  */
 import { readChunks } from "../platform/chunks.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { AuditEvent } from "../event.ts";
 import type { FileHandle } from "../platform/file_system.ts";
+import { Turns } from "../platform/turns.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 import {
   type Block,
@@ -26,6 +28,8 @@ import type { SnapshotFile } from "./snapshot.ts";
 export interface ReadOptions {
   /** The log to which the file belongs. */
   readonly log: LogDirectory;
+  /** The clock that divides the reading and the work of the caller into steps, between which other tasks can run. */
+  readonly clock: Clock;
   readonly maxLineBytes: number;
   readonly damage: DamageReport;
   readonly lineTest: LineTest;
@@ -46,7 +50,8 @@ export async function* eventsOf(
   file: SnapshotFile,
   options: ReadOptions,
 ): AsyncGenerator<AuditEvent[]> {
-  const { damage, order, signal } = options;
+  const { damage, order, signal, clock } = options;
+  const turns = new Turns(clock);
   const onDamage = (line: LinePlace, reason: string) => damage.add(file.path, line, reason);
   using stack = new DisposableStack();
   let cutEvent: Block | undefined;
@@ -55,6 +60,8 @@ export async function* eventsOf(
       // Check the signal for each block too. The caller checks the signal only between matching events, and many blocks
       // may have no matching event.
       signal?.throwIfAborted();
+      // Reads of cached bytes and decoding complete without a turn of the event loop.
+      if (turns.isDue) await turns.take();
       const events = eventsIn(block, { ...options, onDamage });
       if (block.isCut && events.length > 0) cutEvent = block;
       if (events.length > 0) yield order === "asc" ? events : events.reverse();

@@ -60,7 +60,7 @@ class LiveCosts {
    */
   async readOn(
     { handle, byteLength }: OpenFile,
-    { sinceMs, maxLineBytes, onDamage, start, isContinued }: LiveOptions,
+    { sinceMs, maxLineBytes, onDamage, start, isContinued, clock }: LiveOptions,
   ): Promise<void> {
     if (sinceMs < this.#sinceMs || !(isContinued || this.isContinuedBy(handle))) {
       this.#sinceMs = sinceMs;
@@ -70,8 +70,10 @@ class LiveCosts {
     }
     const options = { maxLineBytes, lineTest: this.#lineTest, onDamage };
     this.#tail.clear();
+    const turns = new Turns(clock);
     const from = this.#byteLength;
     for await (const block of blocksOf(newChunks(handle, from, byteLength), maxLineBytes, from)) {
+      if (turns.isDue) await turns.take();
       const end = block.byteOffset + block.byteLength;
       const isWhole = !block.isCut &&
         (end < byteLength || block.bytes?.at(-1) === LINE_BREAK);
@@ -117,6 +119,7 @@ interface OpenFile {
 }
 
 interface LiveOptions extends Omit<ParseOptions, "lineTest"> {
+  readonly clock: Clock;
   /** The start of the time window, epoch milliseconds. Earlier costs are not needed. */
   readonly sinceMs: number;
   /** Whether the caller has already checked that the file is the one that was read before. */
@@ -354,10 +357,10 @@ export class SpendIndex {
     file: OpenFile & { path: string },
     from: Pick<LiveOptions, "sinceMs" | "start" | "isContinued">,
   ): Promise<void> {
-    const { maxLineBytes } = this.#source;
+    const { clock, maxLineBytes } = this.#source;
     const onDamage = (line: LinePlace, reason: string) => this.#damage.add(file.path, line, reason);
     try {
-      await costs.readOn(file, { ...from, maxLineBytes, onDamage });
+      await costs.readOn(file, { ...from, clock, maxLineBytes, onDamage });
     } catch (error) {
       if (!(error instanceof UnreadableRestError)) throw error;
       this.#damage.add(file.path, { byteOffset: error.byteOffset, byteLength: 0 }, error.message);
@@ -388,10 +391,11 @@ export class SpendIndex {
   }
 
   async #decode(file: SnapshotFile): Promise<CostColumn> {
-    const { log, maxLineBytes } = this.#source;
+    const { log, clock, maxLineBytes } = this.#source;
     const column = new CostColumn();
     const options: ReadOptions = {
       log,
+      clock,
       maxLineBytes,
       damage: this.#damage,
       lineTest: this.#lineTest,

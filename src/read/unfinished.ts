@@ -56,7 +56,7 @@ async function* unfinished(
   using taken = await takeParts(source, turns);
   const reading = { source, parts: taken.parts, damage: new DamageReport(source.logger), signal };
   const open = (await openBeginnings(reading, turns)).map(spanBegunBy);
-  const lastSeen = await lastTimes(reading, open);
+  const lastSeen = await lastTimes(reading, open, turns);
   signal?.throwIfAborted();
   for (const span of open) {
     const ts = lastSeen.get(span.session_id);
@@ -164,6 +164,7 @@ function mayChange(ledger: SpanLedger<Begun>, { events, untimed }: ArchiveLine):
 async function lastTimes(
   reading: Reading,
   spans: readonly Pick<UnfinishedSpan, "session_id">[],
+  turns: Turns,
 ): Promise<Map<unknown, string>> {
   const times = new Map<unknown, string>();
   const wanted = new Set<unknown>(spans.map(({ session_id }) => session_id));
@@ -174,6 +175,7 @@ async function lastTimes(
   };
   for (const { file, spans } of reading.parts.toReversed()) {
     if (wanted.size === 0) break;
+    if (turns.isDue) await turns.take();
     if (spans !== null && spans.seen !== null) {
       for (const [session, ts] of spans.seen) see(session, ts);
     } else if (file === null) {
@@ -196,6 +198,6 @@ function eventsIn(
   { source, damage, signal }: Reading,
   options: Pick<ReadOptions, "lineTest" | "order">,
 ): AsyncGenerator<AuditEvent[]> {
-  const { log, maxLineBytes } = source;
-  return eventsOf(file, { log, maxLineBytes, damage, signal, ...options });
+  const { log, clock, maxLineBytes } = source;
+  return eventsOf(file, { log, clock, maxLineBytes, damage, signal, ...options });
 }

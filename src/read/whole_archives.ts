@@ -84,11 +84,11 @@ export async function readExceptTaken(
   { filter, order, damage, signal }: PartialReading,
   { taker, add }: { readonly taker: ArchiveTaker; readonly add: (event: AuditEvent) => void },
 ): Promise<void> {
-  const { log, maxLineBytes, logger, archives } = source;
+  const { log, clock, maxLineBytes, logger, archives } = source;
   signal?.throwIfAborted();
   const selected = { filter, lineTest: new LineTest(filter), add };
   await source.beforeRead?.();
-  const turns = new Turns(source.clock);
+  const turns = new Turns(clock);
   using snapshot = await takeSnapshotInTurns(log, turns);
   const lines = await linesInTurns(source.manifest ?? new ManifestReader(log), logger, turns);
   const files: (LogFile & { readonly file: SnapshotFile })[] = [];
@@ -115,7 +115,7 @@ export async function readExceptTaken(
     if (file.isArchive) archives?.decoded.add(path);
     const from = startIn(file, filter.sinceMs, log);
     const { lineTest } = wanted;
-    const options = { log, maxLineBytes, damage, lineTest, order, signal, from };
+    const options = { log, clock, maxLineBytes, damage, lineTest, order, signal, from };
     for await (const events of eventsOf(file, options)) {
       for (const event of events) if (wanted.filter.matches(event)) wanted.add(event);
       signal?.throwIfAborted();

@@ -10,6 +10,8 @@
  */
 import { basename } from "../platform/path.ts";
 import { type ChainLink, later } from "../line/chain.ts";
+import { loadSha256 } from "../line/digest.ts";
+import { Turns } from "../platform/turns.ts";
 import { type ContentReading, summaryOf } from "./archive_content.ts";
 import { chainTail } from "./chain_tail.ts";
 import type { ListedSegment, LogDirectory } from "./log_directory.ts";
@@ -40,8 +42,13 @@ export class ChainHistory {
    * called before {@linkcode last}. The caller must not hold a lock meanwhile, because decoding takes long.
    */
   async prepare(): Promise<void> {
+    const turns = new Turns(this.#reading.clock);
+    await loadSha256(turns);
+    await this.#manifest.catchUp(turns);
     const { byArchive } = this.#manifest.read();
-    for (const { stamp, forms } of this.#segments()) {
+    const segments = await this.#log.segmentsInTurns(turns);
+    for (const { stamp, forms } of segments.reverse()) {
+      if (turns.isDue) await turns.take();
       const name = basename(this.#log.files.archive(stamp));
       if (forms.has("sealed") || !forms.has("archive") || byArchive.has(name)) continue;
       const link = await this.#linkInArchive(stamp);
@@ -52,20 +59,18 @@ export class ChainHistory {
 
   /**
    * Returns the number and the hash of the last chained line in all segments and archives; null if no line is chained.
+   *
+   * @param segments The segments of the log, oldest first. By default they are listed synchronously, because a writer
+   *   calls this method under the append lock.
    */
-  last(): ChainLink | null {
+  last(segments: readonly ListedSegment[] = this.#log.segments()): ChainLink | null {
     const archived = later(this.#unlisted, this.#manifest.read().lastLink);
-    for (const { stamp, forms } of this.#segments()) {
+    for (const { stamp, forms } of segments.toReversed()) {
       if (!forms.has("sealed")) continue;
       const link = this.#linkInSealed(stamp);
       if (link !== null) return later(archived, link);
     }
     return archived;
-  }
-
-  /** Lists the segments, newest first. */
-  #segments(): ListedSegment[] {
-    return this.#log.segments().reverse();
   }
 
   #linkInSealed(stamp: Stamp): ChainLink | null {

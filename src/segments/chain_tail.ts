@@ -5,6 +5,7 @@
  */
 import { type ChainLink, LINK_BYTES_MAX, linkOf } from "../line/chain.ts";
 import type { FileHandle } from "../platform/file_system.ts";
+import type { Turns } from "../platform/turns.ts";
 
 const LINE_BREAK = 0x0a;
 const WINDOW_BYTES = 16 * 1024;
@@ -26,18 +27,36 @@ export interface ChainTail {
  * offset `from` must be the start of a line.
  */
 export function chainTail(handle: FileHandle, end: number, from = 0): ChainTail | null {
+  for (const found of searched(handle, end, from)) if (found !== null) return found;
+  return null;
+}
+
+/** Finds the last chained line before the offset `end`, in steps between which other tasks can run. */
+export async function chainTailInTurns(
+  handle: FileHandle,
+  end: number,
+  turns: Turns,
+): Promise<ChainTail | null> {
+  for (const found of searched(handle, end, 0)) {
+    if (found !== null) return found;
+    if (turns.isDue) await turns.take();
+  }
+  return null;
+}
+
+/** Searches a file backwards. Yields the last chained line that each window has, or null. */
+function* searched(handle: FileHandle, end: number, from: number): Generator<ChainTail | null> {
   for (let stop = end; stop > from;) {
     const start = Math.max(from, stop - WINDOW_BYTES);
     const bytes = new Uint8Array(stop - start);
     const read = handle.readSync(bytes, start);
     const found = lastIn(bytes.subarray(0, read), { isAtEnd: stop === end });
-    if (found !== null) return { link: found.link, byteOffset: start + found.end };
+    yield found === null ? null : { link: found.link, byteOffset: start + found.end };
     if (start === from) break;
     // The file is read backwards in windows of WINDOW_BYTES. Adjacent windows overlap, because the number and the hash
     // at the end of a line may begin in one window and end in the next.
     stop = start + END_BYTES;
   }
-  return null;
 }
 
 function lastIn(

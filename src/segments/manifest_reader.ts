@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { loadSha256 } from "../line/digest.ts";
 import { readWhole } from "../platform/chunks.ts";
 import type { FileHandle } from "../platform/file_system.ts";
 import type { Turns } from "../platform/turns.ts";
@@ -46,19 +47,20 @@ export class ManifestReader {
 
   /**
    * Reads the lines that were not read before, in steps between which other tasks can run. Afterwards,
-   * {@linkcode read} only reads the lines that were appended meanwhile.
+   * {@linkcode read} only reads the lines that were appended meanwhile. Calls `onLine` like {@linkcode read}.
    */
-  async catchUp(turns: Turns): Promise<void> {
+  async catchUp(turns: Turns, onLine?: OnManifestLine): Promise<void> {
     using stack = new DisposableStack();
     const handle = this.#log.open(this.#log.files.manifest, stack);
     if (handle === null) return;
+    await loadSha256(turns);
     const { byteLength } = handle.status();
     let step = STEP_BYTES;
     for (let end = 0; end < byteLength;) {
       const before = this.#lines.byteLength;
       // Each step also reads the last known line again, to notice whether the manifest was replaced.
       end = Math.min(byteLength, before + step);
-      this.readFrom(handle, undefined, end);
+      this.readFrom(handle, onLine, end);
       // If the next line has more bytes than the step has read, no line was added. The next step then reads twice as
       // many bytes.
       step = this.#lines.byteLength === before ? 2 * step : STEP_BYTES;

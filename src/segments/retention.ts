@@ -231,10 +231,13 @@ export class Retention {
 
   /** Removes archives whose removal is recorded in the manifest but was interrupted. */
   async #finishRemovals(removed: string[]): Promise<void> {
-    const { log, manifest } = this.#options;
+    const { log, manifest, clock } = this.#options;
+    const turns = new Turns(clock);
+    await manifest.catchUp(turns);
     const { pruned } = manifest.read();
     if (pruned.size === 0) return;
-    for (const { stamp, forms } of await log.segmentsInTurns(new Turns(this.#options.clock))) {
+    for (const { stamp, forms } of await log.segmentsInTurns(turns)) {
+      if (turns.isDue) await turns.take();
       const name = basename(log.files.archive(stamp));
       const line = pruned.get(name);
       if (line === undefined || !forms.has("archive") || forms.has("sealed")) continue;

@@ -5,9 +5,10 @@
  * @module
  */
 import type { ChainLink } from "../line/chain.ts";
+import { Turns } from "../platform/turns.ts";
 import type { InTurns } from "../segments/archive_content.ts";
 import { ChainHistory } from "../segments/chain_history.ts";
-import { chainTail } from "../segments/chain_tail.ts";
+import { chainTailInTurns } from "../segments/chain_tail.ts";
 import { readManifest } from "./manifest_check.ts";
 import type { ChainHead } from "./report.ts";
 import type { VerifySource } from "./verify_log.ts";
@@ -16,7 +17,7 @@ import type { VerifySource } from "./verify_log.ts";
 export async function headOf(source: VerifySource & InTurns): Promise<ChainHead> {
   await source.beforeRead?.();
   const link = await lastLink(source);
-  const { lines, headSha256 } = readManifest(source.log);
+  const { lines, headSha256 } = await readManifest(source.log, new Turns(source.clock));
   return {
     archives: lines.size,
     manifestSha256: headSha256,
@@ -28,9 +29,12 @@ export async function headOf(source: VerifySource & InTurns): Promise<ChainHead>
 async function lastLink(source: VerifySource & InTurns): Promise<ChainLink | null> {
   using stack = new DisposableStack();
   const active = source.log.openActive(stack);
-  const tail = active === null ? null : chainTail(active, active.status().byteLength);
+  const turns = new Turns(source.clock);
+  const tail = active === null
+    ? null
+    : await chainTailInTurns(active, active.status().byteLength, turns);
   if (tail !== null) return tail.link;
   const history = new ChainHistory(source.log, source);
   await history.prepare();
-  return history.last();
+  return history.last(await source.log.segmentsInTurns(turns));
 }

@@ -4,9 +4,10 @@
  *
  * @module
  */
+import type { Turns } from "../platform/turns.ts";
 import type { ArchiveLine, PruneLine } from "../segments/manifest_line.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
-import type { ManifestFault } from "../segments/manifest_lines.ts";
+import type { ManifestFault, OnManifestLine } from "../segments/manifest_lines.ts";
 import { ManifestReader } from "../segments/manifest_reader.ts";
 
 /** A line of the manifest and its number, from 1. */
@@ -32,14 +33,24 @@ export interface ManifestCheck {
   readonly tornBytes: number;
 }
 
-/** Reads the manifest of a log. If the file does not exist, returns a manifest without lines. */
-export function readManifest(log: LogDirectory): ManifestCheck {
+/**
+ * Reads the manifest of a log, in steps between which other tasks can run. If the file does not exist, resolves with a
+ * manifest without lines.
+ */
+export async function readManifest(log: LogDirectory, turns: Turns): Promise<ManifestCheck> {
   const { fileSystem, files } = log;
   const misnamed: ManifestFault[] = [];
   const lines = new Map<string, NumberedLine[]>();
   const archivesBySha256 = new Map<string, number>();
   let number = 0;
-  const read = new ManifestReader(log).read((line, { sha256, byteOffset }) => {
+  const forget = () => {
+    number = misnamed.length = 0;
+    lines.clear();
+    archivesBySha256.clear();
+  };
+  const onLine: OnManifestLine = (line, { sha256, byteOffset }) => {
+    // The first line comes again if the manifest was replaced while it was read.
+    if (byteOffset === 0) forget();
     number++;
     const name = line === null ? null : "archive" in line ? line.archive : line.pruned;
     if (name !== null && files.parse(name)?.form !== "archive") {
@@ -51,7 +62,11 @@ export function readManifest(log: LogDirectory): ManifestCheck {
       lines.getOrInsert(line.archive, []).push({ line, number });
     }
     archivesBySha256.set(sha256, lines.size);
-  });
+  };
+  const reader = new ManifestReader(log);
+  await reader.catchUp(turns, onLine);
+  const read = reader.read(onLine);
+  if (read.count === 0) forget();
   const { pruned, count, byteLength, headSha256 } = read;
   const faults = [...read.faults, ...misnamed];
   const fileLength = fileSystem.status(files.manifest)?.byteLength ?? 0;

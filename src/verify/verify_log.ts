@@ -17,10 +17,12 @@ import {
   type OptionChecks,
 } from "../options/option_checks.ts";
 import { basename } from "../platform/path.ts";
-import { startSha256 } from "../line/digest.ts";
+import { loadSha256, startSha256 } from "../line/digest.ts";
 import { readChunks } from "../platform/chunks.ts";
+import type { Clock } from "../platform/clock.ts";
+import { Turns } from "../platform/turns.ts";
 import { messageOf } from "../errors.ts";
-import { type SnapshotFile, takeSnapshot } from "../read/snapshot.ts";
+import { type SnapshotFile, takeSnapshotInTurns } from "../read/snapshot.ts";
 import { decompressed } from "../segments/gzip.ts";
 import type { LogDirectory } from "../segments/log_directory.ts";
 import { rollupBytes } from "../rollup/rollup_text.ts";
@@ -36,6 +38,7 @@ import { Faults, type VerifyOptions, type VerifyReport } from "./report.ts";
 /** The log to check. */
 export interface VerifySource {
   readonly log: LogDirectory;
+  readonly clock: Clock;
   readonly maxLineBytes: number;
   /**
    * Awaited before the check begins. The function of an open log resolves when every accepted event was written or
@@ -72,16 +75,32 @@ export async function verifyLog(
   checkOptions(options, OPTION_CHECKS, "verify audit log");
   await source.beforeRead?.();
   const { log } = source;
-  const before = readManifest(log);
-  using snapshot = takeSnapshot(log);
-  const manifest = readManifest(log);
-  const check = new LogCheck(source, { ...options, manifest, snapshot: snapshot.files });
+  const turns = new Turns(source.clock);
+  await loadSha256(turns);
+  const before = await readManifest(log, turns);
+  using snapshot = await takeSnapshotInTurns(log, turns);
+  const manifest = await readManifest(log, turns);
+  let totalBytes = 0;
+  for (const file of snapshot.files) {
+    if (turns.isDue) await turns.take();
+    totalBytes += file.byteLength;
+  }
+  const check = new LogCheck(source, {
+    ...options,
+    manifest,
+    snapshot: snapshot.files,
+    totalBytes,
+    turns,
+  });
   return await check.run(new Set(before.lines.keys()));
 }
 
 interface LogCheckOptions extends VerifyOptions {
   readonly manifest: ManifestCheck;
   readonly snapshot: readonly SnapshotFile[];
+  /** Total length of the files of the snapshot in bytes. */
+  readonly totalBytes: number;
+  readonly turns: Turns;
 }
 
 /** One check of a log. */
@@ -91,7 +110,6 @@ class LogCheck {
   readonly #faults = new Faults();
   readonly #chain: ChainCheck;
   readonly #anchor: AnchorCheck;
-  readonly #totalBytes: number;
   #readBytes = 0;
   #reportedBytes = 0;
   #archives = 0;
@@ -114,7 +132,6 @@ class LogCheck {
       maxLineBytes: source.maxLineBytes,
       onLink: (link, path, line) => this.#anchor.met(link, { path, line, faults: this.#faults }),
     });
-    this.#totalBytes = options.snapshot.reduce((sum, { byteLength }) => sum + byteLength, 0);
   }
 
   /**
@@ -122,10 +139,11 @@ class LogCheck {
    */
   async run(required: ReadonlySet<string>): Promise<VerifyReport> {
     const { files } = this.#source.log;
-    const { manifest, snapshot, anchor, signal } = this.#options;
+    const { manifest, snapshot, anchor, signal, totalBytes, turns } = this.#options;
     for (const fault of manifest.faults) this.#faults.add({ path: files.manifest, ...fault });
     for (const place of this.#places(required)) {
       signal?.throwIfAborted();
+      if (turns.isDue) await turns.take();
       if (place.file === undefined) this.#passOver(place.name);
       else if (place.file.isArchive) await this.#checkArchive(place.file);
       else await this.#checkPlain(place.file);
@@ -137,7 +155,7 @@ class LogCheck {
       last: this.#chain.last,
     });
     const faults = this.#faults.list(files.active);
-    this.#options.onProgress?.({ bytes: this.#totalBytes, totalBytes: this.#totalBytes });
+    this.#options.onProgress?.({ bytes: totalBytes, totalBytes });
     return {
       ok: faults.length === 0,
       archives: this.#archives,
@@ -225,7 +243,7 @@ class LogCheck {
     }
     if (content === null) {
       // Since the snapshot, the retention of a writer may have deleted the archive, which is not a fault.
-      const { pruned } = readManifest(log);
+      const { pruned } = await readManifest(log, this.#options.turns);
       if (!pruned.has(basename(file.path))) fault("this archive was removed during the check");
       return this.#resumeBehind(lines);
     }
@@ -331,14 +349,15 @@ class LogCheck {
     chunks: AsyncIterable<Uint8Array<ArrayBuffer>>,
     onChunk?: (chunk: Uint8Array) => void,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    const { signal, onProgress } = this.#options;
+    const { signal, onProgress, totalBytes, turns } = this.#options;
     for await (const chunk of chunks) {
       signal?.throwIfAborted();
+      if (turns.isDue) await turns.take();
       onChunk?.(chunk);
       this.#readBytes += chunk.byteLength;
-      if (this.#readBytes - this.#reportedBytes > this.#totalBytes / PROGRESS_STEPS) {
+      if (this.#readBytes - this.#reportedBytes > totalBytes / PROGRESS_STEPS) {
         this.#reportedBytes = this.#readBytes;
-        onProgress?.({ bytes: this.#readBytes, totalBytes: this.#totalBytes });
+        onProgress?.({ bytes: this.#readBytes, totalBytes });
       }
       yield chunk;
     }

@@ -6,7 +6,8 @@
 import { dirname, join } from "@std/path";
 import { gzipSync } from "node:zlib";
 import { setImmediate } from "node:timers";
-import { AuditLog, AuditReader } from "@vivarium/scout";
+import { AuditLog, AuditReader, spend, stats } from "@vivarium/scout";
+import { renderReport } from "@vivarium/scout/report";
 import { ManifestLines } from "../../src/segments/manifest_lines.ts";
 import { SegmentScan } from "../../src/segments/segment_summary.ts";
 import { stampOf } from "../../src/segments/segment_name.ts";
@@ -43,8 +44,12 @@ export async function writeArchives({ path, archives }: Round): Promise<Outcome>
   return {};
 }
 
+/** Number of archives that the retention of a round removes. */
+const PRUNED = 2;
+
 /**
- * Runs each query and `open()` at least twice. Resolves with the longest time that each of them blocked the event loop.
+ * Runs each call at least twice. Resolves with the longest time that each of them blocked the event loop. Removes the
+ * oldest archives, so each round has a few archives less.
  */
 export async function archiveStalls({ path }: Round): Promise<Outcome> {
   const longest: Record<string, number> = {};
@@ -57,11 +62,23 @@ export async function archiveStalls({ path }: Round): Promise<Outcome> {
     for (let again = 0; again < 2; again++) await measure("spend", () => reader.hourlySpend(1));
     await measure("last", () => reader.lastEvents(20));
     await measure("query", () => reader.query({ since: Date.now() - 3_600_000 }).toArray());
+    await measure("unfinished", () => Array.fromAsync(reader.unfinished()));
+    await measure("byModel", () => spend(reader, { by: "model" }));
+    await measure("stats", () => stats(reader, { by: "model" }));
+    await measure("report", () => renderReport(reader));
+    await measure("verify", () => reader.verify());
     await measure("open", async () => {
       await using log = await AuditLog.open(path);
       await log.recovery;
     });
   }
+  const archives = Array.from(Deno.readDirSync(dirname(path)))
+    .filter(({ name }) => name.endsWith(".gz")).length;
+  await measure("retention", async () => {
+    const retention = { maxArchives: archives - PRUNED };
+    await using log = await AuditLog.open({ path, retention });
+    await log.recovery;
+  });
   return longest;
 }
 

@@ -377,7 +377,13 @@ const manyArchives: Workload = {
       stall("hourlySpend(1)", "spend"),
       stall("lastEvents(20)", "last"),
       stall("query() of the last hour", "query"),
+      stall("unfinished()", "unfinished"),
+      stall("spend() by model", "byModel"),
+      stall("stats() by model", "stats"),
+      stall("renderReport()", "report"),
+      stall("verify()", "verify"),
       stall("open() and recovery", "open"),
+      stall("open() and retention", "retention"),
       {
         ...row,
         name: "scout status, 50,000 archives",

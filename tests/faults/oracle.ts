@@ -227,6 +227,7 @@ export async function checkRecovered(
   if (!powerLost) {
     const { faults } = await verifyLog({
       log: new LogDirectory(disk.process(), path),
+      clock: new SimulatedClock(),
       maxLineBytes: 10_000,
     });
     expectSame(faults, [], "verify() found faults in an unmodified log");

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { systemClock } from "../../src/platform/clock.ts";
 import { basename } from "@std/path";
 import { AuditLog, type AuditLogOptions, type ChainHead, type VerifyReport } from "@vivarium/scout";
 import { LogDirectory } from "../../src/segments/log_directory.ts";
@@ -58,7 +59,7 @@ export function verified(content: LogContent, anchor?: ChainHead): Promise<Verif
   disk.plant(files.directory, "directory");
   for (const [name, bytes] of content) disk.writeFile(`${files.directory}/${name}`, bytes);
   return verifyLog(
-    { log: new LogDirectory(disk.process(), PATH), maxLineBytes: 10_000 },
+    { log: new LogDirectory(disk.process(), PATH), clock: systemClock, maxLineBytes: 10_000 },
     anchor === undefined ? {} : { anchor },
   );
 }
