@@ -5,6 +5,7 @@
  * @module
  */
 import { startSha256 } from "../line/digest.ts";
+import type { Clock } from "../platform/clock.ts";
 import { VERSION } from "../platform/version.ts";
 import { shownFields } from "./groups.ts";
 import { LISTED_EVENTS_MAX } from "./live_controls.ts";
@@ -36,18 +37,35 @@ export interface LiveParts {
   readonly controls: Markup;
 }
 
-/** Renders all sections of the page. */
-export function sectionsOf(
-  { linkTo, isComplete = true, ...rest }:
-    & Omit<ReportContent, "hourly" | "linkTo" | "isComplete">
-    & { readonly linkTo?: LinkTo; readonly isComplete?: boolean },
-): Sections {
+/** What the sections of a page show. */
+type SectionsContent =
+  & Omit<ReportContent, "hourly" | "linkTo" | "isComplete">
+  & { readonly linkTo?: LinkTo; readonly isComplete?: boolean };
+
+/** Renders all sections of the page at once, so that they show the same events even if more events are added later. */
+export function sectionsOf(content: SectionsContent): Sections {
+  return Object.fromEntries(rendered(content)) as Sections;
+}
+
+/** Renders all sections of the page, with a turn of the event loop after each. The content must not change meanwhile. */
+export async function sectionsInTurns(content: SectionsContent, clock: Clock): Promise<Sections> {
+  const sections: [id: string, section: Markup][] = [];
+  for (const section of rendered(content)) {
+    sections.push(section);
+    await clock.turn();
+  }
+  return Object.fromEntries(sections) as Sections;
+}
+
+function* rendered(
+  { linkTo, isComplete = true, ...rest }: SectionsContent,
+): Generator<[id: string, section: Markup]> {
   const content = { ...rest, isComplete, linkTo: linkTo ?? null };
   const { data, options: { budgetPerHour } } = content;
   const hourly = budgetPerHour === null ? null : hourlyBudget(data, budgetPerHour);
-  const sections = Object.entries(SECTIONS)
-    .map(([id, section]) => [id, section({ ...content, hourly })]);
-  return Object.fromEntries(sections) as Sections;
+  for (const [id, section] of Object.entries(SECTIONS)) {
+    yield [id, section({ ...content, hourly })];
+  }
 }
 
 /** Returns the content security policy of a page. The policy permits no scripts other than `script`. */

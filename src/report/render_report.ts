@@ -9,6 +9,7 @@ import { BudgetLedger } from "../budget/ledger.ts";
 import { readBudgets } from "../budget/read_budgets.ts";
 import type { AuditEvent } from "../event.ts";
 import { checkOption, eventSource } from "../options/option_checks.ts";
+import { systemClock } from "../platform/clock.ts";
 import { type Damage, DamageReport } from "../read/damage.ts";
 import { eventFilter } from "../read/filter.ts";
 import { sumsSourceOf } from "../read/sum_up.ts";
@@ -17,7 +18,7 @@ import { ReportAggregate } from "./aggregate.ts";
 import { ReportArchives } from "./archive_sums.ts";
 import { ALL_TIME, mainRange, type TimeSpan } from "./main_range.ts";
 import { type ReportOptions, type ResolvedReportOptions, resolveReportOptions } from "./options.ts";
-import { page as pageOf, sectionsOf } from "./page.ts";
+import { page as pageOf, sectionsInTurns } from "./page.ts";
 import type { ReportContent } from "./report_content.ts";
 
 /**
@@ -100,7 +101,8 @@ export async function reportOn(
   const { data, damage } = await readWithAxis(source, options, { ...more, resolved, hasLogs });
   const log = "query" in source ? sumsSourceOf(source)?.log.files.active : undefined;
   const origin = { log: log ?? name, madeMs: Date.now() };
-  const page = pageOf(resolved, sectionsOf({ data, damage, options: resolved }), { origin });
+  const sections = await sectionsInTurns({ data, damage, options: resolved }, systemClock);
+  const page = pageOf(resolved, sections, { origin });
   return { page, events: data.events };
 }
 

@@ -12,8 +12,7 @@ import { joined } from "../platform/chunks.ts";
 import type { FileHandle } from "../platform/file_system.ts";
 import type { Logger } from "../logger.ts";
 import { truncate } from "../platform/regular_file.ts";
-import type { Clock } from "../platform/clock.ts";
-import { Turns } from "../platform/turns.ts";
+import type { Turns } from "../platform/turns.ts";
 import type { LogDirectory } from "./log_directory.ts";
 import type { ArchiveFacts, PruneFacts } from "./manifest_line.ts";
 import type { ManifestLines } from "./manifest_lines.ts";
@@ -28,7 +27,6 @@ export type UnderLock = <T>(section: () => T) => Promise<T>;
 /** Options of {@linkcode Manifest}. */
 export interface ManifestOptions {
   readonly log: LogDirectory;
-  readonly clock: Clock;
   readonly logger: Logger;
   readonly underLock: UnderLock;
 }
@@ -91,9 +89,7 @@ export class Manifest {
   async append(
     choose: (lines: ManifestLines) => readonly (ArchiveFacts | PruneFacts)[],
   ): Promise<void> {
-    const { log, clock, underLock } = this.#options;
-    // Under the lock, only the lines that were appended meanwhile are read.
-    await this.catchUp(new Turns(clock));
+    const { log, underLock } = this.#options;
     using stack = new DisposableStack();
     const handle = await underLock(() => {
       const { handle } = log.openForAppend(log.files.manifest);

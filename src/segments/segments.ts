@@ -55,8 +55,8 @@ export class Segments {
 
   /** Creates the object; does not access the disk. */
   constructor(options: SegmentsOptions) {
-    const { log, clock, logger, underLock, retention: policy } = options;
-    const manifest = new Manifest({ log, clock, logger, underLock });
+    const { log, logger, underLock, retention: policy } = options;
+    const manifest = new Manifest({ log, logger, underLock });
     const { signal } = this.#ending;
     const retention = Object.values(policy).some((limit) => limit !== undefined)
       ? new Retention({ ...options, manifest, policy, signal })

@@ -705,7 +705,7 @@ function realArchiving(log: LogDirectory, signal: AbortSignal): Archiving {
   const underLock: Archiving["underLock"] = async (section) =>
     await Promise.resolve().then(section);
   const logger = { debug() {}, info() {}, warn() {}, error() {} };
-  const manifest = new Manifest({ log, clock: systemClock, logger, underLock });
+  const manifest = new Manifest({ log, logger, underLock });
   return {
     log,
     manifest,

@@ -141,7 +141,7 @@ export class LogProcess {
     const log = new LogDirectory(this.system, files.active, this.#logger);
     // The functions that run under the lock are synchronous, and the processes share a thread. So they never overlap.
     const underLock = async <T>(section: () => T) => await Promise.resolve().then(section);
-    this.manifest = new Manifest({ log, clock: this.clock, logger: this.#logger, underLock });
+    this.manifest = new Manifest({ log, logger: this.#logger, underLock });
     const { manifest, clock } = this;
     const parts = { log, manifest, underLock, maxLineBytes: 10_000, rollupFields, clock };
     this.archiver = new Archiver({

@@ -1,4 +1,3 @@
-import { systemClock } from "../../src/platform/clock.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { denoFileSystem } from "../../src/platform/deno_file_system.ts";
 import { LogDirectory } from "../../src/segments/log_directory.ts";
@@ -80,7 +79,7 @@ function open(disk: SimulatedDisk) {
     }
     if (name === "syncData") assert(!isLocked, "syncData was called under the lock");
   };
-  const manifest = new Manifest({ log: logOn(fileSystem), clock: systemClock, logger, underLock });
+  const manifest = new Manifest({ log: logOn(fileSystem), logger, underLock });
   return { fileSystem, manifest, warnings };
 }
 
@@ -300,7 +299,7 @@ Deno.test("Manifest.add() does not access the file if it cannot get the lock", a
   const fileSystem = disk.process();
   const logger = { debug() {}, info() {}, warn() {}, error() {} };
   const underLock: UnderLock = () => Promise.reject(new Error("Lock refused"));
-  const manifest = new Manifest({ log: logOn(fileSystem), clock: systemClock, logger, underLock });
+  const manifest = new Manifest({ log: logOn(fileSystem), logger, underLock });
   await assertRejects(() => manifest.add(facts(2)), Error, "Lock refused");
   assertEquals([fileSystem.calls, manifestOn(disk)], [[], textOf(1)]);
 });
@@ -311,7 +310,6 @@ await testNeeding("POSIX", "Manifest.add() creates a file with mode 0600", async
   const path = log.files.manifest;
   const logger = { debug() {}, info() {}, warn() {}, error() {} };
   const manifest = new Manifest({
-    clock: systemClock,
     log,
     logger,
     underLock: async (section) => await Promise.resolve().then(section),
