@@ -65,7 +65,7 @@
  *
  * - `flushSync()`, the exit of the process, and a full buffer, because they write synchronously.
  * - An event of megabytes, because it is encoded and parsed in one piece.
- * - A rotation, the first append of a process to a chained log, a new budget, and the begin of a `follow()` without
+ * - A rotation, the first append of a process to a chained log, a new budget, and the start of a `follow()` without
  *   `since`: they list the directory at once, which takes a few milliseconds for each 1,000 archives.
  * - The page of a report or of the live view: a chart is drawn in one piece, which takes up to 0.25 s for the first one,
  *   and the live view draws all of its charts at once.
