@@ -67,8 +67,8 @@
  * - An event of megabytes, because it is encoded and parsed in one piece.
  * - A rotation, the first append of a process to a chained log, a new budget, and the start of a `follow()` without
  *   `since`: they list the directory at once, which takes a few milliseconds for each 1,000 archives.
- * - The page of a report or of the live view: a chart is drawn in one piece, which takes up to 0.25 s for the first one,
- *   and the live view draws all of its charts at once.
+ * - A report and the live page: drawing the first chart blocks the event loop for up to 0.25 s, and the live page draws
+ *   all of its charts in one step.
  *
  * ## Events and fields
  *

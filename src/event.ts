@@ -1,5 +1,6 @@
 /**
- * The types of events, as callers pass them and as readers return them, and the names that have a meaning.
+ * Defines the TypeScript types of events to log and of events that readers return, and lists reserved and often mistaken
+ * names.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * The commands of `scout`, and the parsing of a command line by the parser of its command alone.
+ * Lists the commands of `scout`, and parses a command line with only the parser of the command that it names.
  *
- * A command line loads only its own command, because loading all of them takes longer than most commands run.
+ * Only that command is loaded, because loading all commands takes longer than running most of them.
  *
  * @module
  */
@@ -46,8 +46,8 @@ export const COMMAND_NAMES: readonly string[] = Object.keys(LOADERS);
 const RUNNER_OPTIONS: readonly string[] = ["--help", "-h", "--version", "-V"];
 
 /**
- * Parses a command line with the parser of the command that its first argument names. Resolves with undefined if the
- * parser of all commands must decide: about a request for help, and about wrong arguments.
+ * Parses a command line with the parser of the command that its first argument names. Resolves with undefined for a
+ * request for help and for a usage error. The caller then uses the parser of all commands.
  */
 export async function parseCommand(args: readonly string[]): Promise<Run | undefined> {
   const [name = ""] = args;

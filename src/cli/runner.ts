@@ -34,7 +34,7 @@ export async function parseAny(args: readonly string[]): Promise<Run> {
   }
 }
 
-/** Loads all commands and returns the parser of any of them. */
+/** Loads all commands and returns the parser of all commands. */
 export async function allCommands(): Promise<Command> {
   const { reading, others } = await loadCommands();
   const options = { errors: { unexpectedInput } };

@@ -1,6 +1,6 @@
 /**
  * Checks the known fields of events. Quick checks decide whether a value is valid; the zod schema in schema.ts
- * words the error for an invalid value. A property test checks that the two never disagree.
+ * produces the error message for an invalid value. A property test checks that the two never disagree.
  *
  * @module
  */

@@ -201,7 +201,8 @@ const USUAL_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 function isTime(value: unknown): boolean {
   if (typeof value !== "string") return false;
-  // eventEpochMs() takes a fraction of the time of Date.parse(), which also reads years after 9999.
+  // eventEpochMs() is faster for the times that this library usually writes. Date.parse() reads all others, such as
+  // those of years after 9999.
   const isUsual = value.length === USUAL_TIME_LENGTH && USUAL_TIME.test(value) &&
     !Number.isNaN(eventEpochMs(value));
   return isUsual || !Number.isNaN(Date.parse(value));
@@ -284,8 +285,8 @@ export function parseManifestLine(bytes: Uint8Array): ManifestLine | null {
     // The line is torn or damaged. The error has no further details that a caller needs.
     return null;
   }
-  // Reject a line with a duplicate member, or with another notation of a value, because this library never writes such
-  // a line.
+  // Reject a line with a duplicate member, or with a value in another notation, because this library never writes such a
+  // line.
   return (isArchiveLine(value) || isPruneLine(value)) && JSON.stringify(value) === text
     ? value
     : null;

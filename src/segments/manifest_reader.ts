@@ -46,8 +46,9 @@ export class ManifestReader {
   }
 
   /**
-   * Reads the lines that were not read before, in steps between which other tasks can run. Afterwards,
-   * {@linkcode read} only reads the lines that were appended meanwhile. Calls `onLine` like {@linkcode read}.
+   * Reads the lines that were not read before, in steps between which other tasks can run. The next
+   * {@linkcode read} then reads only the lines that were appended later. Calls `onLine` for each line, as
+   * {@linkcode read} does.
    */
   async catchUp(turns: Turns, onLine?: OnManifestLine): Promise<void> {
     using stack = new DisposableStack();

@@ -144,7 +144,7 @@ export class SegmentScan {
     };
   }
 
-  /** Adds whole lines. The lines are parsed together if all of them are events, else one by one. */
+  /** Adds whole lines. Parses them together or, if a line is not an event, one by one. */
   #addLines(bytes: Uint8Array): void {
     const isShort = bytes.byteLength <= this.#maxLineBytes;
     const text = isShort ? decodeUtf8(bytes) : null;

@@ -119,14 +119,12 @@ export function encodeRecord(event: unknown, fields: EventFields, context: Recor
   return `{"ts":"${ts}",${names}${text}${further}}`;
 }
 
-/**
- * Maximum number of fields in the cache, and maximum length of a cached name in UTF-16 code units, so that records with
- * ever new or very long names do not fill the memory.
- */
+/** Maximum number of fields in the cache. It bounds the memory if each record has new names. */
 const CACHED_MAX = 1_000;
+/** Maximum length of a cached name in UTF-16 code units. */
 const CACHED_LENGTH_MAX = 100;
 
-/** The fields of earlier records, by their names. */
+/** The facts about the fields of earlier records; maps the name of a field to them. */
 const cache = new Map<string, Field>();
 
 function fieldNamed(name: string): Field {
