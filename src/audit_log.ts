@@ -752,12 +752,13 @@ async function openParts(
     outcomes: acknowledgements,
     keepBudgets: async () => await (await keeping.promise)(),
   });
+  const schema = loadEventSchema();
   let membership: SessionMembership | undefined;
   try {
     membership = options.sessionId === undefined
       ? await joinSession(sessionRecords(sink, options.logger), clock)
       : { sessionId: options.sessionId, [Symbol.dispose]() {} };
-    const [{ report }] = await Promise.all([sink.recover(), loadEventSchema()]);
+    const { report } = await sink.recover();
     return {
       directory,
       clock,
@@ -773,6 +774,8 @@ async function openParts(
     membership?.[Symbol.dispose]();
     await sink.abort(error);
     throw error;
+  } finally {
+    await schema;
   }
 }
 

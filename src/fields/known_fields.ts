@@ -77,7 +77,7 @@ let eventSchema: typeof import("./schema.ts") | { readonly failure: unknown } | 
  *
  * Never rejects, because a log works without the schema. For example, a program that started as root and then changed
  * its user may not be allowed to read the cache in which the npm package is. Then errors name only the field and its
- * value, and their cause is the error of loading.
+ * value. The error of a refused event has the error of loading as its cause.
  */
 export async function loadEventSchema(): Promise<void> {
   if (eventSchema !== undefined && !("failure" in eventSchema)) return;

@@ -33,7 +33,7 @@ import type { LineSource } from "./line_source.ts";
 import { LineTest } from "./line_test.ts";
 import { lineOf, linesInTurns } from "./manifest_lines.ts";
 import { newestEvents } from "./last_block.ts";
-import { compareSegment, newerSegments, newerSegmentsInTurns } from "./newer_segments.ts";
+import { compareSegment, newerSegments } from "./newer_segments.ts";
 import { eventsOf } from "./read_file.ts";
 import { openSegment, type SnapshotFile } from "./snapshot.ts";
 import type { ArchiveTaker, KnownArchive, LogFile, NeededEvents } from "./whole_archives.ts";
@@ -56,13 +56,6 @@ export interface LogCursorOptions {
 // Maximum number of attempts to open the active file and list the older segments. An attempt fails only if the active
 // file is replaced between these two steps.
 const ATTEMPTS = 16;
-
-/** The open active file; null if it does not exist. Also the segments between the cursor and this file, oldest first. */
-interface OpenedNext {
-  readonly active: FileHandle | null;
-  readonly older: Stamp[];
-  readonly isCurrent: boolean;
-}
 
 /** A position in a log, at first before the oldest event. */
 export class LogCursor {
@@ -98,8 +91,7 @@ export class LogCursor {
    * `lastEvents` events, oldest first.
    */
   async goToEnd(lastEvents: number): Promise<AuditEvent[]> {
-    // The listing is synchronous, because the end is determined after it and must be the end at the time of the call.
-    const { active, older } = this.#openCurrentSync();
+    const { active, older } = this.#openCurrent();
     this.#segment = older.at(-1) ?? this.#segment;
     // The end of the active file is determined after the segments are listed. So the cursor skips all events before
     // this end and none after it, even if the file is sealed meanwhile.
@@ -142,7 +134,7 @@ export class LogCursor {
     isWanted: (event: AuditEvent) => boolean,
   ): Promise<boolean | null> {
     const end = this.#target;
-    const { active, older } = await this.#openCurrent();
+    const { active, older } = this.#openCurrent();
     using stack = new DisposableStack();
     stack.defer(() => active?.close());
     if (active === null || end === null) return null;
@@ -243,8 +235,7 @@ export class LogCursor {
     cursor: FileCursor,
     { atPath, isBounded }: { atPath: FileStatus | null; isBounded: boolean },
   ): Promise<boolean> {
-    const turns = new Turns(this.#source.clock);
-    const newer = await newerSegmentsInTurns(this.#log, this.#segment, turns);
+    const newer = newerSegments(this.#log, this.#segment);
     const [oldest] = newer;
     if (oldest === undefined) return atPath !== null && atPath.byteLength > 0;
     if (oldest !== this.#sealedAs) {
@@ -273,7 +264,7 @@ export class LogCursor {
    * file after them.
    */
   async *#goOn(): AsyncGenerator<AuditEvent[], boolean> {
-    const { active, older, isCurrent } = await this.#openNext();
+    const { active, older, isCurrent } = this.#openNext();
     if (active !== null && isCurrent) this.#setCursor(active, 0);
     else active?.close();
     const takeable = await this.#planned(older);
@@ -345,49 +336,33 @@ export class LogCursor {
   /**
    * Opens the active file, then lists the segments before it. If the file is still at its path after the listing,
    * `isCurrent` is true: the list contains every segment that is older than the file.
+   *
+   * The listing is not divided into steps. Several files may be sealed between two steps, and a listing may then contain
+   * a newer segment without an older one, whose events would be skipped.
    */
-  async #openNext(): Promise<OpenedNext> {
-    using stack = new DisposableStack();
-    const active = this.#log.openActive(stack);
-    const turns = new Turns(this.#source.clock);
-    const older = await newerSegmentsInTurns(this.#log, this.#segment, turns);
-    const isCurrent = this.#isCurrent(active);
-    stack.move();
-    return { active, older, isCurrent };
-  }
-
-  /** Does the work of {@linkcode LogCursor.#openNext} synchronously. */
-  #openNextSync(): OpenedNext {
-    using stack = new DisposableStack();
-    const active = this.#log.openActive(stack);
-    const older = newerSegments(this.#log, this.#segment);
-    const isCurrent = this.#isCurrent(active);
-    stack.move();
-    return { active, older, isCurrent };
-  }
-
-  #isCurrent(active: FileHandle | null): boolean {
-    return active === null || this.#log.isAt(this.#log.files.active, active);
+  #openNext(): { active: FileHandle | null; older: Stamp[]; isCurrent: boolean } {
+    const active = this.#log.openActive();
+    try {
+      const older = newerSegments(this.#log, this.#segment);
+      const isCurrent = active === null || this.#log.isAt(this.#log.files.active, active);
+      return { active, older, isCurrent };
+    } catch (error) {
+      active?.close();
+      throw error;
+    }
   }
 
   /** Repeats {@linkcode LogCursor.#openNext} until `isCurrent` is true. */
-  async #openCurrent(): Promise<OpenedNext> {
+  #openCurrent(): { active: FileHandle | null; older: Stamp[] } {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const opened = await this.#openNext();
-      if (opened.isCurrent) return opened;
-      opened.active?.close();
+      const { active, older, isCurrent } = this.#openNext();
+      if (isCurrent) return { active, older };
+      active?.close();
     }
-    throw replacedTooOften(this.#log);
-  }
-
-  /** Repeats {@linkcode LogCursor.#openNextSync} until `isCurrent` is true. */
-  #openCurrentSync(): OpenedNext {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const opened = this.#openNextSync();
-      if (opened.isCurrent) return opened;
-      opened.active?.close();
-    }
-    throw replacedTooOften(this.#log);
+    const { active } = this.#log.files;
+    throw new Error(
+      `Cannot follow audit log: the active file was replaced during each of ${ATTEMPTS} attempts to open it; try again: ${active}`,
+    );
   }
 
   /**
@@ -478,12 +453,6 @@ export class LogCursor {
   #damageOfFile(): DamageReport {
     return new DamageReport(this.#source.logger, this.#options.damage);
   }
-}
-
-function replacedTooOften({ files }: LogDirectory): Error {
-  return new Error(
-    `Cannot follow audit log: the active file was replaced during each of ${ATTEMPTS} attempts to open it; try again: ${files.active}`,
-  );
 }
 
 /**

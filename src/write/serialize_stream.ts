@@ -89,8 +89,8 @@ export class SerializeStream extends TransformStream<AuditRecordInput, Uint8Arra
     const serialize = lineSerializer(options);
     const encoder = new TextEncoder();
     super({
-      start: loadEventSchema,
-      transform(record, controller) {
+      async transform(record, controller) {
+        await loadEventSchema();
         controller.enqueue(encoder.encode(serialize(record.event, record)));
       },
     });

@@ -55,6 +55,42 @@ Deno.test("LogCursor reads each line once if a file is sealed while the end posi
   cursor.close();
 });
 
+Deno.test("LogCursor skips no line if two files are sealed while it lists the directory", async () => {
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  const written: number[] = [];
+  const write = (n: number) => {
+    Deno.writeTextFileSync(path, `{"n":${n}}\n`, { append: true });
+    written.push(n);
+  };
+  const seal = (stamp: string) => Deno.renameSync(path, dir.path(`audit_${stamp}.jsonl`));
+  let listings = 0;
+  const fileSystem = overriding(denoFileSystem, {
+    // Only a large directory would be listed in steps.
+    directoryStatus: (directory: string) => ({
+      ...denoFileSystem.directoryStatus(directory)!,
+      byteLength: 1e9,
+    }),
+    // A listing in steps is no snapshot: this one has the file that was sealed last, but not the one before it.
+    async listLater(directory: string) {
+      const names = await denoFileSystem.listLater(directory);
+      if (++listings !== 2) return names;
+      write(2);
+      seal("20260213_143001");
+      write(3);
+      seal("20260213_143002");
+      return [...names, "audit_20260213_143002.jsonl"];
+    },
+  });
+  const cursor = cursorOn(new LogDirectory(fileSystem, path));
+  write(1);
+  const numbers = await numbersIn(cursor, false);
+  write(4);
+  numbers.push(...await numbersIn(cursor, false));
+  assertEquals(numbers, written);
+  cursor.close();
+});
+
 Deno.test("LogCursor rejects a read up to the end position of aim() while the archive of its current file cannot be opened", async () => {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
