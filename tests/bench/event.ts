@@ -25,14 +25,10 @@ export function fieldsOf(n: number): Fields {
   };
 }
 
-/** Lets the event loop turn once, in much less time than a timer takes. */
+/**
+ * Lets the event loop turn once, in much less time than a timer takes. A message to itself is not used: if a module has
+ * loaded node:worker_threads, the messages of the class that replaces the global one delay other tasks, such as syncs.
+ */
 export function turn(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
+  return new Promise((resolve) => void setImmediate(resolve));
 }
