@@ -60,8 +60,8 @@
  * is right. While a log without the option `sessionId` is open, Deno does not notice that a top-level `await` never
  * ends: the program waits, instead of ending with "Top-level await promise never resolved".
  *
- * Long work is divided into steps of about 2 ms, so an asynchronous call does not block the event loop for more than
- * about 20 ms, whatever the size of the history. These exceptions block it for longer:
+ * Long work is divided into steps of about 2 ms, so an asynchronous call blocks the event loop for at most about 20 ms,
+ * even with a very long history. Exceptions that block it for longer:
  *
  * - `flushSync()`, the exit of the process, and a full buffer, because they write synchronously.
  * - An event of megabytes, because it is encoded and parsed in one piece.

@@ -714,7 +714,7 @@ export function rootOf(logger: AuditLogger): AuditLogger {
   return logger instanceof AuditLog ? rootOfLog(logger) : logger;
 }
 
-/** Number of accepted bytes, some hundred lines, at which a stream into the log waits until the lines are written. */
+/** Maximum number of accepted bytes, some hundred lines, before a stream into the log waits until they are written. */
 const STREAM_PENDING_BYTES = 64 * 1024;
 
 /** The parts of an open log. */

@@ -15,7 +15,7 @@ const PROGRAM = join(ROOT, "tests", "programs", "loads.ts");
 interface Loaded {
   /** The files of this library, as paths below its directory. */
   readonly files: string[];
-  /** The npm packages, without those that stand for `@std` packages. */
+  /** The npm packages, except those that this repository uses in place of `@std` packages. */
   readonly packages: string[];
   /** The built-in modules of Node.js that take long to load. */
   readonly builtIns: string[];

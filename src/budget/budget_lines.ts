@@ -7,6 +7,7 @@
  * @module
  */
 import { type AuditEvent, BUDGET_HOLD, BUDGET_REFUSED, BUDGET_STATE } from "../event.ts";
+import { isObject } from "../line/parse_line.ts";
 import { eventEpochMs } from "../time.ts";
 import type { BudgetTerms, Sums } from "./account.ts";
 import {
@@ -179,11 +180,11 @@ export function stateOf({ accounts, holds, waits = [] }: AuditEvent): BudgetStat
 }
 
 function holdIn(value: unknown): Hold | null {
-  return isRecord(value) ? holdOf(value) : null;
+  return isObject(value) ? holdOf(value) : null;
 }
 
 function accountOf(value: unknown): AccountState | null {
-  if (!isRecord(value)) return null;
+  if (!isObject(value)) return null;
   const limit = limitOf(value);
   const { clock, declared_limit } = value;
   if (limit === null || !(clock === null || Number.isFinite(clock))) return null;
@@ -205,7 +206,7 @@ function termFields({ name, unit, hours, sinceMs, where }: BudgetTerms): LineFie
 function termsOf({ budget: name, unit, hours, since, where = {} }: AuditEvent): BudgetTerms | null {
   const sinceMs = typeof since === "string" ? eventEpochMs(since) : null;
   const isRolling = typeof hours === "number" && Number.isFinite(hours) && hours > 0;
-  if (typeof name !== "string" || !isUnit(unit) || !isRecord(where)) return null;
+  if (typeof name !== "string" || !isUnit(unit) || !isObject(where)) return null;
   if (isRolling) return since === undefined ? { name, unit, hours, sinceMs: null, where } : null;
   if (hours !== undefined || sinceMs === null || Number.isNaN(sinceMs)) return null;
   return { name, unit, hours: null, sinceMs, where };
@@ -228,8 +229,4 @@ function areTexts(value: unknown): value is string[] {
 
 function isUnit(value: unknown): value is BudgetUnit {
   return (BUDGET_UNITS as readonly unknown[]).includes(value);
-}
-
-function isRecord(value: unknown): value is AuditEvent {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

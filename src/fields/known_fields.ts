@@ -7,6 +7,7 @@
 import { systemClock } from "../platform/clock.ts";
 import type { AuditEventError } from "../errors.ts";
 import { fieldError } from "../event.ts";
+import { isObject } from "../line/parse_line.ts";
 
 const isText = (value: unknown) => typeof value === "string";
 const isNonEmptyText = (value: unknown) => typeof value === "string" && value !== "";
@@ -14,8 +15,6 @@ const isAmount = (value: unknown) =>
   typeof value === "number" && value >= 0 && Number.isFinite(value);
 const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
 const isPercentage = (value: unknown) => typeof value === "number" && value >= 0 && value <= 100;
-const isObject = (value: unknown) =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 function areTexts(value: unknown): boolean {
   if (!Array.isArray(value)) return false;

@@ -59,10 +59,12 @@ function parse(
   if (text.trim() === "") return null;
   const value = parseJson(prepared(text));
   if (value === undefined) return { reason: "not JSON" };
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return { reason: "not an object" };
-  }
-  return { event: value as AuditEvent };
+  return isObject(value) ? { event: value } : { reason: "not an object" };
+}
+
+/** Checks whether a parsed JSON value is an object, as an event is. */
+export function isObject(value: unknown): value is AuditEvent {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function parseJson(text: string): unknown {

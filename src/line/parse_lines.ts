@@ -16,6 +16,7 @@
  * @module
  */
 import type { AuditEvent } from "../event.ts";
+import { isObject } from "./parse_line.ts";
 
 /** Matches the end of an object and the beginning of the next one, which an array of objects has. */
 const NEXT_OBJECT = /\}[ \t\r]*,[ \t\r]*\{/;
@@ -42,9 +43,4 @@ export function parseLines(text: string): AuditEvent[] | null {
     return null;
   }
   return values.length === lineCount && values.every(isObject) ? values : null;
-}
-
-/** Checks whether a parsed JSON value is an object, as an event is. */
-export function isObject(value: unknown): value is AuditEvent {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

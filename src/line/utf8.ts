@@ -1,5 +1,5 @@
 /**
- * Decodes UTF-8 and rejects bytes that are not UTF-8. Pure.
+ * Decodes UTF-8 and rejects bytes that are not UTF-8, and bounds the length of encoded text. Pure.
  *
  * @module
  */
@@ -7,6 +7,9 @@
 // The decoder keeps a byte order mark, so that offsets in the text match offsets in the bytes.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Maximum number of UTF-8 bytes for one UTF-16 code unit of a string. */
+export const UTF8_BYTES_MAX = 3;
 
 /** The character that a decoder puts in place of bytes that are not UTF-8. Text can also contain it as it is. */
 const REPLACEMENT = "\ufffd";

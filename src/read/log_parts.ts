@@ -62,9 +62,8 @@ export async function takeParts(source: LineSource, turns: Turns): Promise<LogPa
     using stack = new DisposableStack();
     const snapshot = stack.use(await takeSnapshotInTurns(log, turns));
     const lines = await linesInTurns(manifest, logger, turns);
-    const removed = await removedParts(lines, { known, snapshot, log, turns });
-    if (removed === null) continue;
-    const parts = removed;
+    const parts = await removedParts(lines, { known, snapshot, log, turns });
+    if (parts === null) continue;
     for (const file of snapshot.files) {
       if (turns.isDue) await turns.take();
       parts.push(filePart(file, lines));

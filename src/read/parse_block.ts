@@ -5,9 +5,9 @@
  */
 import type { AuditEvent } from "../event.ts";
 import type { RawLine } from "../line/line_splitter.ts";
-import { LOST, parseLine } from "../line/parse_line.ts";
-import { isObject, parseLines } from "../line/parse_lines.ts";
-import { decodeUtf8 } from "../line/utf8.ts";
+import { isObject, LOST, parseLine } from "../line/parse_line.ts";
+import { parseLines } from "../line/parse_lines.ts";
+import { decodeUtf8, UTF8_BYTES_MAX } from "../line/utf8.ts";
 import type { Block } from "./blocks.ts";
 import type { LineTexts } from "./line_source.ts";
 import { LineTest } from "./line_test.ts";
@@ -79,11 +79,11 @@ function eventsTogether(
 }
 
 /**
- * Checks whether a line of `length` UTF-16 code units may be too long. A code unit takes at most three bytes in UTF-8.
- * With this bound, the code need not count the bytes of most lines, because they are clearly short enough.
+ * Checks whether a line of `length` UTF-16 code units may be too long. With this bound, the code need not count the bytes
+ * of most lines, because they are clearly short enough.
  */
 function mayBeTooLong(length: number, maxLineBytes: number): boolean {
-  return 3 * length + 1 > maxLineBytes;
+  return UTF8_BYTES_MAX * length + 1 > maxLineBytes;
 }
 
 function eventsLineByLine(block: TextBlock, options: ParseOptions): AuditEvent[] {

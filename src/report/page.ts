@@ -37,7 +37,7 @@ export interface LiveParts {
   readonly controls: Markup;
 }
 
-/** What the sections of a page show. */
+/** The content of the sections of a page. */
 type SectionsContent =
   & Omit<ReportContent, "hourly" | "linkTo" | "isComplete">
   & { readonly linkTo?: LinkTo; readonly isComplete?: boolean };

@@ -8,6 +8,7 @@
  * @module
  */
 import { SHA256 } from "../line/digest.ts";
+import { isObject } from "../line/parse_line.ts";
 import { eventEpochMs } from "../time.ts";
 import type { SegmentSummary } from "./segment_summary.ts";
 import type { SpanSummary } from "./span_summary.ts";
@@ -160,10 +161,6 @@ type Counts = Pick<
 >;
 
 type Members = Readonly<Record<string, unknown>>;
-
-function isObject(value: unknown): value is Members {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
 
 /** Checks whether an object has exactly these members, in this order. */
 function hasMembers(value: Members, expected: readonly string[]): boolean {

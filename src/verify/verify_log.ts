@@ -81,6 +81,7 @@ export async function verifyLog(
   using snapshot = await takeSnapshotInTurns(log, turns);
   const manifest = await readManifest(log, turns);
   let totalBytes = 0;
+  // `byteLength` looks up the length of an archive when it is first read, so a large directory takes several steps.
   for (const file of snapshot.files) {
     if (turns.isDue) await turns.take();
     totalBytes += file.byteLength;

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { UTF8_BYTES_MAX } from "../line/utf8.ts";
 
 /** Minimum length in bytes of a slab, the block of memory in which a buffer collects its bytes. */
 const SLAB_BYTES = 256 * 1024;
@@ -15,8 +16,6 @@ const SLAB_BYTES = 256 * 1024;
  * of the time of a call for each line.
  */
 const TEXT_LENGTH = 16 * 1024;
-/** Maximum number of UTF-8 bytes for one UTF-16 code unit. */
-const UTF8_BYTES_MAX = 3;
 
 const encoder = new TextEncoder();
 

@@ -52,7 +52,7 @@ interface Field {
   readonly rank: number;
   /** Checks a value of a known field; undefined if the field is not known. */
   readonly isValid: ((value: unknown) => boolean) | undefined;
-  /** The known field that the caller likely meant if a record does not have it; undefined if there is none. */
+  /** If the name is likely a mistake, such as `costUsd`: the name of the known field that the caller likely meant. */
   readonly meant: string | undefined;
 }
 

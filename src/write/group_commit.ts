@@ -116,7 +116,8 @@ export class GroupCommit {
   /**
    * Resolves the promises of lines that need not wait for a sync, like {@linkcode settle}. If a sync is due, may run
    * the sync on this thread and block it. This happens only if the sync is likely to be quick, no other sync runs, and
-   * the disk is not busy. After a sync on this thread, the caller must let the event loop make a turn.
+   * the disk is not busy. If several syncs in a row block the thread, the caller must let the event loop make turns
+   * between them.
    */
   settleBatch({ isDiskBusy }: { isDiskBusy: boolean }): Settlement {
     const isQuick = !isDiskBusy && this.#pace.placeFor(this.#cadence.unsynced) === "spot";

@@ -5,7 +5,7 @@
  * Each batch is one write under the append lock. If a batch fills the active file, it is split, and the lock is
  * released between the parts. Syncs run concurrently with writes: a batch never waits for a sync of earlier batches, so
  * accepted lines reach the kernel in the same event-loop turn. If the disk is faster than a hand-over to another
- * thread, a sync blocks the thread instead, at most once per turn. Archiving runs concurrently too, and its failures
+ * thread, a sync blocks the thread instead, and the event loop makes a turn every two milliseconds. Archiving runs concurrently too, and its failures
  * never fail an append.
  *
  * @module

@@ -4,6 +4,7 @@
  * @module
  */
 import { LINK_BYTES_MAX } from "../line/chain.ts";
+import { UTF8_BYTES_MAX } from "../line/utf8.ts";
 import { AuditEventError } from "../errors.ts";
 import { type AuditRecordInput, type EventFields, shown } from "../event.ts";
 import { checkOptions, type OptionChecks } from "../options/option_checks.ts";
@@ -185,9 +186,6 @@ function redacted(
     { field: "redact", value: record },
   );
 }
-
-/** Maximum number of UTF-8 bytes for one UTF-16 code unit of a string. */
-const UTF8_BYTES_MAX = 3;
 
 function checkLength(
   line: string,

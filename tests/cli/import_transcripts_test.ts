@@ -511,7 +511,7 @@ Deno.test("scout import fails if no file of a directory has a known format", asy
   ]);
 });
 
-Deno.test("scout import gives the calls of a resumed session to the original session, also if it is named last", async () => {
+Deno.test("scout import assigns the calls of a resumed session to the original session, even if its file is named last", async () => {
   const line = (session: string, id: string, seconds: number) =>
     `${JSON.stringify(claudeMessage(id, { session, seconds, output: 5 }))}\n`;
   using target = home({
@@ -639,8 +639,8 @@ await sampledTest(
       const byId = (a: AuditEvent, b: AuditEvent) => `${a.import_id}` < `${b.import_id}` ? -1 : 1;
       assertEquals(events.sort(byId), expected.toSorted(byId), `${call} ${nth}`);
     }
-    // The import makes some calls only in some runs, such as those that wait for another one. Without such a call, it
-    // is not killed.
+    // Some system calls depend on timing, so an import does not make them in every run. If it does not make the call at
+    // which it would be killed, it ends normally.
     assert(tried - killed <= 4 + tried / 10, `only ${killed} of ${tried} imports were killed`);
   },
   ["strace"],

@@ -136,6 +136,7 @@ const VALUES = fc.oneof(
   fc.string(),
   fc.constantFrom("", -0, 100, 100.5, 2 ** 53, 2 ** 53 - 1, 0.5, Infinity, NaN, true, 10n),
   fc.array(fc.oneof(fc.string(), fc.integer()), { maxLength: 3 }),
+  // The checks must reject an array with a hole.
   // deno-lint-ignore no-sparse-arrays
   fc.constantFrom([], ["a", , "b"], {}, Object.create(null), new Date(NaN), () => {}),
   fc.anything(),

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { isObject, parseLines } from "../../src/line/parse_lines.ts";
+import { isObject } from "../../src/line/parse_line.ts";
+import { parseLines } from "../../src/line/parse_lines.ts";
 import { decodeUtf8 } from "../../src/line/utf8.ts";
 import { blockOfLines } from "./hostile_lines.ts";
 

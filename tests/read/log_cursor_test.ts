@@ -71,7 +71,8 @@ Deno.test("LogCursor skips no line if two files are sealed while it lists the di
       ...denoFileSystem.directoryStatus(directory)!,
       byteLength: 1e9,
     }),
-    // A listing in steps is no snapshot: this one has the file that was sealed last, but not the one before it.
+    // A listing in steps is not a snapshot. This listing contains the file that was sealed last, and lacks the one that
+    // was sealed before it.
     async listLater(directory: string) {
       const names = await denoFileSystem.listLater(directory);
       if (++listings !== 2) return names;

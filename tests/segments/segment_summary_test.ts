@@ -120,8 +120,8 @@ Deno.test("SegmentScan returns the same summary for any division into chunks", (
 });
 
 /**
- * Returns the summary and the rollup of the content, which is added in the given chunks. Each chunk is released after it
- * was added.
+ * Adds the chunks to a scan and returns its summary and rollup. Releases each chunk after it was added, as archiving
+ * does.
  */
 function contentOf(chunks: Iterable<Uint8Array>) {
   const scan = new SegmentScan(MAX_LINE_BYTES, ["agent"]);

@@ -29,8 +29,9 @@ export interface CheckedCalls {
   /** The roots of the sessions of Codex. */
   readonly roots: SessionRoots;
   readonly calls: KnownCalls;
-  /** Number of calls that the log does not contain, and of those that have grown or got a cost since. */
+  /** Number of calls that the log does not contain. */
   readonly added: number;
+  /** Number of calls in the log that have grown, or whose cost has become known. */
   readonly grown: number;
   readonly invalid: Problems;
   /** Number of tool calls that have no result yet. */
