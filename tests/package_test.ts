@@ -62,8 +62,11 @@ function makeProject(dir: TempDir, files: readonly string[]): void {
   );
   Deno.writeTextFileSync(dir.path("package/deno.json"), JSON.stringify(published));
   for (const member of workspace) {
-    for (const name of ["deno.json", "mod.ts"]) {
-      copy(`${member}/${name}`, dir.path(`${member}/${name}`));
+    copy(`${member}/deno.json`, dir.path(`${member}/deno.json`));
+    const { exports } = JSON.parse(Deno.readTextFileSync(join(ROOT, member, "deno.json")));
+    const exported = typeof exports === "string" ? [exports] : Object.values<string>(exports);
+    for (const file of exported) {
+      copy(join(member, file), dir.path(join(member, file)));
     }
   }
   copy("deno.lock", dir.path("deno.lock"));
