@@ -15,7 +15,7 @@
  * @module
  */
 import type { Hash } from "node:crypto";
-import { sha256, startSha256 } from "./digest.ts";
+import { startSha256 } from "./digest.ts";
 
 /** The place of a line in the hash chain of a log: the number and the hash of the line. */
 export interface ChainLink {
@@ -132,11 +132,6 @@ export function later(a: ChainLink | null, b: ChainLink | null): ChainLink | nul
   return b.seq > a.seq ? b : a;
 }
 
-/** Maximum length in bytes of a line that is hashed together with the hash before it, by one call. */
-const SHORT_BYTES = 16 * 1024;
-/** The hash of a line and the next line, in a buffer that all calls share. One call takes half as long as two. */
-const short = new Uint8Array(HASH_LENGTH + SHORT_BYTES);
-
 /**
  * Computes the hash of the next chained line. The hash also covers the bytes between the previous chained line and the
  * next.
@@ -173,11 +168,8 @@ export class NextHash {
    * cannot cover itself.
    */
   of(bare: Uint8Array): string {
-    if (this.#between !== undefined) return this.#between.copy().update(bare).digest("hex");
-    if (bare.byteLength > SHORT_BYTES) return this.#begun().update(bare).digest("hex");
-    encoder.encodeInto(this.#before, short);
-    short.set(bare, HASH_LENGTH);
-    return sha256(short.subarray(0, HASH_LENGTH + bare.byteLength));
+    const hash = this.#between?.copy() ?? this.#begun();
+    return hash.update(bare).digest("hex");
   }
 
   #begun(): Hash {
