@@ -65,8 +65,8 @@
  *
  * - `flushSync()`, the exit of the process, and a full buffer, because they write synchronously.
  * - An event of megabytes, because it is encoded and parsed in one piece.
- * - A rotation, the first append of a process to a chained log, a new budget, and a `follow()` at its start and after each
- *   rotation: they list the directory at once, which takes a few milliseconds for each 1,000 archives.
+ * - A rotation, the first append of a process to a chained log, and the start of a `follow()` without `since`: they
+ *   list the directory at once, which takes a few milliseconds for each 1,000 archives.
  * - A report and the live page: drawing the first chart blocks the event loop for up to 0.25 s, and the live page draws
  *   all of its charts in one step.
  *

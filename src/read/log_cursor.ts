@@ -33,7 +33,7 @@ import type { LineSource } from "./line_source.ts";
 import { LineTest } from "./line_test.ts";
 import { lineOf, linesInTurns } from "./manifest_lines.ts";
 import { newestEvents } from "./last_block.ts";
-import { compareSegment, newerSegments } from "./newer_segments.ts";
+import { compareSegment, newerSegments, newerSegmentsInTurns } from "./newer_segments.ts";
 import { eventsOf } from "./read_file.ts";
 import { openSegment, type SnapshotFile } from "./snapshot.ts";
 import type { ArchiveTaker, KnownArchive, LogFile, NeededEvents } from "./whole_archives.ts";
@@ -91,6 +91,7 @@ export class LogCursor {
    * `lastEvents` events, oldest first.
    */
   async goToEnd(lastEvents: number): Promise<AuditEvent[]> {
+    // The listing is not divided into steps, because it has to end before the caller's next event is written.
     const { active, older } = this.#openCurrent();
     this.#segment = older.at(-1) ?? this.#segment;
     // The end of the active file is determined after the segments are listed. So the cursor skips all events before
@@ -134,7 +135,7 @@ export class LogCursor {
     isWanted: (event: AuditEvent) => boolean,
   ): Promise<boolean | null> {
     const end = this.#target;
-    const { active, older } = this.#openCurrent();
+    const { active, older } = await this.#openNext();
     using stack = new DisposableStack();
     stack.defer(() => active?.close());
     if (active === null || end === null) return null;
@@ -235,7 +236,7 @@ export class LogCursor {
     cursor: FileCursor,
     { atPath, isBounded }: { atPath: FileStatus | null; isBounded: boolean },
   ): Promise<boolean> {
-    const newer = newerSegments(this.#log, this.#segment);
+    const newer = await this.#newer();
     const [oldest] = newer;
     if (oldest === undefined) return atPath !== null && atPath.byteLength > 0;
     if (oldest !== this.#sealedAs) {
@@ -264,9 +265,8 @@ export class LogCursor {
    * file after them.
    */
   async *#goOn(): AsyncGenerator<AuditEvent[], boolean> {
-    const { active, older, isCurrent } = this.#openNext();
-    if (active !== null && isCurrent) this.#setCursor(active, 0);
-    else active?.close();
+    const { active, older, hasMissed } = await this.#openNext();
+    if (active !== null) this.#setCursor(active, 0);
     const takeable = await this.#planned(older);
     const turns = new Turns(this.#source.clock);
     for (const stamp of older) {
@@ -277,7 +277,7 @@ export class LogCursor {
       else if (taken !== true) await this.#addNeeded(stamp, taken);
       this.#segment = stamp;
     }
-    return active !== null || older.length > 0;
+    return active !== null || older.length > 0 || hasMissed;
   }
 
   /**
@@ -334,30 +334,51 @@ export class LogCursor {
   }
 
   /**
-   * Opens the active file, then lists the segments before it. If the file is still at its path after the listing,
-   * `isCurrent` is true: the list contains every segment that is older than the file.
-   *
-   * The listing is not divided into steps. Several files may be sealed between two steps, and a listing may then contain
-   * a newer segment without an older one, whose events would be skipped.
+   * Opens the active file, and lists the segments between the cursor and this file, without a gap. If the active file is
+   * replaced during the listing, opens no file, and lists at least one of the segments unless the list would be empty.
+   * `hasMissed` is true if further segments exist.
    */
-  #openNext(): { active: FileHandle | null; older: Stamp[]; isCurrent: boolean } {
-    const active = this.#log.openActive();
-    try {
-      const older = newerSegments(this.#log, this.#segment);
-      const isCurrent = active === null || this.#log.isAt(this.#log.files.active, active);
-      return { active, older, isCurrent };
-    } catch (error) {
-      active?.close();
-      throw error;
+  async #openNext(): Promise<{ active: FileHandle | null; older: Stamp[]; hasMissed: boolean }> {
+    using stack = new DisposableStack();
+    const active = this.#log.openActive(stack);
+    const older = await this.#newer();
+    if (active !== null && this.#isActive(active)) {
+      stack.move();
+      return { active, older, hasMissed: false };
     }
+    // Files that are sealed during a listing may appear in it or not. So this listing may contain a new segment without
+    // an older one. But each segment before its newest one exists by now, so a second listing contains all of them.
+    const newest = older.at(-1) ?? "";
+    const again = newest === "" ? [] : await this.#newer();
+    return {
+      active: null,
+      older: again.filter((stamp) => stamp <= newest),
+      hasMissed: active !== null,
+    };
   }
 
-  /** Repeats {@linkcode LogCursor.#openNext} until `isCurrent` is true. */
+  /** Resolves with the non-empty segments that are newer than the cursor's position, oldest first. */
+  #newer(): Promise<Stamp[]> {
+    return newerSegmentsInTurns(this.#log, this.#segment, new Turns(this.#source.clock));
+  }
+
+  #isActive(handle: FileHandle): boolean {
+    return this.#log.isAt(this.#log.files.active, handle);
+  }
+
+  /**
+   * Opens the active file and lists the segments between the cursor and this file. If the file is replaced meanwhile,
+   * tries again. Does not let other tasks run.
+   */
   #openCurrent(): { active: FileHandle | null; older: Stamp[] } {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const { active, older, isCurrent } = this.#openNext();
-      if (isCurrent) return { active, older };
-      active?.close();
+      using stack = new DisposableStack();
+      const active = this.#log.openActive(stack);
+      const older = newerSegments(this.#log, this.#segment);
+      if (active === null || this.#isActive(active)) {
+        stack.move();
+        return { active, older };
+      }
     }
     const { active } = this.#log.files;
     throw new Error(

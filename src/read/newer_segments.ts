@@ -6,6 +6,7 @@
  */
 import { readChunks } from "../platform/chunks.ts";
 import { isSameFile } from "../platform/file_system.ts";
+import type { Turns } from "../platform/turns.ts";
 import type { ListedSegment, LogDirectory } from "../segments/log_directory.ts";
 import type { Stamp } from "../segments/segment_name.ts";
 import type { FileCursor } from "./file_cursor.ts";
@@ -19,6 +20,20 @@ export function newerSegments(log: LogDirectory, after: Stamp): Stamp[] {
   return log.segments()
     .filter((segment) => segment.stamp > after && !isEmpty(log, segment))
     .map(({ stamp }) => stamp);
+}
+
+/** Lists the segments like {@linkcode newerSegments}, in steps between which other tasks can run. */
+export async function newerSegmentsInTurns(
+  log: LogDirectory,
+  after: Stamp,
+  turns: Turns,
+): Promise<Stamp[]> {
+  const newer: Stamp[] = [];
+  for (const segment of await log.segmentsInTurns(turns)) {
+    if (turns.isDue) await turns.take();
+    if (segment.stamp > after && !isEmpty(log, segment)) newer.push(segment.stamp);
+  }
+  return newer;
 }
 
 /**

@@ -55,7 +55,17 @@ Deno.test("LogCursor reads each line once if a file is sealed while the end posi
   cursor.close();
 });
 
-Deno.test("LogCursor skips no line if two files are sealed while it lists the directory", async () => {
+/**
+ * Reads a log while another writer seals two files during the second listing of the directory. The listing contains the
+ * file that was sealed last, and lacks the one that was sealed before it. Returns the numbers of the written events, and
+ * of those that the cursor has read.
+ */
+async function readWhileSealing({ directoryBytes, hasActive }: {
+  /** Assumed size of the directory. A large directory is listed in steps. */
+  directoryBytes: number;
+  /** Whether the active file exists before the listing. */
+  hasActive: boolean;
+}): Promise<{ written: number[]; read: unknown[] }> {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
   const written: number[] = [];
@@ -65,32 +75,39 @@ Deno.test("LogCursor skips no line if two files are sealed while it lists the di
   };
   const seal = (stamp: string) => Deno.renameSync(path, dir.path(`audit_${stamp}.jsonl`));
   let listings = 0;
-  const fileSystem = overriding(denoFileSystem, {
-    // Only a large directory would be listed in steps.
+  const namesAfter = (names: string[]) => {
+    if (++listings !== 2) return names;
+    write(2);
+    seal("20260213_143001");
+    write(3);
+    seal("20260213_143002");
+    return [...names, "audit_20260213_143002.jsonl"];
+  };
+  const fileSystem = overriding<FileSystem>(denoFileSystem, {
     directoryStatus: (directory: string) => ({
       ...denoFileSystem.directoryStatus(directory)!,
-      byteLength: 1e9,
+      byteLength: directoryBytes,
     }),
-    // A listing in steps is not a snapshot. This listing contains the file that was sealed last, and lacks the one that
-    // was sealed before it.
-    async listLater(directory: string) {
-      const names = await denoFileSystem.listLater(directory);
-      if (++listings !== 2) return names;
-      write(2);
-      seal("20260213_143001");
-      write(3);
-      seal("20260213_143002");
-      return [...names, "audit_20260213_143002.jsonl"];
-    },
+    list: (directory: string) => namesAfter(denoFileSystem.list(directory)),
+    listLater: async (directory: string) => namesAfter(await denoFileSystem.listLater(directory)),
   });
   const cursor = cursorOn(new LogDirectory(fileSystem, path));
-  write(1);
-  const numbers = await numbersIn(cursor, false);
+  if (hasActive) write(1);
+  const read = await numbersIn(cursor, false);
   write(4);
-  numbers.push(...await numbersIn(cursor, false));
-  assertEquals(numbers, written);
+  read.push(...await numbersIn(cursor, false));
   cursor.close();
-});
+  return { written, read };
+}
+
+for (const [directory, directoryBytes] of Object.entries({ small: 100, large: 1e9 })) {
+  for (const [log, hasActive] of Object.entries({ "an active file": true, "no file": false })) {
+    Deno.test(`LogCursor skips no line if two files are sealed while it lists a ${directory} directory with ${log}`, async () => {
+      const { written, read } = await readWhileSealing({ directoryBytes, hasActive });
+      assertEquals(read, written);
+    });
+  }
+}
 
 Deno.test("LogCursor rejects a read up to the end position of aim() while the archive of its current file cannot be opened", async () => {
   using dir = tempDir();

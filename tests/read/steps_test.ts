@@ -125,6 +125,10 @@ async function drained(events: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of events);
 }
 
+async function first(events: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of events) return;
+}
+
 const CALLS: Readonly<Record<string, (reader: AuditReader) => Promise<unknown>>> = {
   "query()": (reader) => drained(reader.query()),
   "query() of the newest events": (reader) => drained(reader.query({ order: "desc" })),
@@ -138,6 +142,7 @@ const CALLS: Readonly<Record<string, (reader: AuditReader) => Promise<unknown>>>
   "prunedUntil()": (reader) => reader.prunedUntil(),
   "head()": (reader) => reader.head(),
   "verify()": (reader) => reader.verify(),
+  "follow() from a time": (reader) => first(reader.follow({ since: NOW_MS - 30_000 })),
   "stats()": (reader) => stats(reader, { by: "model" }),
   "renderReport()": (reader) => renderReport(reader),
 };
