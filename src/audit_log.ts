@@ -528,6 +528,7 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
   #openBudgets(): LogBudgets {
     const { sink, directory, clock, acknowledgements, observe } = this.#parts;
     const { maxLineBytes, logger, now, rotationSizeBytes } = this.#options;
+    let isStarting = false;
     const budgets = new LogBudgets({
       source: { log: directory, clock, maxLineBytes, logger },
       now,
@@ -536,7 +537,14 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
       lineOf: ({ type, fields, ms }) => this.#serialize(type, fields as EventFields, { nowMs: ms }),
       // Decisions on holds (amounts that calls reserve in a budget) are made after a turn of the event loop. Otherwise
       // the timers of a program that requests holds in a loop would never run.
-      start: () => void clock.turn().then(() => sink.decide()),
+      start: () => {
+        if (isStarting) return;
+        isStarting = true;
+        clock.turn().then(() => {
+          isStarting = false;
+          return sink.decide();
+        });
+      },
       sync: () => sink.sync(),
       syncFile: () => sink.syncFile(),
       accept: (caller, event, fields) => this.#accept(caller, event, fields, {}),

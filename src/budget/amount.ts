@@ -37,10 +37,12 @@ export function fromAmount(amount: number, unit: BudgetUnit): number {
 
 /** Returns each unit that has an amount, together with the amount as a number of USD, tokens or calls. */
 export function unitsOf(amounts: Amounts): [unit: BudgetUnit, value: number][] {
-  return BUDGET_UNITS.flatMap((unit) => {
+  const values: [BudgetUnit, number][] = [];
+  for (const unit of BUDGET_UNITS) {
     const amount = amounts[unit];
-    return amount === undefined ? [] : [[unit, fromAmount(amount, unit)]];
-  });
+    if (amount !== undefined) values.push([unit, fromAmount(amount, unit)]);
+  }
+  return values;
 }
 
 /**

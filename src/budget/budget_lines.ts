@@ -114,13 +114,11 @@ export function limitOf(event: AuditEvent): LimitLine | null {
 
 /** Returns the fields of a `budget_hold` line. The `budget_wait` line of a hold that waits has the same fields. */
 export function holdFields({ id, amounts, untilMs, budgets }: Hold): LineFields {
-  const held = unitsOf(amounts).map(([unit, value]) => [`hold_${unit}`, value]);
-  return {
-    hold: id,
-    ...Object.fromEntries(held),
-    hold_until: new Date(untilMs).toISOString(),
-    budgets,
-  };
+  const fields: LineFields = { hold: id };
+  for (const [unit, value] of unitsOf(amounts)) fields[`hold_${unit}`] = value;
+  fields.hold_until = new Date(untilMs).toISOString();
+  fields.budgets = budgets;
+  return fields;
 }
 
 /**

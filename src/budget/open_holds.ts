@@ -117,11 +117,11 @@ export class OpenHolds {
   }
 
   /** Returns the name of each budget of a hold, with the amount that the hold reserves on this budget. */
-  #amountsOf({ budgets, amounts }: Hold): (readonly [name: string, amount: number])[] {
-    return [...new Set(budgets)].flatMap((name) => {
+  *#amountsOf({ budgets, amounts }: Hold): Generator<readonly [name: string, amount: number]> {
+    for (const name of new Set(budgets)) {
       const unit = this.#unitOf(name);
       const amount = unit === undefined ? undefined : amounts[unit];
-      return amount === undefined ? [] : [[name, amount] as const];
-    });
+      if (amount !== undefined) yield [name, amount];
+    }
   }
 }

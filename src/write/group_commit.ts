@@ -45,12 +45,17 @@ interface RunningSync {
   done: Promise<void>;
 }
 
-/** The result of {@linkcode GroupCommit.settleBatch}. */
+/** The result of {@linkcode GroupCommit.settleBatch} and {@linkcode GroupCommit.syncBatch}. */
 export interface Settlement {
   /** The promise of the sync that was due; undefined if none was due. */
   readonly synced: Promise<void> | undefined;
   /** Whether the sync blocked the thread. */
   readonly hasBlocked: boolean;
+}
+
+/** Whether this process uses the disk for other work, such as archiving, so that syncs take long. */
+export interface DiskState {
+  readonly isDiskBusy: boolean;
 }
 
 /** The syncs of one writer. */
@@ -119,11 +124,20 @@ export class GroupCommit {
    * the disk is not busy. If several syncs in a row block the thread, the caller must let the event loop make turns
    * between them.
    */
-  settleBatch({ isDiskBusy }: { isDiskBusy: boolean }): Settlement {
-    const isQuick = !isDiskBusy && this.#pace.placeFor(this.#cadence.unsynced) === "spot";
-    return isQuick && this.#cadence.isDue && this.#running === undefined
+  settleBatch(disk: DiskState): Settlement {
+    return this.#cadence.isDue && this.#maySyncOnTheSpot(disk)
       ? { synced: this.#syncOnTheSpot(), hasBlocked: true }
       : { synced: this.settle(), hasBlocked: false };
+  }
+
+  /**
+   * Makes everything written before the call durable, like {@linkcode sync}, but may block the thread, like
+   * {@linkcode settleBatch}.
+   */
+  syncBatch(disk: DiskState): Settlement {
+    return this.#cadence.hasUnsynced && this.#maySyncOnTheSpot(disk)
+      ? { synced: this.#syncOnTheSpot(), hasBlocked: true }
+      : { synced: this.sync(), hasBlocked: false };
   }
 
   /**
@@ -194,6 +208,11 @@ export class GroupCommit {
   stop(): void {
     this.#isStopped = true;
     this.#stopTimer();
+  }
+
+  #maySyncOnTheSpot({ isDiskBusy }: DiskState): boolean {
+    return this.#running === undefined && !isDiskBusy &&
+      this.#pace.placeFor(this.#cadence.unsynced) === "spot";
   }
 
   #syncOnTheSpot(): Promise<void> {

@@ -5,8 +5,8 @@
  * Each batch is one write under the append lock. If a batch fills the active file, it is split, and the lock is
  * released between the parts. Syncs run concurrently with writes: a batch never waits for a sync of earlier batches, so
  * accepted lines reach the kernel in the same event-loop turn. If the disk is faster than a hand-over to another
- * thread, a sync blocks the thread instead, and the event loop makes a turn every two milliseconds. Archiving runs concurrently too, and its failures
- * never fail an append.
+ * thread, a sync blocks the thread instead, and the event loop makes a turn every two milliseconds. Archiving runs
+ * concurrently too, and its failures never fail an append.
  *
  * @module
  */
@@ -324,7 +324,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     } finally {
       this.#isDeciding = false;
     }
-    this.#commit.settle();
+    this.#commit.settleBatch({ isDiskBusy: this.#segments.isBusy });
   }
 
   /**
@@ -333,8 +333,10 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
    *
    * @throws {AuditWriteError} If the sync fails; the phase is "sync".
    */
-  sync(): Promise<void> {
-    return this.#commit.sync();
+  async sync(): Promise<void> {
+    const { synced, hasBlocked } = this.#commit.syncBatch({ isDiskBusy: this.#segments.isBusy });
+    await synced;
+    if (hasBlocked && this.#turns.isDue) await this.#turns.take();
   }
 
   /**

@@ -168,6 +168,64 @@ Deno.test("LogSink makes each batch durable before its write resolves, if fsyncE
   await writer.close();
 });
 
+/** Returns a sink like {@linkcode setUp}, after as many quick syncs as allow the next sync to block the thread. */
+async function setUpQuick(path: string) {
+  const parts = setUp(path);
+  for (let sync = 0; sync < 4; sync++) {
+    await parts.writer.write(lines(1));
+    await parts.sink.sync();
+  }
+  return parts;
+}
+
+Deno.test("LogSink.sync() blocks the thread on a quick disk, once for all written lines; flush() does not", async () => {
+  using dir = tempDir();
+  const { fileSystem, sink, writer } = await setUpQuick(dir.path("a.jsonl"));
+  const syncs = { blocking: 0, before: fileSystem.synced.length };
+  fileSystem.syncFileSync = (handle) => {
+    syncs.blocking++;
+    handle.syncDataSync();
+  };
+  await writer.write(lines(3));
+  await Promise.all([sink.sync(), sink.sync(), sink.sync()]);
+  assertEquals([syncs.blocking, fileSystem.synced.length - syncs.before], [1, 1]);
+  await writer.write(lines(1));
+  await sink.flush();
+  assertEquals([syncs.blocking, fileSystem.synced.length - syncs.before], [1, 2]);
+  await writer.close();
+});
+
+Deno.test("LogSink.sync() does not block the thread while another sync runs", async () => {
+  using dir = tempDir();
+  const { fileSystem, sink, writer } = await setUpQuick(dir.path("a.jsonl"));
+  fileSystem.holdSyncs();
+  await writer.write(lines(1));
+  const flushed = sink.flush();
+  const running = await fileSystem.nextSync();
+  fileSystem.syncFileSync = () => assert(false, "blocked");
+  await writer.write(lines(1));
+  const synced = sink.sync();
+  running.succeed();
+  await flushed;
+  (await fileSystem.nextSync()).succeed();
+  await synced;
+  fileSystem.syncFile = (handle) => handle.syncData();
+  await writer.close();
+});
+
+Deno.test("LogSink.sync() rejects if the sync that blocks the thread fails, and every later flush rejects", async () => {
+  using dir = tempDir();
+  const { fileSystem, sink, writer, messages } = await setUpQuick(dir.path("a.jsonl"));
+  await writer.write(lines(1));
+  fileSystem.syncFileSync = () => {
+    throw new Deno.errors.BrokenPipe("disk error");
+  };
+  const error = await assertRejects(() => sink.sync(), AuditWriteError);
+  assertEquals([error.phase, messages.length], ["sync", 1]);
+  await assertRejects(() => sink.flush(), AuditWriteError);
+  await assertRejects(() => writer.close(), AuditWriteError);
+});
+
 Deno.test("LogSink continues in a new file after a failed sync, and every later flush rejects", async () => {
   using dir = tempDir();
   const path = dir.path("a.jsonl");
