@@ -67,8 +67,8 @@
  * - An event of megabytes, because it is encoded and parsed in one piece.
  * - A rotation, the first append of a process to a chained log, and the start of a `follow()` without `since`: they
  *   list the directory at once, which takes a few milliseconds for each 1,000 archives.
- * - A report and the live page: drawing the first chart blocks the event loop for up to 0.25 s, and the live page draws
- *   all of its charts in one step.
+ * - A report and the live page: each chart is drawn in three sizes, and a drawing is one step. The first drawings of a
+ *   process take up to 0.1 s each, later ones about 10 ms.
  *
  * ## Events and fields
  *

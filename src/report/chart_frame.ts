@@ -4,9 +4,8 @@
  * @module
  */
 import type { BucketFigures } from "./bucket_content.ts";
-import { type Chart, type ChartSize, drawing, type EChartsOption } from "./drawing.ts";
+import type { Chart, ChartSize, EChartsOption } from "./drawing.ts";
 import { filterOfBucket } from "./links.ts";
-import type { Markup } from "./markup.ts";
 import type { LinkTo, ReportContent } from "./report_content.ts";
 import { shownShort } from "./shown_in_report.ts";
 import { timeTicks } from "./time_ticks.ts";
@@ -65,13 +64,13 @@ export function timeLine(data: readonly number[], color: string) {
   };
 }
 
-/** Draws a chart over time, with the buckets side by side. */
+/** Returns a chart over time, with the buckets side by side. */
 export function timeChart(
   chart: Pick<Chart, "name" | "label" | "titles">,
   { data: { buckets }, options: { timeZone }, linkTo }: ChartContent,
   option: Pick<EChartsOption, "yAxis" | "series">,
-): Markup {
-  return drawing({
+): Chart {
+  return {
     ...chart,
     categories: "x",
     links: bucketLinks(buckets, linkTo),
@@ -80,7 +79,7 @@ export function timeChart(
       xAxis: timeAxis(buckets, { size, timeZone }),
       ...option,
     }),
-  });
+  };
 }
 
 /** Returns a time axis with a category for each bucket, and labels at round times. */

@@ -24,10 +24,9 @@ import {
   tokenTitles,
   typeTitles,
 } from "./chart_titles.ts";
-import { type Chart, type ChartSize, drawing } from "./drawing.ts";
+import type { Chart, ChartSize } from "./drawing.ts";
 import { shownFields } from "./groups.ts";
 import type { HourlyBudget } from "./hourly_budget.ts";
-import type { Markup } from "./markup.ts";
 import { filterOfName } from "./links.ts";
 import type { LinkTo, ReportContent } from "./report_content.ts";
 import { type Bar, bars, byTokens, spendSeries } from "./series.ts";
@@ -36,8 +35,8 @@ import { shownBrief, shownCompact, shownUsdCompact } from "./shown_in_report.ts"
 
 const BAR_HEIGHT = 26;
 
-/** Draws a chart of the spend over time, stacked by group, with the budget and the cumulative spend. */
-export function spendChart(content: ChartContent & Pick<ReportContent, "hourly">): Markup {
+/** Returns a chart of the spend over time, stacked by group, with the budget and the cumulative spend. */
+export function spendChart(content: ChartContent & Pick<ReportContent, "hourly">): Chart {
   const { data: { buckets, groups }, options: { timeZone, by }, hourly } = content;
   const series = spendSeries(groups, buckets);
   const cumulative = cumulativeSpend(buckets);
@@ -120,8 +119,8 @@ function budgetLine(usd: number, yAxisIndex: number) {
   };
 }
 
-/** Draws a chart of the accuracy over time, with confidence intervals and the number of navigations. */
-export function accuracyChart(content: ChartContent): Markup {
+/** Returns a chart of the accuracy over time, with confidence intervals and the number of navigations. */
+export function accuracyChart(content: ChartContent): Chart {
   const { data: { buckets }, options: { timeZone } } = content;
   const counted = buckets.map(({ accuracy }, index) => ({ ...accuracy, index }))
     .filter(({ totalNav }) => totalNav > 0);
@@ -193,8 +192,8 @@ export function accuracyChart(content: ChartContent): Markup {
   });
 }
 
-/** Draws a chart of the median, the 95th percentile and the maximum of the durations over time. */
-export function latencyChart(content: ChartContent): Markup {
+/** Returns a chart of the median, the 95th percentile and the maximum of the durations over time. */
+export function latencyChart(content: ChartContent): Chart {
   const { data: { buckets }, options: { timeZone } } = content;
   const label =
     "Line chart of the median, the 95th percentile and the maximum of the durations of calls";
@@ -224,18 +223,18 @@ export function latencyChart(content: ChartContent): Markup {
   });
 }
 
-/** Draws a chart of the number of events of each type. */
-export function typesChart({ data: { types }, linkTo }: ChartContent): Markup {
+/** Returns a chart of the number of events of each type. */
+export function typesChart({ data: { types }, linkTo }: ChartContent): Chart {
   const label = "Bar chart of the number of events by type";
   const shown = bars(types, ({ events }) => [events]);
   const links = nameLinks(shown, ["event"], linkTo);
   return barsChart({ name: "types", label, titles: typeTitles(shown), links }, shown, ["s0"]);
 }
 
-/** Draws a chart of the number of input and output tokens of each group. */
+/** Returns a chart of the number of input and output tokens of each group. */
 export function tokensChart(
   { data: { groups }, options: { by }, linkTo }: ChartContent,
-): Markup {
+): Chart {
   const tokens = bars(
     byTokens(groups),
     ({ inputTokens, outputTokens }) => [inputTokens, outputTokens],
@@ -258,16 +257,16 @@ function nameLinks(
   });
 }
 
-/** Draws horizontal bars, one below another. Each bar consists of one part per color. */
+/** Returns a chart of horizontal bars, one below another. Each bar consists of one part per color. */
 function barsChart(
   chart: Pick<Chart, "name" | "label" | "titles" | "links">,
   bars: readonly Bar[],
   colors: readonly string[],
-): Markup {
+): Chart {
   const totals = bars.map(({ values }) => values.reduce((sum, value) => sum + value));
   const labelsOf = (size: ChartSize) => nameLabels(bars.map(({ label }) => label), size);
   const height = BAR_HEIGHT * bars.length + 2 * BAR_HEIGHT / 3;
-  return drawing({
+  return {
     ...chart,
     categories: "y",
     height,
@@ -297,5 +296,5 @@ function barsChart(
         },
       })),
     }),
-  });
+  };
 }

@@ -51,19 +51,21 @@ export interface Chart {
   readonly shapes?: (size: ChartSize) => Markup;
 }
 
-/** Draws a chart once for each size. The style sheet shows the drawing that fits the page. */
-export function drawing(chart: Chart): Markup {
+/**
+ * Draws a chart once for each size, and yields each drawing. The style sheet shows the drawing that fits the page. One
+ * drawing takes some ten milliseconds, so the caller may let other tasks run between two drawings.
+ */
+export function* drawingsOf(chart: Chart): Generator<Markup> {
   const { name, label, height, shapes } = chart;
-  const drawings = SIZES.map((size) => height === undefined ? size : { ...size, height })
-    .map((size) => {
-      const { svg, areas } = drawn(chart, size);
-      const plain = new Markup(plainSvg(svg, `${name}-${size.name}`).replace(/<\/svg>$/, ""));
-      const described = `${label}. The table below lists the figures.`;
-      return markup`<div class="${size.name}" role="img" aria-label="${described}">${plain}${
-        shapes?.(size) ?? NOTHING
-      }<g fill="transparent">${areas}</g></svg></div>`;
-    });
-  return markup`${drawings}`;
+  for (const usual of SIZES) {
+    const size = height === undefined ? usual : { ...usual, height };
+    const { svg, areas } = drawn(chart, size);
+    const plain = new Markup(plainSvg(svg, `${name}-${size.name}`).replace(/<\/svg>$/, ""));
+    const described = `${label}. The table below lists the figures.`;
+    yield markup`<div class="${size.name}" role="img" aria-label="${described}">${plain}${
+      shapes?.(size) ?? NOTHING
+    }<g fill="transparent">${areas}</g></svg></div>`;
+  }
 }
 
 function drawn(

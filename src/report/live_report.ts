@@ -10,7 +10,7 @@ import type { Clock } from "../platform/clock.ts";
 import { ReportAggregate } from "./aggregate.ts";
 import type { Markup } from "./markup.ts";
 import type { ResolvedReportOptions } from "./options.ts";
-import { type Sections, sectionsOf } from "./page.ts";
+import { type Sections, sectionsInTurns } from "./page.ts";
 import { type FilterNames, namesIn } from "./live_controls.ts";
 import { mainRange, type TimeSpan } from "./main_range.ts";
 import type { LinkTo } from "./report_content.ts";
@@ -56,7 +56,10 @@ export class LiveReport {
   #names: FilterNames | undefined;
   #version = 0;
   #isStale = true;
+  /** The drawing that is running. */
   #drawing: Promise<void> | undefined;
+  /** The drawing that has not begun yet. It will include every event that is added before it begins. */
+  #nextDrawing: Promise<void> | undefined;
   #drawableAtMs = -Infinity;
   /**
    * A controller that is aborted when an event arrives after the last drawing, so that waiting calls of
@@ -164,26 +167,38 @@ export class LiveReport {
 
   /** Resolves when the sections include every event that was added before the call. Concurrent calls draw only once. */
   async #draw(): Promise<void> {
-    if (this.#isStale) await (this.#drawing ??= this.#drawInTime());
+    await (this.#isStale ? this.#nextDrawing ??= this.#drawInTime() : this.#drawing);
   }
 
   async #drawInTime(): Promise<void> {
+    await this.#drawing;
     await this.#pause(this.#drawableAtMs - this.#clock.monotonicMs());
     // From here on, a call of #draw() needs a new drawing, because this drawing does not include later events.
-    this.#drawing = undefined;
+    this.#nextDrawing = undefined;
+    this.#drawing = this.#drawNow().finally(() => this.#drawing = undefined);
+    await this.#drawing;
+  }
+
+  /**
+   * Draws the page in steps, between which events may be added. The page shows the figures from before these events, and
+   * is stale again after them.
+   */
+  async #drawNow(): Promise<void> {
     const startMs = this.#clock.monotonicMs();
     const isComplete = this.#caughtUp.signal.aborted;
     const data = this.#aggregate.data();
-    this.#names = namesIn(data);
-    this.#compare(sectionsOf({
-      data,
-      damage: this.#sources.flatMap(({ damage }) => damage),
-      options: this.#options,
-      linkTo: this.#linkTo,
-      isComplete,
-    }));
+    const damage = this.#sources.flatMap(({ damage }) => damage);
     this.#isStale = false;
     this.#change = new AbortController();
+    const content = { data, damage, options: this.#options, linkTo: this.#linkTo, isComplete };
+    try {
+      const sections = await sectionsInTurns(content, this.#clock);
+      this.#names = namesIn(data);
+      this.#compare(sections);
+    } catch (error) {
+      this.#isStale = true;
+      throw error;
+    }
     if (isComplete && mainRange(data) !== null) this.#onOutliers?.();
     const endMs = this.#clock.monotonicMs();
     const paceMs = (endMs - startMs) / DRAWING_SHARE;

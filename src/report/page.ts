@@ -7,13 +7,14 @@
 import { startSha256 } from "../line/digest.ts";
 import type { Clock } from "../platform/clock.ts";
 import { VERSION } from "../platform/version.ts";
+import { drawingsOf } from "./drawing.ts";
 import { shownFields } from "./groups.ts";
 import { LISTED_EVENTS_MAX } from "./live_controls.ts";
 import { hourlyBudget } from "./hourly_budget.ts";
 import { Markup, markup, NOTHING } from "./markup.ts";
 import type { ResolvedReportOptions } from "./options.ts";
 import type { LinkTo, ReportContent } from "./report_content.ts";
-import { type SectionId, SECTIONS } from "./sections.ts";
+import { type Charted, type SectionId, SECTIONS } from "./sections.ts";
 import { shownCount, timeElement } from "./shown_in_report.ts";
 import { STYLE } from "./style.ts";
 
@@ -42,30 +43,32 @@ type SectionsContent =
   & Omit<ReportContent, "hourly" | "linkTo" | "isComplete">
   & { readonly linkTo?: LinkTo; readonly isComplete?: boolean };
 
-/** Renders all sections of the page at once, so that they show the same events even if more events are added later. */
-export function sectionsOf(content: SectionsContent): Sections {
-  return Object.fromEntries(rendered(content)) as Sections;
-}
-
-/** Renders all sections of the page, with a turn of the event loop after each. The content must not change meanwhile. */
+/**
+ * Renders all sections of the page, with a turn of the event loop after each section and each drawing of a chart. The
+ * content must not change meanwhile.
+ */
 export async function sectionsInTurns(content: SectionsContent, clock: Clock): Promise<Sections> {
+  const { linkTo = null, isComplete = true, data, options: { budgetPerHour } } = content;
+  const hourly = budgetPerHour === null ? null : hourlyBudget(data, budgetPerHour);
   const sections: [id: string, section: Markup][] = [];
-  for (const section of rendered(content)) {
-    sections.push(section);
+  for (const [id, section] of Object.entries(SECTIONS)) {
+    const rendered = section({ ...content, linkTo, isComplete, hourly });
+    sections.push([
+      id,
+      rendered instanceof Markup ? rendered : await drawnInTurns(rendered, clock),
+    ]);
     await clock.turn();
   }
   return Object.fromEntries(sections) as Sections;
 }
 
-function* rendered(
-  { linkTo, isComplete = true, ...rest }: SectionsContent,
-): Generator<[id: string, section: Markup]> {
-  const content = { ...rest, isComplete, linkTo: linkTo ?? null };
-  const { data, options: { budgetPerHour } } = content;
-  const hourly = budgetPerHour === null ? null : hourlyBudget(data, budgetPerHour);
-  for (const [id, section] of Object.entries(SECTIONS)) {
-    yield [id, section({ ...content, hourly })];
+async function drawnInTurns({ before, chart }: Charted, clock: Clock): Promise<Markup> {
+  const parts = [before];
+  for (const drawing of drawingsOf(chart)) {
+    parts.push(drawing);
+    await clock.turn();
   }
+  return markup`${parts}`;
 }
 
 /** Returns the content security policy of a page. The policy permits no scripts other than `script`. */

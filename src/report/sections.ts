@@ -23,6 +23,7 @@ import {
   textElement,
   timeElement,
 } from "./shown_in_report.ts";
+import type { Chart } from "./drawing.ts";
 import { timelineChart } from "./timeline_chart.ts";
 import { OPEN_MAX } from "./span_tally.ts";
 import { type Cell, none } from "./table.ts";
@@ -43,8 +44,15 @@ import {
   unfinishedTable,
 } from "./tables.ts";
 
-/** A function that renders a section of the page. */
-export type Section = (content: ReportContent) => Markup;
+/** A section of the page that ends with a chart. */
+export interface Charted {
+  /** The markup before the chart. */
+  readonly before: Markup;
+  readonly chart: Chart;
+}
+
+/** A function that renders a section of the page. A chart in it is not drawn yet. */
+export type Section = (content: ReportContent) => Markup | Charted;
 
 /** The functions that render the sections of the page. Each key is the ID of the HTML element of the section. */
 export const SECTIONS = {
@@ -224,7 +232,7 @@ function budgetNote({ data, options: { timeZone, sinceMs }, hourly }: ReportCont
   } of the chart, first at ${shortTimeElement(hourly.firstMs, timeZone, bucketMs)}.${cut}</p>`;
 }
 
-function spend(content: ReportContent): Markup {
+function spend(content: ReportContent): Markup | Charted {
   const { data, options, hourly } = content;
   if (!data.buckets.some(({ usd }) => usd !== 0)) return none("Nothing was spent.");
   const series = spendSeries(data.groups, data.buckets);
@@ -233,9 +241,10 @@ function spend(content: ReportContent): Markup {
     key("total line", "cumulative (right axis)"),
     ...hourly === null ? [] : budgetKeys(hourly),
   ]}</ul>`;
-  return markup`<p>USD by ${shownFields(options.by)}, one bar per ${
+  const before = markup`<p>USD by ${shownFields(options.by)}, one bar per ${
     shownWidth(data.bucketMs)
-  }.</p>${legend}${spendChart(content)}`;
+  }.</p>${legend}`;
+  return { before, chart: spendChart(content) };
 }
 
 function seriesKey({ label, color, usd }: SpendSeries): Markup {
@@ -268,7 +277,7 @@ function hasLimitPerBar({ budgetPerHour, limitUsd }: HourlyBudget): boolean {
   return limitUsd !== budgetPerHour;
 }
 
-function accuracy(content: ReportContent): Markup {
+function accuracy(content: ReportContent): Markup | Charted {
   const { data } = content;
   if (!data.buckets.some(hasAccuracy)) return none("No navigations, so the accuracy is unknown.");
   const width = shownWidth(data.bucketMs);
@@ -277,16 +286,16 @@ function accuracy(content: ReportContent): Markup {
     key("interval", "95 % confidence interval"),
     key("count", "n, the number of navigations (right axis)"),
   ]}</ul>`;
-  return markup`<p>Navigations minus failed validations, in percent of the navigations, per ${width}.</p>${legend}${
-    accuracyChart(content)
-  }`;
+  const before =
+    markup`<p>Navigations minus failed validations, in percent of the navigations, per ${width}.</p>${legend}`;
+  return { before, chart: accuracyChart(content) };
 }
 
 function hasAccuracy({ accuracy }: BucketFigures): boolean {
   return accuracy.totalNav > 0;
 }
 
-function timeline(content: ReportContent): Markup {
+function timeline(content: ReportContent): Markup | Charted {
   const { data } = content;
   const { by, lanes, bars, areCounted } = data.timeline;
   if (lanes.length === 0 || data.buckets.length === 0) return none("No calls.");
@@ -303,10 +312,10 @@ function timeline(content: ReportContent): Markup {
     ...statuses.has("unfinished") ? [key("hatched", "not ended")] : [],
     key("total line", "cumulative spend"),
   ]}</ul>`;
-  return markup`<p>${shown}</p>${legend}${timelineChart(content)}`;
+  return { before: markup`<p>${shown}</p>${legend}`, chart: timelineChart(content) };
 }
 
-function latency(content: ReportContent): Markup {
+function latency(content: ReportContent): Markup | Charted {
   const { data } = content;
   if (!data.buckets.some(({ latency }) => latency.n > 0)) {
     return none("No call states its duration (duration_ms).");
@@ -316,22 +325,24 @@ function latency(content: ReportContent): Markup {
     key("s1 line", "95th percentile, of 20 calls or more"),
     key("others line", "longest"),
   ]}</ul>`;
-  return markup`<p>The durations of the calls that ended, per ${
+  const before = markup`<p>The durations of the calls that ended, per ${
     shownWidth(data.bucketMs)
-  }.</p>${legend}${latencyChart(content)}`;
+  }.</p>${legend}`;
+  return { before, chart: latencyChart(content) };
 }
 
-function types(content: ReportContent): Markup {
+function types(content: ReportContent): Markup | Charted {
   const { data } = content;
-  return data.events === 0 ? none("No events.") : typesChart(content);
+  if (data.events === 0) return none("No events.");
+  return { before: NOTHING, chart: typesChart(content) };
 }
 
-function tokens(content: ReportContent): Markup {
+function tokens(content: ReportContent): Markup | Charted {
   const { data } = content;
   const { named, others } = data.groups;
   const hasTokens = [...named, ...others === null ? [] : [others]]
     .some(({ inputTokens, outputTokens }) => inputTokens + outputTokens > 0);
   if (!hasTokens) return none("No tokens were counted.");
   const legend = markup`<ul class="legend">${[key("s0", "input"), key("s1", "output")]}</ul>`;
-  return markup`${legend}${tokensChart(content)}`;
+  return { before: legend, chart: tokensChart(content) };
 }

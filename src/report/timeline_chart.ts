@@ -20,7 +20,7 @@ import {
   timeLine,
 } from "./chart_frame.ts";
 import { timelineTitles } from "./chart_titles.ts";
-import { type ChartSize, drawing, rounded } from "./drawing.ts";
+import { type Chart, type ChartSize, rounded } from "./drawing.ts";
 import { type Markup, markup } from "./markup.ts";
 import { FURTHER_LABEL, labelOf } from "./series.ts";
 import { shownUsdCompact } from "./shown_in_report.ts";
@@ -54,10 +54,10 @@ export function laneLabel({ name, combined }: Lane, by: TimelineFigures["by"]): 
   return combined > 1 ? `${combined} others` : labelOf(name);
 }
 
-/** Draws the calls of each agent over time, and the cumulative spend. */
+/** Returns a chart of the calls of each agent over time, and of the cumulative spend. */
 export function timelineChart(
   { data: { timeline, buckets }, options: { timeZone }, linkTo }: ChartContent,
-): Markup {
+): Chart {
   const { by, lanes } = timeline;
   const named = lanes.map((lane) => ({ ...lane, label: laneLabel(lane, by) }));
   const cumulative = cumulativeSpend(buckets);
@@ -67,7 +67,7 @@ export function timelineChart(
     const { labels, width } = nameLabels(named.map(({ label }) => label), size);
     return { labels, left: width, right: MARGIN.right };
   };
-  return drawing({
+  return {
     name: "timeline",
     label: `Timeline of the calls, ${
       by === null ? "in one lane" : `with a lane for each ${by}`
@@ -115,7 +115,7 @@ export function timelineChart(
       const { left, right } = layoutOf(size);
       return shapes(timeline, { buckets, left, width: size.width - left - right, size });
     },
-  });
+  };
 }
 
 /** The place of the lanes in a drawing, in pixels. */

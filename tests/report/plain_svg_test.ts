@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 // @ts-types="echarts"
 import { type EChartsOption, init } from "echarts/dist/echarts.esm.min.mjs";
+import { drawingsOf } from "../../src/report/drawing.ts";
 import { ReportAggregate, type ReportData } from "../../src/report/aggregate.ts";
 import {
   accuracyChart,
@@ -156,7 +157,7 @@ function randomData(seed: number, names: readonly string[]): ReportData {
 }
 
 /** Returns the SVG drawings of every chart of a report in all sizes, each with the prefix of its identifiers. */
-function drawingsOf(data: ReportData): [name: string, svg: string][] {
+function svgsOf(data: ReportData): [name: string, svg: string][] {
   const budgetPerHour = 5;
   const options = resolveReportOptions({ timeZone: "Europe/Berlin", budgetPerHour });
   const content = { data, options, linkTo: null };
@@ -168,7 +169,8 @@ function drawingsOf(data: ReportData): [name: string, svg: string][] {
     timeline: timelineChart(content),
     latency: latencyChart(content),
   };
-  return Object.entries(charts).flatMap(([name, { text }]) => {
+  return Object.entries(charts).flatMap(([name, chart]) => {
+    const text = Array.from(drawingsOf(chart), ({ text }) => text).join("");
     const drawings = [...text.matchAll(/<div class="(\w+)".*?(<svg.*?<\/svg>)/gs)];
     assertEquals(drawings.map(([, size]) => size), ["wide", "middle", "narrow"]);
     return drawings.map(([, size, svg]): [string, string] => [`${name}-${size}`, svg!]);
@@ -181,7 +183,7 @@ Deno.test(
     let clips = 0;
     for (let seed = 1; seed <= 5; seed++) {
       const names = Array.from({ length: 1 + 5 * (seed % 3) }, (_, n) => `name ${n}`);
-      for (const [name, svg] of drawingsOf(randomData(seed, names))) {
+      for (const [name, svg] of svgsOf(randomData(seed, names))) {
         checkPlain(svg, name);
         clips += svg.split(" clip-path=").length - 1;
         assert(wordsOf(svg).length > 0 && svg.includes("<path "));
@@ -192,7 +194,7 @@ Deno.test(
 );
 
 Deno.test("plainSvg() shows markup in names as text", () => {
-  const drawings = drawingsOf(randomData(6, ODD_NAMES));
+  const drawings = svgsOf(randomData(6, ODD_NAMES));
   for (const [name, svg] of drawings) checkPlain(svg, name);
   const shownOf = (name: string) => wordsOf(drawings.find(([drawing]) => drawing === name)![1]);
   const short = ODD_NAMES.map((name) => name.length > 26 ? `${name.slice(0, 25)}…` : name);

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { AuditEvent } from "@vivarium/scout";
+import { drawingsOf } from "../../src/report/drawing.ts";
 import { ReportAggregate } from "../../src/report/aggregate.ts";
 import { resolveReportOptions } from "../../src/report/options.ts";
 import { timelineChart } from "../../src/report/timeline_chart.ts";
@@ -19,7 +20,8 @@ function rectanglesOf(events: readonly AuditEvent[]): Map<string, Rectangle[]>[]
   const options = resolveReportOptions({});
   const aggregate = new ReportAggregate(options);
   for (const event of events) aggregate.add(event);
-  const { text } = timelineChart({ data: aggregate.data(), options, linkTo: null });
+  const chart = timelineChart({ data: aggregate.data(), options, linkTo: null });
+  const text = Array.from(drawingsOf(chart), ({ text }) => text).join("");
   return SIZES.map((size) => {
     const [, drawn = ""] = new RegExp(`<div class="${size}"(.*?)</div>`, "s").exec(text) ?? [];
     const paths = [

@@ -58,6 +58,41 @@ class Fed implements Disposable {
   }
 }
 
+Deno.test("A live report is drawn in steps; it shows an event that is added between two steps in the next update", async () => {
+  const ending = new AbortController();
+  const { readable, writable } = new TransformStream<AuditEvent, AuditEvent>();
+  const feed = writable.getWriter();
+  let turns = 0;
+  const stepped: Clock = {
+    ...clock,
+    async turn() {
+      if (++turns === 3) await feed.write({ event: "nav" });
+      await clock.turn();
+    },
+  };
+  const events = Object.assign(readable, { damage: [] });
+  const live = new LiveReport(() => [events], resolveReportOptions({}), {
+    clock: stepped,
+    ending: ending.signal,
+    filter: {},
+    hasLogs: false,
+  });
+  const following = live.follow(null);
+  const { version, sections } = await live.current();
+  assertStringIncludes(sections.figures.text, '<b id="event-count">0<');
+  assertStringIncludes(sections["types-chart"].text, "No events.");
+  const forever = { patienceMs: 1e6, signal: ending.signal };
+  const { sections: changed } = (await live.next(version, forever))!;
+  assertStringIncludes(changed.figures!.text, '<b id="event-count">1<');
+  assertStringIncludes(changed["types-chart"]!.text, "<svg");
+  // Each section takes a turn, and so does each of the three drawings of a chart.
+  const drawings = 3 * Object.values(changed).filter(({ text }) => text.includes("<svg")).length;
+  assertEquals(turns, 2 * Object.keys(sections).length + drawings);
+  ending.abort();
+  await feed.close();
+  await following;
+});
+
 const decoder = new TextDecoder();
 
 /**
