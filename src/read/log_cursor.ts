@@ -53,8 +53,10 @@ export interface LogCursorOptions {
   readonly taker?: ArchiveTaker | undefined;
 }
 
-// Maximum number of attempts to open the active file and list the older segments. An attempt fails only if the active
-// file is replaced between these two steps.
+/**
+ * Maximum number of attempts in a row to open the active file and list the older segments. An attempt fails only if the
+ * active file is replaced between these two steps.
+ */
 const ATTEMPTS = 16;
 
 /** A position in a log, at first before the oldest event. */
@@ -75,6 +77,8 @@ export class LogCursor {
    */
   #target: { readonly handle: FileHandle; readonly byteLength: number } | null = null;
 
+  /** Number of consecutive listings during which the active file was replaced. */
+  #replacements = 0;
   /** Whether the option `taker` has the list of the files, which it gets once, before the first reading. */
   #isPlanned = false;
 
@@ -129,6 +133,8 @@ export class LogCursor {
    * contains it, and resolves with true. If there is no such event, moves the cursor to the end, and resolves with
    * false.
    * If no end was set, or the active file is not the file in which it was set, does not move and resolves with null.
+   *
+   * @throws {Error} If the active file is replaced during many listings in a row.
    */
   async goToNewest(
     type: string,
@@ -138,6 +144,7 @@ export class LogCursor {
     const { active, older } = await this.#openNext();
     using stack = new DisposableStack();
     stack.defer(() => active?.close());
+    if (this.#replacements >= ATTEMPTS) throw this.#replacedTooOften();
     if (active === null || end === null) return null;
     if (!isSameFile(active.status(), end.handle.status())) return null;
     const wanted = {
@@ -344,22 +351,25 @@ export class LogCursor {
     const older = await this.#newer();
     if (active !== null && this.#isActive(active)) {
       stack.move();
+      this.#replacements = 0;
       return { active, older, hasMissed: false };
     }
-    // Files that are sealed during a listing may appear in it or not. So this listing may contain a new segment without
-    // an older one. But each segment before its newest one exists by now, so a second listing contains all of them.
-    const newest = older.at(-1) ?? "";
-    const again = newest === "" ? [] : await this.#newer();
-    return {
-      active: null,
-      older: again.filter((stamp) => stamp <= newest),
-      hasMissed: active !== null,
-    };
+    const hasMissed = active !== null;
+    if (hasMissed) this.#replacements++;
+    const newest = older.at(-1);
+    const again = newest === undefined ? [] : await this.#newer();
+    return { active: null, older: withoutGap(again, newest), hasMissed };
   }
 
-  /** Resolves with the non-empty segments that are newer than the cursor's position, oldest first. */
+  /**
+   * Resolves with the non-empty segments that are newer than the cursor's position, oldest first. The directory is
+   * listed in steps. But if the active file was replaced during the last listing, the next one is at once, because files
+   * may be sealed faster than a listing in steps takes.
+   */
   #newer(): Promise<Stamp[]> {
-    return newerSegmentsInTurns(this.#log, this.#segment, new Turns(this.#source.clock));
+    return this.#replacements > 0
+      ? Promise.resolve(newerSegments(this.#log, this.#segment))
+      : newerSegmentsInTurns(this.#log, this.#segment, new Turns(this.#source.clock));
   }
 
   #isActive(handle: FileHandle): boolean {
@@ -375,14 +385,21 @@ export class LogCursor {
       using stack = new DisposableStack();
       const active = this.#log.openActive(stack);
       const older = newerSegments(this.#log, this.#segment);
-      if (active === null || this.#isActive(active)) {
+      if (active === null) {
+        const again = newerSegments(this.#log, this.#segment);
+        return { active, older: withoutGap(again, older.at(-1)) };
+      }
+      if (this.#isActive(active)) {
         stack.move();
         return { active, older };
       }
     }
-    const { active } = this.#log.files;
-    throw new Error(
-      `Cannot follow audit log: the active file was replaced during each of ${ATTEMPTS} attempts to open it; try again: ${active}`,
+    throw this.#replacedTooOften();
+  }
+
+  #replacedTooOften(): Error {
+    return new Error(
+      `Cannot follow audit log: the active file was replaced during each of ${ATTEMPTS} attempts to open it; try again: ${this.#log.files.active}`,
     );
   }
 
@@ -474,6 +491,16 @@ export class LogCursor {
   #damageOfFile(): DamageReport {
     return new DamageReport(this.#source.logger, this.#options.damage);
   }
+}
+
+/**
+ * Returns the segments in a second listing of the directory that are not newer than `newest`, the newest segment of the
+ * listing before. Files that are sealed during a listing may appear in it or not, so the first listing may contain a new
+ * segment without an older one. But each segment before the newest existed when the second listing began, so the second
+ * one contains all of them.
+ */
+function withoutGap(again: readonly Stamp[], newest: Stamp = ""): Stamp[] {
+  return again.filter((stamp) => stamp <= newest);
 }
 
 /**

@@ -60,11 +60,13 @@ Deno.test("LogCursor reads each line once if a file is sealed while the end posi
  * file that was sealed last, and lacks the one that was sealed before it. Returns the numbers of the written events, and
  * of those that the cursor has read.
  */
-async function readWhileSealing({ directoryBytes, hasActive }: {
+async function readWhileSealing({ directoryBytes, hasActive, last }: {
   /** Assumed size of the directory. A large directory is listed in steps. */
   directoryBytes: number;
   /** Whether the active file exists before the listing. */
   hasActive: boolean;
+  /** If set, the cursor first goes to the end, past the last events of this number. */
+  last?: number;
 }): Promise<{ written: number[]; read: unknown[] }> {
   using dir = tempDir();
   const path = dir.path("audit.jsonl");
@@ -93,7 +95,9 @@ async function readWhileSealing({ directoryBytes, hasActive }: {
   });
   const cursor = cursorOn(new LogDirectory(fileSystem, path));
   if (hasActive) write(1);
-  const read = await numbersIn(cursor, false);
+  const read = last === undefined
+    ? await numbersIn(cursor, false)
+    : (await cursor.goToEnd(last)).map(({ n }) => n);
   write(4);
   read.push(...await numbersIn(cursor, false));
   cursor.close();
@@ -108,6 +112,59 @@ for (const [directory, directoryBytes] of Object.entries({ small: 100, large: 1e
     });
   }
 }
+
+Deno.test("LogCursor.goToEnd() leaves out none of the last events if two files are sealed while it lists a directory with no file", async () => {
+  const { written, read } = await readWhileSealing({
+    directoryBytes: 100,
+    hasActive: false,
+    last: 2,
+  });
+  assertEquals(read, written);
+});
+
+Deno.test("LogCursor lists at once after a listing in which the active file was replaced, and rejects after 16 of them", async () => {
+  using dir = tempDir();
+  const path = dir.path("audit.jsonl");
+  let replacements = 0;
+  let isStill = false;
+  const listings: string[] = [];
+  const replace = (kind: string) => {
+    listings.push(kind);
+    if (isStill) return;
+    const second = String(replacements++).padStart(2, "0");
+    Deno.renameSync(path, dir.path(`audit_20260213_1430${second}.jsonl`));
+    Deno.writeTextFileSync(path, '{"n":1}\n');
+  };
+  const fileSystem = overriding<FileSystem>(denoFileSystem, {
+    directoryStatus: (directory: string) => ({
+      ...denoFileSystem.directoryStatus(directory)!,
+      byteLength: 1e9,
+    }),
+    list(directory: string) {
+      replace("at once");
+      return denoFileSystem.list(directory);
+    },
+    listLater(directory: string) {
+      replace("in steps");
+      return denoFileSystem.listLater(directory);
+    },
+  });
+  const goToNewest = async () => {
+    cursor.aim({ file: denoFileSystem.status(path)!, byteLength: 8 });
+    return await cursor.goToNewest("none", () => true);
+  };
+  const cursor = cursorOn(new LogDirectory(fileSystem, path));
+  Deno.writeTextFileSync(path, '{"n":1}\n');
+  assertEquals(await goToNewest(), null);
+  assertEquals(listings, ["in steps", "in steps", "at once", "at once"]);
+  for (let attempt = 2; attempt < 16; attempt++) assertEquals(await goToNewest(), null);
+  await assertRejects(goToNewest, Error, "replaced during each of 16 attempts");
+  isStill = true;
+  listings.length = 0;
+  assertEquals([await goToNewest(), await goToNewest()], [false, false]);
+  assertEquals(listings, ["at once", "at once", "in steps", "in steps"]);
+  cursor.close();
+});
 
 Deno.test("LogCursor rejects a read up to the end position of aim() while the archive of its current file cannot be opened", async () => {
   using dir = tempDir();
