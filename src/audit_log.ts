@@ -545,8 +545,9 @@ export class AuditLog implements AuditLogger, AsyncDisposable {
           return sink.decide();
         });
       },
-      sync: () => sink.sync(),
-      syncFile: () => sink.syncFile(),
+      failedSyncs: () => sink.failedSyncs,
+      sync: (failedBefore) => sink.sync(failedBefore),
+      syncFile: (failedBefore) => sink.syncFile(failedBefore),
       accept: (caller, event, fields) => this.#accept(caller, event, fields, {}),
       refuse: (caller, error) => this.#refuse(caller, error),
       observe,

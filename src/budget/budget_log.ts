@@ -27,11 +27,14 @@ export interface BudgetLog extends EndRecorder {
    * reserved field `hold`.
    */
   accept(caller: LineCaller, event: string, fields: Fields): void;
+  /** Returns the number of syncs of the log that have failed. */
+  failedSyncs(): number;
   /**
    * Resolves when everything that this process has written before the call is durable, so that a power loss cannot
-   * remove it.
+   * remove it. Rejects if more than `failedBefore` syncs have failed, because the failed ones may have been those of the
+   * caller's lines.
    */
-  sync(): Promise<void>;
+  sync(failedBefore: number): Promise<void>;
   /** Returns the time of a monotonic clock in milliseconds. */
   monotonicMs(): number;
 }

@@ -54,6 +54,8 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
    * undefined if the hold has no such line.
    */
   #ticketMs: number | undefined;
+  /** Number of syncs of the log that had failed when the hold was decided, just before its line was written. */
+  #failedBefore = 0;
 
   /** Creates the request. The hold is decided only when {@linkcode ask} is called. */
   constructor(log: BudgetLog, terms: readonly BudgetTerms[], hold: CheckedHold) {
@@ -79,6 +81,7 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
     let outcome = "waits" as Outcome;
     try {
       await this.#log.keeper.decide((ledger, nowMs) => {
+        this.#failedBefore = this.#log.failedSyncs();
         const [decided, line] = this.#decide(ledger, nowMs, turn);
         outcome = decided;
         return line;
@@ -172,7 +175,7 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
     try {
       // The caller makes its paid call only after sync() has made the line of the hold durable. Without the sync, a
       // power loss could remove the line although the call was already made, and the budget would not count the call.
-      await this.#log.sync();
+      await this.#log.sync(this.#failedBefore);
       signal?.throwIfAborted();
       return hold;
     } catch (error) {

@@ -85,8 +85,13 @@ export interface KeeperOptions {
   readonly lineOf: (line: DecidedLine) => string;
   /** Starts the decisions that are due, after the current turn of the event loop. */
   readonly start: () => void;
-  /** Resolves when everything in the active file is durable, including the lines of other processes. */
-  readonly syncFile: () => Promise<void>;
+  /** Returns the number of syncs of the log that have failed. */
+  readonly failedSyncs: () => number;
+  /**
+   * Resolves when everything in the active file is durable, including the lines of other processes. Rejects if more than
+   * `failedBefore` syncs have failed.
+   */
+  readonly syncFile: (failedBefore: number) => Promise<void>;
 }
 
 /** Makes the decisions of one writer (an open log in one process) on its holds and limits. */
@@ -180,7 +185,10 @@ export class BudgetKeeper implements Decider {
    * with it. Resolves with false if the line cannot be written or synced.
    */
   async keep(): Promise<boolean> {
+    const { failedSyncs, syncFile } = this.#options;
+    let failedBefore = 0;
     const stateIfNeeded: Decision = (ledger, nowMs) => {
+      failedBefore = failedSyncs();
       const isNeeded = this.#stateEndsAt === undefined && ledger.names.next().done === false;
       return isNeeded ? stateLine(ledger, nowMs) : null;
     };
@@ -190,7 +198,7 @@ export class BudgetKeeper implements Decider {
       await this.decide(stateIfNeeded, { isUrgent: true });
       // The archive with the older `budget_state` line must not be removed before the newer line is durable, even if
       // another process has written the newer line.
-      await this.#options.syncFile();
+      await syncFile(failedBefore);
       return true;
     } catch {
       // If keep() returns false, retention keeps the archive that has the newest state of the budgets, and tries to

@@ -22,8 +22,11 @@ import { WaitingHolds } from "./waiting_holds.ts";
 
 /** The parts of a log that its budgets use. */
 export interface LogBudgetsOptions extends KeeperOptions, EndRecorder {
-  /** Resolves when everything that this process has written before the call is durable. */
-  readonly sync: () => Promise<void>;
+  /**
+   * Resolves when everything that this process has written before the call is durable. Rejects if more than
+   * `failedBefore` syncs have failed.
+   */
+  readonly sync: (failedBefore: number) => Promise<void>;
   /** Called with each decision on a hold, so that tests can check the decision. Only tests set this function. */
   readonly observe?: ((decision: HoldDecision) => void) | undefined;
 }
@@ -85,8 +88,12 @@ export class LogBudgets implements BudgetLog {
     this.#options.refuse(caller, error);
   }
 
-  sync(): Promise<void> {
-    return this.#options.sync();
+  failedSyncs(): number {
+    return this.#options.failedSyncs();
+  }
+
+  sync(failedBefore: number): Promise<void> {
+    return this.#options.sync(failedBefore);
   }
 
   monotonicMs(): number {

@@ -71,6 +71,7 @@ export class GroupCommit {
   #running: RunningSync | undefined;
   #next: Promise<void> | undefined;
   #lastFailure: AuditWriteError | undefined;
+  #failedSyncs = 0;
   #isStopped = false;
 
   /** Creates the object for a writer that has written no line yet. */
@@ -151,6 +152,22 @@ export class GroupCommit {
     if (running === undefined) return this.#start();
     if (running.covered === this.#cadence.written) return running.done;
     return this.#next ??= this.#startAfter(running);
+  }
+
+  /** Number of syncs that have failed. */
+  get failedSyncs(): number {
+    return this.#failedSyncs;
+  }
+
+  /**
+   * Throws the last failure if more than `failedBefore` syncs have failed. The lines of a failed sync are abandoned, so
+   * a later sync does not wait for them and succeeds. A caller whose lines may be among them must call this method too,
+   * with the number of failed syncs from before it wrote its lines.
+   *
+   * @throws {AuditWriteError} If a sync has failed since; the phase is "sync".
+   */
+  throwFailureSince(failedBefore: number): void {
+    if (this.#failedSyncs > failedBefore) this.#throwFailure();
   }
 
   /**
@@ -284,6 +301,7 @@ export class GroupCommit {
     this.#file.abandon();
     this.#cadence.gaveUp();
     this.#lastFailure = failure;
+    this.#failedSyncs++;
     if (this.#running !== undefined) this.#running.failure = failure;
     this.#next = undefined;
     this.#outcomes?.syncFailed(failure);

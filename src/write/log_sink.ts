@@ -327,25 +327,33 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     this.#commit.settleBatch({ isDiskBusy: this.#segments.isBusy });
   }
 
+  /** Number of syncs that have failed. */
+  get failedSyncs(): number {
+    return this.#commit.failedSyncs;
+  }
+
   /**
-   * Resolves when everything written before the call is durable. Unlike {@linkcode flush}, does not reject because an
-   * earlier sync failed.
+   * Resolves when everything written before the call is durable. Unlike {@linkcode flush}, does not reject because of a
+   * failure before the caller wrote its lines: `failedBefore` is the value of {@linkcode failedSyncs} at that time.
    *
-   * @throws {AuditWriteError} If the sync fails; the phase is "sync".
+   * @throws {AuditWriteError} If this sync fails, or another sync has failed since; the phase is "sync".
    */
-  async sync(): Promise<void> {
+  async sync(failedBefore: number): Promise<void> {
     const { synced, hasBlocked } = this.#commit.syncBatch({ isDiskBusy: this.#segments.isBusy });
     await synced;
+    this.#commit.throwFailureSince(failedBefore);
     if (hasBlocked && this.#turns.isDue) await this.#turns.take();
   }
 
   /**
-   * Resolves when everything in the active file is durable, including the lines of other writers.
+   * Resolves when everything in the active file is durable, including the lines of other writers. `failedBefore` is that
+   * of {@linkcode sync}.
    *
-   * @throws {AuditWriteError} If the sync fails; the phase is "sync".
+   * @throws {AuditWriteError} If this sync fails, or another sync has failed since; the phase is "sync".
    */
-  syncFile(): Promise<void> {
-    return this.#commit.syncFile();
+  async syncFile(failedBefore: number): Promise<void> {
+    await this.#commit.syncFile();
+    this.#commit.throwFailureSince(failedBefore);
   }
 
   /** Runs a function while this process holds the append lock. Passes the handle of the lock file to the function. */
@@ -355,6 +363,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
 
   async #write(batch: Uint8Array<ArrayBuffer>): Promise<void> {
     while (this.#rest(batch).byteLength > 0 || this.#isDecisionDue) {
+      const decides = this.#isDecisionDue;
       try {
         const isAppended = await this.#lock.run((lockFile) =>
           this.#appendPart(batch, { lockFile, mayWait: true })
@@ -376,9 +385,9 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         isDiskBusy: this.#segments.isBusy,
       });
       if (this.#outcomes === undefined) await synced;
-      // A producer that awaits each call, and syncs that block the thread, leave no turn of the event loop to timers
-      // and other tasks. So from time to time the event loop makes a turn after such a sync.
-      if (hasBlocked && this.#turns.isDue) await this.#turns.take();
+      // A producer that awaits each call leaves no turn of the event loop to timers and other tasks, if syncs block the
+      // thread, or if it awaits decisions. So from time to time the event loop makes a turn.
+      if ((hasBlocked || decides) && this.#turns.isDue) await this.#turns.take();
       const room = this.#segments.room();
       if (room !== undefined) await room;
       // A batch of lines may fill many segments, and each seal blocks the thread. So the event loop makes a turn

@@ -375,6 +375,36 @@ Deno.test("Budget.hold() rejects with the kind unwritable, and reserves nothing,
   }
 });
 
+Deno.test("Budget.hold() rejects each of several holds whose lines one failed sync has abandoned, on another thread or on this one", async () => {
+  // After some quick syncs, a sync blocks the thread.
+  for (const quickSyncs of [0, 6]) {
+    const bench = new Bench();
+    const process = bench.disk.process();
+    const log = await bench.open({}, process);
+    const run = await log.budget(RUN);
+    for (let n = 0; n < quickSyncs; n++) await (await run.hold({ usd: 0.1 })).release();
+    await log.flush();
+    process.failOn(({ name, path }) => name === "syncData" && path === PATH, ioError);
+    const kinds = Array.from({ length: 12 }, () => kindOf(run.hold({ usd: 0.01 })));
+    assertEquals(new Set(await Promise.all(kinds)), new Set(["unwritable"]), `${quickSyncs}`);
+    assertEquals(await kindOf(run.hold({ usd: 0.01 })), "granted");
+    await log.close().catch(() => {});
+  }
+});
+
+Deno.test("A loop of events and refused holds lets timers run", async () => {
+  using dir = tempDir();
+  await using log = await AuditLog.open({ path: dir.path("audit.jsonl"), logger: silent });
+  const run = await log.budget(RUN);
+  let hasFired = false;
+  setTimeout(() => hasFired = true);
+  for (let n = 0; n < 20_000 && !hasFired; n++) {
+    log.log("nav");
+    assertEquals(await kindOf(run.hold({ usd: 2 })), "too_large");
+  }
+  assert(hasFired);
+});
+
 Deno.test("Budget.hold() rejects if its signal is aborted or its log is closed", async () => {
   const bench = new Bench();
   const log = await bench.open();

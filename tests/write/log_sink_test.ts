@@ -173,7 +173,7 @@ async function setUpQuick(path: string) {
   const parts = setUp(path);
   for (let sync = 0; sync < 4; sync++) {
     await parts.writer.write(lines(1));
-    await parts.sink.sync();
+    await parts.sink.sync(0);
   }
   return parts;
 }
@@ -187,7 +187,7 @@ Deno.test("LogSink.sync() blocks the thread on a quick disk, once for all writte
     handle.syncDataSync();
   };
   await writer.write(lines(3));
-  await Promise.all([sink.sync(), sink.sync(), sink.sync()]);
+  await Promise.all([sink.sync(0), sink.sync(0), sink.sync(0)]);
   assertEquals([syncs.blocking, fileSystem.synced.length - syncs.before], [1, 1]);
   await writer.write(lines(1));
   await sink.flush();
@@ -204,7 +204,7 @@ Deno.test("LogSink.sync() does not block the thread while another sync runs", as
   const running = await fileSystem.nextSync();
   fileSystem.syncFileSync = () => assert(false, "blocked");
   await writer.write(lines(1));
-  const synced = sink.sync();
+  const synced = sink.sync(0);
   running.succeed();
   await flushed;
   (await fileSystem.nextSync()).succeed();
@@ -213,15 +213,24 @@ Deno.test("LogSink.sync() does not block the thread while another sync runs", as
   await writer.close();
 });
 
-Deno.test("LogSink.sync() rejects if the sync that blocks the thread fails, and every later flush rejects", async () => {
+Deno.test("LogSink.sync() rejects for every caller whose lines a failed sync has abandoned, and resolves for later lines", async () => {
   using dir = tempDir();
   const { fileSystem, sink, writer, messages } = await setUpQuick(dir.path("a.jsonl"));
-  await writer.write(lines(1));
+  await writer.write(lines(3));
   fileSystem.syncFileSync = () => {
     throw new Deno.errors.BrokenPipe("disk error");
   };
-  const error = await assertRejects(() => sink.sync(), AuditWriteError);
-  assertEquals([error.phase, messages.length], ["sync", 1]);
+  assertEquals(sink.failedSyncs, 0);
+  const callers = [sink.sync(0), sink.sync(0), sink.syncFile(0)];
+  for (const caller of callers) {
+    const error = await assertRejects(() => caller, AuditWriteError);
+    assertEquals(error.phase, "sync");
+  }
+  await assertRejects(() => sink.sync(0), AuditWriteError);
+  assertEquals([sink.failedSyncs, messages.length], [1, 1]);
+  fileSystem.syncFileSync = (handle) => handle.syncDataSync();
+  await writer.write(lines(1));
+  await Promise.all([sink.sync(1), sink.syncFile(1)]);
   await assertRejects(() => sink.flush(), AuditWriteError);
   await assertRejects(() => writer.close(), AuditWriteError);
 });
