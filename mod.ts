@@ -60,15 +60,14 @@
  * is right. While a log without the option `sessionId` is open, Deno does not notice that a top-level `await` never
  * ends: the program waits, instead of ending with "Top-level await promise never resolved".
  *
- * Long work is divided into steps of about 2 ms, so an asynchronous call blocks the event loop for at most about 20 ms,
- * even with a very long history. Exceptions that block it for longer:
+ * Long work is divided into steps of about 2 ms, and the longest part that cannot be divided takes about 20 ms. So an
+ * asynchronous call blocks the event loop for at most about 20 ms at a time, even with a very long history. Exceptions:
  *
  * - `flushSync()`, the exit of the process, and a full buffer, because they write synchronously.
  * - An event of megabytes, because it is encoded and parsed in one piece.
  * - A rotation, the first append of a process to a chained log, and the start of a `follow()` without `since`: they
- *   list the directory at once, which takes a few milliseconds for each 1,000 archives.
- * - A report and the live page: each chart is drawn in three sizes, and a drawing is one step. The first drawings of a
- *   process take up to 0.1 s each, later ones about 10 ms.
+ *   list the directory in one step, which takes a few milliseconds for each 1,000 archives.
+ * - A report and the live page: the first drawings of charts in a process take up to 0.1 s each.
  *
  * ## Events and fields
  *

@@ -31,8 +31,8 @@ export interface BudgetLog extends EndRecorder {
   failedSyncs(): number;
   /**
    * Resolves when everything that this process has written before the call is durable, so that a power loss cannot
-   * remove it. Rejects if more than `failedBefore` syncs have failed, because the failed ones may have been those of the
-   * caller's lines.
+   * remove it. `failedBefore` is the number of failed syncs just before the caller's lines were written. Rejects if a
+   * sync has failed since, because it may have been the one of these lines.
    */
   sync(failedBefore: number): Promise<void>;
   /** Returns the time of a monotonic clock in milliseconds. */

@@ -54,7 +54,7 @@ export class HoldRequest implements WaitingHold<BudgetHold> {
    * undefined if the hold has no such line.
    */
   #ticketMs: number | undefined;
-  /** Number of syncs of the log that had failed when the hold was decided, just before its line was written. */
+  /** Number of failed syncs of the log just before the line of the hold was written. */
   #failedBefore = 0;
 
   /** Creates the request. The hold is decided only when {@linkcode ask} is called. */

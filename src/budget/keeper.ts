@@ -88,8 +88,8 @@ export interface KeeperOptions {
   /** Returns the number of syncs of the log that have failed. */
   readonly failedSyncs: () => number;
   /**
-   * Resolves when everything in the active file is durable, including the lines of other processes. Rejects if more than
-   * `failedBefore` syncs have failed.
+   * Resolves when everything in the active file is durable, including the lines of other processes. Rejects if a sync
+   * has failed since the number of failed syncs was `failedBefore`.
    */
   readonly syncFile: (failedBefore: number) => Promise<void>;
 }

@@ -23,8 +23,8 @@ import { WaitingHolds } from "./waiting_holds.ts";
 /** The parts of a log that its budgets use. */
 export interface LogBudgetsOptions extends KeeperOptions, EndRecorder {
   /**
-   * Resolves when everything that this process has written before the call is durable. Rejects if more than
-   * `failedBefore` syncs have failed.
+   * Resolves when everything that this process has written before the call is durable. Rejects if a sync has failed
+   * since the number of failed syncs was `failedBefore`.
    */
   readonly sync: (failedBefore: number) => Promise<void>;
   /** Called with each decision on a hold, so that tests can check the decision. Only tests set this function. */

@@ -77,7 +77,7 @@ export class LogCursor {
    */
   #target: { readonly handle: FileHandle; readonly byteLength: number } | null = null;
 
-  /** Number of consecutive listings during which the active file was replaced. */
+  /** Number of consecutive listings during which the active file was sealed. */
   #replacements = 0;
   /** Whether the option `taker` has the list of the files, which it gets once, before the first reading. */
   #isPlanned = false;
@@ -341,9 +341,9 @@ export class LogCursor {
   }
 
   /**
-   * Opens the active file, and lists the segments between the cursor and this file, without a gap. If the active file is
-   * replaced during the listing, opens no file, and lists at least one of the segments unless the list would be empty.
-   * `hasMissed` is true if further segments exist.
+   * Opens the active file, and lists all segments between the cursor and this file. If the active file is sealed during
+   * the listing, returns no file and only the oldest of these segments, but at least one if there are any. Then
+   * `hasMissed` is true, because newer segments exist.
    */
   async #openNext(): Promise<{ active: FileHandle | null; older: Stamp[]; hasMissed: boolean }> {
     using stack = new DisposableStack();
@@ -363,8 +363,8 @@ export class LogCursor {
 
   /**
    * Resolves with the non-empty segments that are newer than the cursor's position, oldest first. The directory is
-   * listed in steps. But if the active file was replaced during the last listing, the next one is at once, because files
-   * may be sealed faster than a listing in steps takes.
+   * listed in steps. But if the active file was sealed during the last listing, the next one is not divided into steps.
+   * Otherwise a file might be sealed during every listing.
    */
   #newer(): Promise<Stamp[]> {
     return this.#replacements > 0
@@ -377,7 +377,7 @@ export class LogCursor {
   }
 
   /**
-   * Opens the active file and lists the segments between the cursor and this file. If the file is replaced meanwhile,
+   * Opens the active file and lists the segments between the cursor and this file. If the file is sealed meanwhile,
    * tries again. Does not let other tasks run.
    */
   #openCurrent(): { active: FileHandle | null; older: Stamp[] } {
@@ -399,7 +399,7 @@ export class LogCursor {
 
   #replacedTooOften(): Error {
     return new Error(
-      `Cannot follow audit log: the active file was replaced during each of ${ATTEMPTS} attempts to open it; try again: ${this.#log.files.active}`,
+      `Cannot follow audit log: the active file was replaced, as by a rotation, during each of ${ATTEMPTS} attempts to open it; try again, or rotate less often: ${this.#log.files.active}`,
     );
   }
 
@@ -494,10 +494,10 @@ export class LogCursor {
 }
 
 /**
- * Returns the segments in a second listing of the directory that are not newer than `newest`, the newest segment of the
- * listing before. Files that are sealed during a listing may appear in it or not, so the first listing may contain a new
- * segment without an older one. But each segment before the newest existed when the second listing began, so the second
- * one contains all of them.
+ * Returns the segments of a second listing of the directory, up to `newest`, the newest one of the first listing. Files
+ * that are sealed during a listing may appear in it or not, so the first listing may contain a new segment without an
+ * older one. But each segment before `newest` existed when the second listing began, so the second listing contains all
+ * of them.
  */
 function withoutGap(again: readonly Stamp[], newest: Stamp = ""): Stamp[] {
   return again.filter((stamp) => stamp <= newest);

@@ -75,7 +75,7 @@ function tryToTakeSnapshot(log: LogDirectory): Snapshot | null {
 
 function replacedTooOften(log: LogDirectory): Error {
   return new Error(
-    `Cannot read audit log: the active file was replaced during each of ${ATTEMPTS} attempts to open it; try again: ` +
+    `Cannot read audit log: the active file was replaced, as by a rotation, during each of ${ATTEMPTS} attempts to open it; try again, or rotate less often: ` +
       log.files.active,
   );
 }

@@ -52,8 +52,8 @@ export interface Chart {
 }
 
 /**
- * Draws a chart once for each size, and yields each drawing. The style sheet shows the drawing that fits the page. One
- * drawing takes some ten milliseconds, so the caller may let other tasks run between two drawings.
+ * Draws a chart once for each size, and yields each drawing. The style sheet shows the drawing that fits the page. A
+ * drawing takes about 10 ms, so the caller should let other tasks run between two drawings.
  */
 export function* drawingsOf(chart: Chart): Generator<Markup> {
   const { name, label, height, shapes } = chart;

@@ -58,7 +58,7 @@ export class LiveReport {
   #isStale = true;
   /** The drawing that is running. */
   #drawing: Promise<void> | undefined;
-  /** The drawing that has not begun yet. It will include every event that is added before it begins. */
+  /** The drawing that was requested and has not begun yet. It will include every event that is added until it begins. */
   #nextDrawing: Promise<void> | undefined;
   #drawableAtMs = -Infinity;
   /**
@@ -180,8 +180,8 @@ export class LiveReport {
   }
 
   /**
-   * Draws the page in steps, between which events may be added. The page shows the figures from before these events, and
-   * is stale again after them.
+   * Draws the page in steps, between which events may be added. The page shows the figures from the start of the
+   * drawing. If events were added since, it is stale at once.
    */
   async #drawNow(): Promise<void> {
     const startMs = this.#clock.monotonicMs();

@@ -51,7 +51,7 @@ export interface Charted {
   readonly chart: Chart;
 }
 
-/** A function that renders a section of the page. A chart in it is not drawn yet. */
+/** A function that renders a section of the page. If its result has a chart, the caller has to draw the chart. */
 export type Section = (content: ReportContent) => Markup | Charted;
 
 /** The functions that render the sections of the page. Each key is the ID of the HTML element of the section. */

@@ -53,7 +53,7 @@ export interface Settlement {
   readonly hasBlocked: boolean;
 }
 
-/** Whether this process uses the disk for other work, such as archiving, so that syncs take long. */
+/** Whether this process uses the disk for other work, such as archiving, which makes syncs slow. */
 export interface DiskState {
   readonly isDiskBusy: boolean;
 }
@@ -132,8 +132,8 @@ export class GroupCommit {
   }
 
   /**
-   * Makes everything written before the call durable, like {@linkcode sync}, but may block the thread, like
-   * {@linkcode settleBatch}.
+   * Makes everything written before the call durable, like {@linkcode sync}, but blocks the thread on the same
+   * conditions as {@linkcode settleBatch}.
    */
   syncBatch(disk: DiskState): Settlement {
     return this.#cadence.hasUnsynced && this.#maySyncOnTheSpot(disk)
@@ -160,9 +160,9 @@ export class GroupCommit {
   }
 
   /**
-   * Throws the last failure if more than `failedBefore` syncs have failed. The lines of a failed sync are abandoned, so
-   * a later sync does not wait for them and succeeds. A caller whose lines may be among them must call this method too,
-   * with the number of failed syncs from before it wrote its lines.
+   * Throws the last failure if a sync has failed since {@linkcode failedSyncs} was `failedBefore`. The lines of a failed
+   * sync stay in the file, but no later sync covers them, so a later sync can succeed without them. Therefore a caller
+   * must call this method after its sync, with the value of {@linkcode failedSyncs} just before its lines were written.
    *
    * @throws {AuditWriteError} If a sync has failed since; the phase is "sync".
    */

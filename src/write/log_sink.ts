@@ -333,8 +333,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
   }
 
   /**
-   * Resolves when everything written before the call is durable. Unlike {@linkcode flush}, does not reject because of a
-   * failure before the caller wrote its lines: `failedBefore` is the value of {@linkcode failedSyncs} at that time.
+   * Resolves when everything written before the call is durable. Unlike {@linkcode flush}, ignores failures from before
+   * the caller's lines were written: `failedBefore` is the value of {@linkcode failedSyncs} just before that.
    *
    * @throws {AuditWriteError} If this sync fails, or another sync has failed since; the phase is "sync".
    */
@@ -386,7 +386,8 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
       });
       if (this.#outcomes === undefined) await synced;
       // A producer that awaits each call leaves no turn of the event loop to timers and other tasks, if syncs block the
-      // thread, or if it awaits decisions. So from time to time the event loop makes a turn.
+      // thread, or if the producer awaits decisions on holds, which resolve without a turn. So from time to time this
+      // method waits for a turn.
       if ((hasBlocked || decides) && this.#turns.isDue) await this.#turns.take();
       const room = this.#segments.room();
       if (room !== undefined) await room;

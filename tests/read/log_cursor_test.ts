@@ -158,7 +158,7 @@ Deno.test("LogCursor lists at once after a listing in which the active file was 
   assertEquals(await goToNewest(), null);
   assertEquals(listings, ["in steps", "in steps", "at once", "at once"]);
   for (let attempt = 2; attempt < 16; attempt++) assertEquals(await goToNewest(), null);
-  await assertRejects(goToNewest, Error, "replaced during each of 16 attempts");
+  await assertRejects(goToNewest, Error, "replaced, as by a rotation, during each of 16 attempts");
   isStill = true;
   listings.length = 0;
   assertEquals([await goToNewest(), await goToNewest()], [false, false]);
