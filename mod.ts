@@ -60,8 +60,9 @@
  * is right. While a log without the option `sessionId` is open, Deno does not notice that a top-level `await` never
  * ends: the program waits, instead of ending with "Top-level await promise never resolved".
  *
- * Long work is divided into steps of about 2 ms, and the longest part that cannot be divided takes about 20 ms. So an
- * asynchronous call blocks the event loop for at most about 20 ms at a time, even with a very long history. Exceptions:
+ * Long work is divided into steps of about 2 ms. So an asynchronous call blocks the event loop for at most about 20 ms at
+ * a time, with up to some thousand archives. With 50,000 archives, most calls block it for up to 40 ms, and `open()`,
+ * `verify()` and reports for up to 0.25 s. Exceptions, which block it for longer:
  *
  * - `flushSync()`, the exit of the process, and a full buffer, because they write synchronously.
  * - An event of megabytes, because it is encoded and parsed in one piece.
