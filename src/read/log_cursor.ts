@@ -35,7 +35,7 @@ import { lineOf, linesInTurns } from "./manifest_lines.ts";
 import { newestEvents } from "./last_block.ts";
 import { compareSegment, newerSegments, newerSegmentsInTurns } from "./newer_segments.ts";
 import { eventsOf } from "./read_file.ts";
-import { openSegment, type SnapshotFile } from "./snapshot.ts";
+import { ATTEMPTS, openSegment, replacedTooOften, type SnapshotFile } from "./snapshot.ts";
 import type { ArchiveTaker, KnownArchive, LogFile, NeededEvents } from "./whole_archives.ts";
 
 /** Options of {@linkcode LogCursor}. */
@@ -52,12 +52,6 @@ export interface LogCursorOptions {
    */
   readonly taker?: ArchiveTaker | undefined;
 }
-
-/**
- * Maximum number of attempts in a row to open the active file and list the older segments. An attempt fails only if the
- * active file is replaced between these two steps.
- */
-const ATTEMPTS = 16;
 
 /** A position in a log, at first before the oldest event. */
 export class LogCursor {
@@ -144,7 +138,7 @@ export class LogCursor {
     const { active, older } = await this.#openNext();
     using stack = new DisposableStack();
     stack.defer(() => active?.close());
-    if (this.#replacements >= ATTEMPTS) throw this.#replacedTooOften();
+    if (this.#replacements >= ATTEMPTS) throw replacedTooOften(this.#log, "follow");
     if (active === null || end === null) return null;
     if (!isSameFile(active.status(), end.handle.status())) return null;
     const wanted = {
@@ -394,13 +388,7 @@ export class LogCursor {
         return { active, older };
       }
     }
-    throw this.#replacedTooOften();
-  }
-
-  #replacedTooOften(): Error {
-    return new Error(
-      `Cannot follow audit log: the active file was replaced, as by a rotation, during each of ${ATTEMPTS} attempts to open it; try again, or rotate less often: ${this.#log.files.active}`,
-    );
+    throw replacedTooOften(this.#log, "follow");
   }
 
   /**

@@ -17,9 +17,7 @@ import { gunzipped } from "./gunzip.ts";
  * first.
  */
 export function newerSegments(log: LogDirectory, after: Stamp): Stamp[] {
-  return log.segments()
-    .filter((segment) => segment.stamp > after && !isEmpty(log, segment))
-    .map(({ stamp }) => stamp);
+  return log.segments().filter((segment) => isNewer(log, segment, after)).map(({ stamp }) => stamp);
 }
 
 /** Lists the segments like {@linkcode newerSegments}, in steps between which other tasks can run. */
@@ -31,9 +29,13 @@ export async function newerSegmentsInTurns(
   const newer: Stamp[] = [];
   for (const segment of await log.segmentsInTurns(turns)) {
     if (turns.isDue) await turns.take();
-    if (segment.stamp > after && !isEmpty(log, segment)) newer.push(segment.stamp);
+    if (isNewer(log, segment, after)) newer.push(segment.stamp);
   }
   return newer;
+}
+
+function isNewer(log: LogDirectory, segment: ListedSegment, after: Stamp): boolean {
+  return segment.stamp > after && !isEmpty(log, segment);
 }
 
 /**

@@ -34,9 +34,11 @@ export interface Snapshot extends Disposable {
   readonly files: readonly SnapshotFile[];
 }
 
-// Maximum number of attempts to take a snapshot. An attempt fails only if the active file is sealed, archived and
-// removed during the attempt.
-const ATTEMPTS = 16;
+/**
+ * Maximum number of attempts in a row to open the active file and list the segments. An attempt fails only if the active
+ * file is replaced meanwhile.
+ */
+export const ATTEMPTS = 16;
 
 /**
  * Takes a snapshot of a log. If the log does not exist, the snapshot has no files.
@@ -49,7 +51,7 @@ export function takeSnapshot(log: LogDirectory): Snapshot {
     const snapshot = tryToTakeSnapshot(log);
     if (snapshot !== null) return snapshot;
   }
-  throw replacedTooOften(log);
+  throw replacedTooOften(log, "read");
 }
 
 /** Takes a snapshot like {@linkcode takeSnapshot}, in steps between which other tasks can run. */
@@ -64,7 +66,7 @@ export async function takeSnapshotInTurns(log: LogDirectory, turns: Turns): Prom
     const snapshot = draft.finish();
     if (snapshot !== null) return snapshot;
   }
-  throw replacedTooOften(log);
+  throw replacedTooOften(log, "read");
 }
 
 function tryToTakeSnapshot(log: LogDirectory): Snapshot | null {
@@ -73,9 +75,10 @@ function tryToTakeSnapshot(log: LogDirectory): Snapshot | null {
   return draft.finish();
 }
 
-function replacedTooOften(log: LogDirectory): Error {
+/** Returns the error if the active file was replaced during every attempt. `action` is the work of the caller. */
+export function replacedTooOften(log: LogDirectory, action: "read" | "follow"): Error {
   return new Error(
-    `Cannot read audit log: the active file was replaced, as by a rotation, during each of ${ATTEMPTS} attempts to open it; try again, or rotate less often: ` +
+    `Cannot ${action} audit log: the active file was replaced, as by a rotation, during each of ${ATTEMPTS} attempts to open it; try again, or rotate less often: ` +
       log.files.active,
   );
 }

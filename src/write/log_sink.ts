@@ -29,7 +29,7 @@ import type { LineOutcomes } from "./acknowledgements.ts";
 import { ActiveFile } from "./active_file.ts";
 import { AgeWatch } from "./age_watch.ts";
 import { AppendLock } from "./append_lock.ts";
-import { GroupCommit } from "./group_commit.ts";
+import { type DiskState, GroupCommit } from "./group_commit.ts";
 import { LineChain } from "./line_chain.ts";
 
 /**
@@ -324,7 +324,11 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
     } finally {
       this.#isDeciding = false;
     }
-    this.#commit.settleBatch({ isDiskBusy: this.#segments.isBusy });
+    this.#commit.settleBatch(this.#disk);
+  }
+
+  get #disk(): DiskState {
+    return { isDiskBusy: this.#segments.isBusy };
   }
 
   /** Number of syncs that have failed. */
@@ -339,7 +343,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
    * @throws {AuditWriteError} If this sync fails, or another sync has failed since; the phase is "sync".
    */
   async sync(failedBefore: number): Promise<void> {
-    const { synced, hasBlocked } = this.#commit.syncBatch({ isDiskBusy: this.#segments.isBusy });
+    const { synced, hasBlocked } = this.#commit.syncBatch(this.#disk);
     await synced;
     this.#commit.throwFailureSince(failedBefore);
     if (hasBlocked && this.#turns.isDue) await this.#turns.take();
@@ -381,9 +385,7 @@ export class LogSink extends WritableStream<Uint8Array<ArrayBuffer>> {
         await this.#abort();
         throw refused;
       }
-      const { synced, hasBlocked } = this.#commit.settleBatch({
-        isDiskBusy: this.#segments.isBusy,
-      });
+      const { synced, hasBlocked } = this.#commit.settleBatch(this.#disk);
       if (this.#outcomes === undefined) await synced;
       // A producer that awaits each call leaves no turn of the event loop to timers and other tasks, if syncs block the
       // thread, or if the producer awaits decisions on holds, which resolve without a turn. So from time to time this

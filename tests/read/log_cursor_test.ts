@@ -57,8 +57,8 @@ Deno.test("LogCursor reads each line once if a file is sealed while the end posi
 
 /**
  * Reads a log while another writer seals two files during the second listing of the directory. The listing contains the
- * file that was sealed last, and lacks the one that was sealed before it. Returns the numbers of the written events, and
- * of those that the cursor has read.
+ * file that was sealed last, and lacks the one that was sealed before it. Returns the number of
+ * each event that was written, and the number of each event that the cursor has yielded.
  */
 async function readWhileSealing({ directoryBytes, hasActive, last }: {
   /** Assumed size of the directory. A large directory is listed in steps. */
